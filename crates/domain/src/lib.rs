@@ -1,0 +1,16 @@
+//! What a build server is: keys, plans, builds, and every decision as a pure function.
+//!
+//! Nothing here reads a clock, draws a random number, or touches a file, a socket or a database:
+//! `now`, ids and random bytes are arguments.
+
+pub mod key;
+pub mod permission;
+pub mod plan;
+pub mod repository;
+
+pub mod address;
+pub mod cron;
+pub mod text;
+pub mod schedule;
+pub mod stage_selection;
+pub mod waiting;

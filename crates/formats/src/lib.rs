@@ -1,0 +1,35 @@
+//! Bytes of other products' formats, both ways, without I/O: push payloads and their signatures.
+//!
+//! A delivery walks through three steps, each a pure function over the raw bytes:
+//!
+//! 1. [`signature::check`] says whether the body was signed with one of the active secrets.
+//! 2. [`detect`] says which product sent it, or why nobody can tell.
+//! 3. [`read_push`] turns it into the one common form, [`Push`].
+//!
+//! Every function is total: no input makes it panic, recurse without end or use memory out of proportion
+//! to [`Limits`]. Whatever a payload says is a hint. Links in it are never followed, and the refs of the
+//! repository itself have the last word.
+
+pub mod bitbucket_cloud;
+pub mod bitbucket_dc;
+pub mod cloud_post;
+pub mod json;
+pub mod object_id;
+pub mod post_receive;
+pub mod post_webhooks;
+pub mod push;
+pub mod ref_name;
+pub mod signature;
+pub mod text;
+
+mod detect;
+mod error;
+mod field;
+mod form;
+mod limits;
+mod timestamp;
+
+pub use detect::{detect, read_push, read_push_as};
+pub use error::{FormError, NotAPush, Place, PushError};
+pub use limits::Limits;
+pub use push::{Action, CommitHint, Note, Push, RefChange, RefKind, RepositoryHint, Scm, SenderFormat};

@@ -1,0 +1,14 @@
+//! Inbound payloads from bytes to pushes, in one binary.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test may end the test")]
+
+mod bitbucket;
+mod cloud_post;
+mod corpus;
+mod detect;
+mod hostile;
+mod json;
+mod post_receive;
+mod properties;
+mod samples;
+mod signature;

@@ -1,0 +1,262 @@
+//! Questions about builds and jobs: lists, latest ones, the queue.
+
+use crate::build::{Build, Change, Job, Revision, read_build, select};
+use crate::{Millis, StoreError, Tx, params};
+
+/// Which builds a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Also those that have not finished.
+    pub include_all_states: bool,
+    /// Only those with this `state`: `Successful`, `Failed`, `Unknown`.
+    pub state: Option<String>,
+    /// Only those whose `lifeCycleState` is one of these.
+    pub life_cycles: Vec<String>,
+    /// Only those that can be continued.
+    pub continuable: bool,
+}
+
+impl Filter {
+    fn condition(&self) -> String {
+        let mut condition = String::new();
+        if !self.life_cycles.is_empty() {
+            let words: Vec<String> = self
+                .life_cycles
+                .iter()
+                .filter(|word| word.bytes().all(|b| b.is_ascii_alphabetic()))
+                .map(|word| format!("'{word}'"))
+                .collect();
+            condition.push_str(&format!(" AND life_cycle IN ({})", words.join(",")));
+        } else if !self.include_all_states {
+            condition.push_str(" AND life_cycle = 'Finished'");
+        }
+        match self.state.as_deref() {
+            Some("Successful") => condition.push_str(" AND state = 'Successful'"),
+            Some("Failed") => condition.push_str(" AND state = 'Failed'"),
+            Some("Unknown") => condition.push_str(" AND state = 'Unknown'"),
+            _ => {}
+        }
+        if self.continuable {
+            condition.push_str(" AND continuable = 1");
+        }
+        condition
+    }
+}
+
+/// Builds of a plan branch, newest first, and how many there are in all.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn of_branch(
+    tx: &Tx<'_>,
+    plan_branch_id: i64,
+    filter: &Filter,
+    start: i64,
+    limit: i64,
+) -> Result<(Vec<Build>, i64), StoreError> {
+    let condition = filter.condition();
+    let total = tx
+        .first(
+            &format!("SELECT COUNT(*) FROM build WHERE plan_branch_id = $1{condition}"),
+            params![plan_branch_id],
+            |row| row.get(0),
+        )?
+        .unwrap_or(0);
+    let builds = tx.all(
+        &select(&format!(
+            "WHERE plan_branch_id = $1{condition} ORDER BY number DESC LIMIT $2 OFFSET $3"
+        )),
+        params![plan_branch_id, limit, start],
+        read_build,
+    )?;
+    Ok((builds, total))
+}
+
+/// The latest build of a plan branch that passes the filter.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn latest(tx: &Tx<'_>, plan_branch_id: i64, filter: &Filter) -> Result<Option<Build>, StoreError> {
+    tx.first(
+        &select(&format!(
+            "WHERE plan_branch_id = $1{} ORDER BY number DESC LIMIT 1",
+            filter.condition()
+        )),
+        params![plan_branch_id],
+        read_build,
+    )
+}
+
+/// Builds that contain a commit, or were made of it.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn by_changeset(tx: &Tx<'_>, changeset: &str, checked_out_only: bool) -> Result<Vec<Build>, StoreError> {
+    let condition = if checked_out_only {
+        "WHERE revision = $1"
+    } else {
+        "WHERE revision = $1 OR id IN (SELECT build_id FROM build_change WHERE changeset = $1)"
+    };
+    tx.all(
+        &select(&format!("{condition} ORDER BY id DESC LIMIT 1000")),
+        params![changeset],
+        read_build,
+    )
+}
+
+/// Builds that have not ended, oldest first.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn active(tx: &Tx<'_>) -> Result<Vec<Build>, StoreError> {
+    tx.all(&select("WHERE active = 1 ORDER BY id"), &[], read_build)
+}
+
+/// Builds of a plan branch that have not ended.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn active_of_branch(tx: &Tx<'_>, plan_branch_id: i64) -> Result<Vec<Build>, StoreError> {
+    tx.all(
+        &select("WHERE active = 1 AND plan_branch_id = $1 ORDER BY id"),
+        params![plan_branch_id],
+        read_build,
+    )
+}
+
+/// The mean length of the last finished builds of a plan branch, in milliseconds.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn average_duration_ms(tx: &Tx<'_>, plan_branch_id: i64) -> Result<Option<Millis>, StoreError> {
+    let found = tx.first(
+        "SELECT CAST(AVG(took) AS BIGINT) FROM (SELECT finished_ms - started_ms AS took FROM build
+           WHERE plan_branch_id = $1 AND life_cycle = 'Finished' AND started_ms IS NOT NULL AND finished_ms IS NOT NULL
+           ORDER BY number DESC LIMIT 10) recent",
+        params![plan_branch_id],
+        |row| row.get::<Option<i64>>(0),
+    )?;
+    Ok(found.flatten())
+}
+
+/// The revisions of a build, the default repository first.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn revisions(tx: &Tx<'_>, build_id: i64) -> Result<Vec<Revision>, StoreError> {
+    tx.all(
+        "SELECT repository_id, name, revision, previous, branch FROM build_revision WHERE build_id = $1 ORDER BY position",
+        params![build_id],
+        |row| {
+            Ok(Revision {
+                repository_id: row.get(0)?,
+                name: row.get(1)?,
+                revision: row.get(2)?,
+                previous: row.get(3)?,
+                branch: row.get(4)?,
+            })
+        },
+    )
+}
+
+/// The commits that are new in a build, newest first.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn changes(tx: &Tx<'_>, build_id: i64) -> Result<Vec<Change>, StoreError> {
+    tx.all(
+        "SELECT changeset, author, email, message, at_ms, files FROM build_change WHERE build_id = $1 ORDER BY position",
+        params![build_id],
+        |row| {
+            Ok(Change {
+                changeset: row.get(0)?,
+                author: row.get(1)?,
+                email: row.get(2)?,
+                message: row.get(3)?,
+                at_ms: row.get(4)?,
+                files: row.json(5)?,
+            })
+        },
+    )
+}
+
+/// Builds whose commits have not been looked up.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn without_changes(tx: &Tx<'_>, after: i64) -> Result<Vec<Build>, StoreError> {
+    tx.all(
+        &select(
+            "WHERE id > $1 AND revision IS NOT NULL
+               AND NOT EXISTS (SELECT 1 FROM build_change c WHERE c.build_id = build.id) ORDER BY id LIMIT 100",
+        ),
+        params![after],
+        read_build,
+    )
+}
+
+const JOB: &str =
+    "SELECT id, build_id, stage, name, key, state, attempt, holder, queued_ms, started_ms, finished_ms,
+  outcome FROM job";
+
+fn read_job(row: &crate::Row<'_>) -> Result<Job, StoreError> {
+    Ok(Job {
+        id: row.get(0)?,
+        build_id: row.get(1)?,
+        stage: row.get(2)?,
+        name: row.get(3)?,
+        key: row.get(4)?,
+        state: row.get(5)?,
+        attempt: row.get(6)?,
+        holder: row.get(7)?,
+        queued_ms: row.get(8)?,
+        started_ms: row.get(9)?,
+        finished_ms: row.get(10)?,
+        outcome: row.get(11)?,
+    })
+}
+
+/// The jobs of a build in the order of the plan.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn jobs(tx: &Tx<'_>, build_id: i64) -> Result<Vec<Job>, StoreError> {
+    tx.all(
+        &format!("{JOB} WHERE build_id = $1 ORDER BY stage, position"),
+        params![build_id],
+        read_job,
+    )
+}
+
+/// One job.
+///
+/// # Errors
+/// When the store cannot be read, or there is none.
+pub fn job(tx: &Tx<'_>, id: i64) -> Result<Job, StoreError> {
+    tx.first(&format!("{JOB} WHERE id = $1"), params![id], read_job)?
+        .ok_or_else(|| StoreError::Missing(format!("the job with the id {id}")))
+}
+
+/// Jobs that wait for an agent, in the order in which they are to run.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn queued_jobs(tx: &Tx<'_>, limit: i64) -> Result<Vec<Job>, StoreError> {
+    tx.all(
+        &format!("{JOB} WHERE state = 'queued' ORDER BY queued_ms, id LIMIT $1"),
+        params![limit],
+        read_job,
+    )
+}
+
+/// Jobs that an agent has.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn held_jobs(tx: &Tx<'_>, holder: &str) -> Result<Vec<Job>, StoreError> {
+    tx.all(
+        &format!("{JOB} WHERE holder = $1 ORDER BY id"),
+        params![holder],
+        read_job,
+    )
+}

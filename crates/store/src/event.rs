@@ -1,0 +1,585 @@
+//! The ledger: each arrival with its bytes, each decision with its rules, and what came of them.
+//! Entries are permanent: nothing here removes one.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Millis, StoreError, Topic, Tx, params, repository};
+
+/// What arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Content {
+    /// Refs moved: a push to us, an attached repository's hook, a webhook, or reconciliation.
+    Push {
+        /// How we came to know.
+        via: Via,
+        /// The refs.
+        updates: Vec<RefUpdate>,
+        /// Who pushed, where that is known.
+        pusher: Option<String>,
+        /// Push options, as sent.
+        #[serde(default)]
+        options: Vec<String>,
+    },
+    /// Somebody asks for change detection of a plan.
+    RemoteTrigger {
+        /// The key as asked: of the plan or of one of its branches.
+        plan_key: String,
+        /// Only that one.
+        skip_branches: bool,
+    },
+    /// A look at a repository found that refs had moved.
+    Poll {
+        /// The refs that had moved.
+        updates: Vec<RefUpdate>,
+        /// The plans whose polling trigger asked; empty: all plans of the repository may answer.
+        plans: Vec<i64>,
+    },
+    /// A cron trigger was due.
+    Cron {
+        /// The plan.
+        plan_id: i64,
+        /// Its expression.
+        expression: String,
+    },
+    /// A person asked for a build, a continuation, a stop.
+    Request {
+        /// What was asked, in a sentence.
+        request: String,
+    },
+    /// A request that was refused before anything else was looked at.
+    Refused,
+}
+
+/// How a push came to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// A push over HTTP to a hosted repository.
+    Http,
+    /// The hook of an attached repository.
+    Hook,
+    /// A webhook of another forge.
+    Webhook,
+    /// Refs that nobody had told us of.
+    Reconciliation,
+}
+
+/// A ref that moved. Object ids are full lower-case hexadecimal; `None`: the ref did not or does not exist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefUpdate {
+    /// The full name, `refs/heads/main`.
+    pub name: String,
+    /// Before.
+    pub old: Option<String>,
+    /// After.
+    pub new: Option<String>,
+}
+
+/// What a new entry is made of.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    /// A word for lists: `push`, `webhook`, `remote-trigger`, `poll`, `cron`, `reconciliation`, `refused`.
+    pub kind: &'static str,
+    /// The sender's id of this delivery, made unique by the receiving end; a repeat is a no-op.
+    pub delivery_id: Option<String>,
+    /// The address that it came from; empty for our own doing.
+    pub address: String,
+    /// Who it came from.
+    pub principal: String,
+    /// The repository that it is about.
+    pub repository_id: Option<i64>,
+    /// The plan that it is about.
+    pub plan_key: Option<String>,
+    /// One line for lists.
+    pub summary: String,
+    /// The bytes as they came.
+    pub raw: Vec<u8>,
+    /// What they mean.
+    pub content: Content,
+}
+
+/// What became of an arrival.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Received {
+    /// It was entered and will be decided.
+    Entered(i64),
+    /// It was entered as a repeat of an earlier one.
+    Repeat {
+        /// The new entry.
+        id: i64,
+        /// The entry that it repeats.
+        first: i64,
+    },
+}
+
+impl Received {
+    /// The id of the entry.
+    #[must_use]
+    pub fn id(&self) -> i64 {
+        match self {
+            Self::Entered(id) | Self::Repeat { id, .. } => *id,
+        }
+    }
+}
+
+/// Enters an arrival, in the same transaction as the refs that it moves. After the commit it is safe.
+///
+/// A delivery id that was seen before, or refs that the ledger already knows at their new values, make it a
+/// repeat: entered, pointing at the first, and not decided again.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn receive(tx: &Tx<'_>, mut new: NewEvent, now: Millis) -> Result<Received, StoreError> {
+    if let Some(delivery_id) = &new.delivery_id {
+        let first = tx.first(
+            "SELECT id FROM event WHERE delivery_id = $1",
+            params![delivery_id],
+            |row| row.get(0),
+        )?;
+        if let Some(first) = first {
+            new.delivery_id = None;
+            return enter_repeat(tx, &new, first, "the same delivery arrived before", now);
+        }
+    }
+    let mut repeats = None;
+    if let (Content::Push { updates, .. }, Some(repository_id)) = (&mut new.content, new.repository_id) {
+        let mut fresh = Vec::with_capacity(updates.len());
+        for update in updates.drain(..) {
+            if repository::ref_value(tx, repository_id, &update.name)? == update.new {
+                if let Some(first) = repository::ref_event(tx, repository_id, &update.name)? {
+                    repeats = Some(first);
+                }
+            } else {
+                fresh.push(update);
+            }
+        }
+        if fresh.is_empty() {
+            if let Some(first) = repeats {
+                return enter_repeat(
+                    tx,
+                    &new,
+                    first,
+                    "the refs were already entered at these values",
+                    now,
+                );
+            }
+        }
+        *updates = fresh;
+    }
+    let id = enter(tx, &new, "received", None, now)?;
+    if let (Content::Push { updates, .. } | Content::Poll { updates, .. }, Some(repository_id)) =
+        (&new.content, new.repository_id)
+    {
+        for update in updates {
+            repository::set_ref(
+                tx,
+                repository_id,
+                &update.name,
+                update.new.as_deref(),
+                Some(id),
+                now,
+            )?;
+        }
+    }
+    tx.wake(Topic::Events);
+    Ok(Received::Entered(id))
+}
+
+fn enter(
+    tx: &Tx<'_>,
+    new: &NewEvent,
+    state: &str,
+    duplicate_of: Option<i64>,
+    now: Millis,
+) -> Result<i64, StoreError> {
+    tx.insert(
+        "INSERT INTO event (kind, delivery_id, received_ms, address, principal, repository_id, plan_key, summary, raw,
+           content, state, duplicate_of, repeats)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0) RETURNING id",
+        params![
+            new.kind,
+            new.delivery_id,
+            now,
+            new.address,
+            new.principal,
+            new.repository_id,
+            new.plan_key,
+            new.summary,
+            new.raw,
+            serde_json::to_string(&new.content)?,
+            state,
+            duplicate_of
+        ],
+    )
+}
+
+fn enter_repeat(
+    tx: &Tx<'_>,
+    new: &NewEvent,
+    first: i64,
+    why: &str,
+    now: Millis,
+) -> Result<Received, StoreError> {
+    let id = enter(tx, new, "duplicate", Some(first), now)?;
+    tx.execute(
+        "UPDATE event SET reason = $1, processed_ms = $2 WHERE id = $3",
+        params![format!("{why}: see event {first}"), now, id],
+    )?;
+    Ok(Received::Repeat { id, first })
+}
+
+/// Enters a request that was refused. The same refusal (kind, address, principal, reason) within ten minutes is
+/// counted on the first entry, so that a flood of refused requests cannot fill the disk.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn refuse(
+    tx: &Tx<'_>,
+    new: &NewEvent,
+    status: u16,
+    reason: &str,
+    now: Millis,
+) -> Result<i64, StoreError> {
+    const WINDOW_MS: Millis = 10 * 60 * 1000;
+    let recent = tx.first(
+        "SELECT id FROM event WHERE id > (SELECT COALESCE(MAX(id), 0) - 200 FROM event) AND state = 'refused' AND kind = $1
+           AND address = $2 AND principal = $3 AND reason = $4 AND summary = $5 AND received_ms > $6 ORDER BY id DESC LIMIT 1",
+        params![new.kind, new.address, new.principal, reason, new.summary, now - WINDOW_MS],
+        |row| row.get::<i64>(0),
+    )?;
+    if let Some(id) = recent {
+        tx.execute(
+            "UPDATE event SET repeats = repeats + 1 WHERE id = $1",
+            params![id],
+        )?;
+        return Ok(id);
+    }
+    let id = enter(tx, new, "refused", None, now)?;
+    tx.execute(
+        "UPDATE event SET reason = $1, status = $2, processed_ms = $3 WHERE id = $4",
+        params![reason, i64::from(status), now, id],
+    )?;
+    Ok(id)
+}
+
+/// An entry of the ledger.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// The row's id, counting up in the order of arrival.
+    pub id: i64,
+    /// A word for lists.
+    pub kind: String,
+    /// The sender's id of the delivery.
+    pub delivery_id: Option<String>,
+    /// When it arrived.
+    pub received_ms: Millis,
+    /// The address that it came from.
+    pub address: String,
+    /// Who it came from.
+    pub principal: String,
+    /// The repository that it is about.
+    pub repository_id: Option<i64>,
+    /// The plan that it is about.
+    pub plan_key: Option<String>,
+    /// One line for lists.
+    pub summary: String,
+    /// What it means.
+    pub content: Content,
+    /// `received`, `processed`, `duplicate` or `refused`.
+    pub state: String,
+    /// Why it is what it is.
+    pub reason: Option<String>,
+    /// The HTTP status of a refusal.
+    pub status: Option<i64>,
+    /// The entry that it repeats.
+    pub duplicate_of: Option<i64>,
+    /// How many more of the same were refused.
+    pub repeats: i64,
+    /// When it was decided.
+    pub processed_ms: Option<Millis>,
+}
+
+const EVENT: &str =
+    "SELECT id, kind, delivery_id, received_ms, address, principal, repository_id, plan_key, summary,
+  content, state, reason, status, duplicate_of, repeats, processed_ms FROM event";
+
+fn read_event(row: &crate::Row<'_>) -> Result<Event, StoreError> {
+    Ok(Event {
+        id: row.get(0)?,
+        kind: row.get(1)?,
+        delivery_id: row.get(2)?,
+        received_ms: row.get(3)?,
+        address: row.get(4)?,
+        principal: row.get(5)?,
+        repository_id: row.get(6)?,
+        plan_key: row.get(7)?,
+        summary: row.get(8)?,
+        content: row.json(9)?,
+        state: row.get(10)?,
+        reason: row.get(11)?,
+        status: row.get(12)?,
+        duplicate_of: row.get(13)?,
+        repeats: row.get(14)?,
+        processed_ms: row.get(15)?,
+    })
+}
+
+/// Arrivals that wait to be decided, oldest first, after the id `after`.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn waiting(tx: &Tx<'_>, after: i64, limit: i64) -> Result<Vec<Event>, StoreError> {
+    tx.all(
+        &format!("{EVENT} WHERE state = 'received' AND id > $1 ORDER BY id LIMIT $2"),
+        params![after, limit],
+        read_event,
+    )
+}
+
+/// How many arrivals of one plan's remote trigger wait to be decided; a further one adds nothing.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn waiting_trigger(tx: &Tx<'_>, plan_key: &str, kind: &str) -> Result<Option<i64>, StoreError> {
+    tx.first(
+        "SELECT id FROM event WHERE state = 'received' AND kind = $1 AND plan_key = $2 ORDER BY id DESC LIMIT 1",
+        params![kind, plan_key],
+        |row| row.get(0),
+    )
+}
+
+/// Counts a repeat on an entry that still waits.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn count_repeat(tx: &Tx<'_>, id: i64) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE event SET repeats = repeats + 1 WHERE id = $1",
+        params![id],
+    )?;
+    Ok(())
+}
+
+/// One entry.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn by_id(tx: &Tx<'_>, id: i64) -> Result<Option<Event>, StoreError> {
+    tx.first(&format!("{EVENT} WHERE id = $1"), params![id], read_event)
+}
+
+/// The bytes of an entry as they came.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn raw(tx: &Tx<'_>, id: i64) -> Result<Option<Vec<u8>>, StoreError> {
+    tx.first("SELECT raw FROM event WHERE id = $1", params![id], |row| {
+        row.get(0)
+    })
+}
+
+/// Entries newest first, below the id `before`, of all kinds or of one state.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn list(tx: &Tx<'_>, before: i64, state: Option<&str>, limit: i64) -> Result<Vec<Event>, StoreError> {
+    match state {
+        Some(state) => tx.all(
+            &format!("{EVENT} WHERE id < $1 AND state = $2 ORDER BY id DESC LIMIT $3"),
+            params![before, state, limit],
+            read_event,
+        ),
+        None => tx.all(
+            &format!("{EVENT} WHERE id < $1 ORDER BY id DESC LIMIT $2"),
+            params![before, limit],
+            read_event,
+        ),
+    }
+}
+
+/// Marks an arrival as decided, unless another has; says whether it was this call.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn mark_processed(tx: &Tx<'_>, id: i64, reason: Option<&str>, now: Millis) -> Result<bool, StoreError> {
+    let changed = tx.execute(
+        "UPDATE event SET state = 'processed', reason = $1, processed_ms = $2 WHERE id = $3 AND state = 'received'",
+        params![reason, now, id],
+    )?;
+    Ok(changed == 1)
+}
+
+/// Adds a line to an entry.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn note(tx: &Tx<'_>, event_id: i64, level: &str, text: &str, now: Millis) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO event_note (event_id, at_ms, level, text) VALUES ($1, $2, $3, $4)",
+        params![event_id, now, level, text],
+    )?;
+    Ok(())
+}
+
+/// A line of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// When it was added.
+    pub at_ms: Millis,
+    /// `info`, `warning` or `error`.
+    pub level: String,
+    /// The line.
+    pub text: String,
+}
+
+/// The lines of an entry.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn notes(tx: &Tx<'_>, event_id: i64) -> Result<Vec<Note>, StoreError> {
+    tx.all(
+        "SELECT at_ms, level, text FROM event_note WHERE event_id = $1 ORDER BY id",
+        params![event_id],
+        |row| {
+            Ok(Note {
+                at_ms: row.get(0)?,
+                level: row.get(1)?,
+                text: row.get(2)?,
+            })
+        },
+    )
+}
+
+/// A decision, for or against.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// The row's id.
+    pub id: i64,
+    /// The arrival that was decided.
+    pub event_id: i64,
+    /// The plan branch; `None` when there is none (yet).
+    pub plan_branch_id: Option<i64>,
+    /// The key of the plan or plan branch.
+    pub plan_key: String,
+    /// The ref that it is about; empty when it is about none.
+    pub ref_name: String,
+    /// The revision.
+    pub revision: Option<String>,
+    /// For or against.
+    pub build: bool,
+    /// A stable word for machines.
+    pub code: String,
+    /// A sentence for people.
+    pub sentence: String,
+    /// The rules that were looked at, with their inputs, as JSON.
+    pub rules: String,
+    /// The build that came of it.
+    pub build_id: Option<i64>,
+    /// What came of it, in a sentence.
+    pub outcome: Option<String>,
+    /// When it was decided.
+    pub decided_ms: Millis,
+}
+
+/// Stores a decision; its `id` is ignored.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn insert_decision(tx: &Tx<'_>, plan_id: Option<i64>, decision: &Decision) -> Result<i64, StoreError> {
+    tx.insert(
+        "INSERT INTO decision (event_id, plan_id, plan_branch_id, plan_key, ref_name, revision, build, code, sentence,
+           rules, build_id, outcome, decided_ms)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id",
+        params![
+            decision.event_id,
+            plan_id,
+            decision.plan_branch_id,
+            decision.plan_key,
+            decision.ref_name,
+            decision.revision,
+            decision.build,
+            decision.code,
+            decision.sentence,
+            decision.rules,
+            decision.build_id,
+            decision.outcome,
+            decision.decided_ms
+        ],
+    )
+}
+
+/// Says what came of a decision.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn set_outcome(
+    tx: &Tx<'_>,
+    decision_id: i64,
+    build_id: Option<i64>,
+    outcome: &str,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE decision SET outcome = $1, build_id = COALESCE($2, build_id) WHERE id = $3",
+        params![outcome, build_id, decision_id],
+    )?;
+    Ok(())
+}
+
+const DECISION: &str =
+    "SELECT id, event_id, plan_branch_id, plan_key, ref_name, revision, build, code, sentence, rules,
+  build_id, outcome, decided_ms FROM decision";
+
+fn read_decision(row: &crate::Row<'_>) -> Result<Decision, StoreError> {
+    Ok(Decision {
+        id: row.get(0)?,
+        event_id: row.get(1)?,
+        plan_branch_id: row.get(2)?,
+        plan_key: row.get(3)?,
+        ref_name: row.get(4)?,
+        revision: row.get(5)?,
+        build: row.get(6)?,
+        code: row.get(7)?,
+        sentence: row.get(8)?,
+        rules: row.get(9)?,
+        build_id: row.get(10)?,
+        outcome: row.get(11)?,
+        decided_ms: row.get(12)?,
+    })
+}
+
+/// The decisions of an arrival.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn decisions(tx: &Tx<'_>, event_id: i64) -> Result<Vec<Decision>, StoreError> {
+    tx.all(
+        &format!("{DECISION} WHERE event_id = $1 ORDER BY id"),
+        params![event_id],
+        read_decision,
+    )
+}
+
+/// The newest decisions about a plan or plan branch, of one revision (a prefix will do) or of all.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn decisions_about(
+    tx: &Tx<'_>,
+    plan_key: &str,
+    revision: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Decision>, StoreError> {
+    match revision {
+        Some(revision) => tx.all(
+            &format!("{DECISION} WHERE plan_key = $1 AND substr(revision, 1, length($2)) = $2 ORDER BY id DESC LIMIT $3"),
+            params![plan_key, revision, limit],
+            read_decision,
+        ),
+        None => tx.all(
+            &format!("{DECISION} WHERE plan_key = $1 ORDER BY id DESC LIMIT $2"),
+            params![plan_key, limit],
+            read_decision,
+        ),
+    }
+}

@@ -1,0 +1,27 @@
+//! Tables and the one writer: ledger, plans, builds, queue, users. One file per aggregate.
+//!
+//! All functions of the aggregates take a [`Tx`]: reads run on a pool of read connections, writes on the one
+//! writer thread, which puts whatever waits into one transaction (group commit) and tells the callers after
+//! the commit is on disk. See [`Store::write`].
+
+mod dialect;
+mod pool;
+mod wake;
+
+pub mod build;
+pub mod build_query;
+pub mod event;
+pub mod permission;
+pub mod plan;
+pub mod project;
+pub mod repository;
+pub mod seal;
+pub mod user;
+pub mod webhook;
+
+pub use dialect::{Param, Row, StoreError, Tx, Value};
+pub use pool::Store;
+pub use wake::{Topic, Wakes};
+
+/// Milliseconds since 1970, the only form of time in a table.
+pub type Millis = i64;

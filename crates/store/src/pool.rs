@@ -1,0 +1,306 @@
+//! One writer thread with group commit, and a few connections that read.
+
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+
+use rusqlite::Connection;
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::dialect::{self, StoreError, Tx};
+use crate::wake::{Topic, Wakes};
+
+/// How many changes share one commit at most.
+const GROUP_LIMIT: usize = 512;
+/// How many connections read at once.
+const READERS: usize = 4;
+/// How many changes may wait for the writer; beyond, callers wait for room, which slows the sender down.
+const QUEUE_LIMIT: usize = 4096;
+
+/// The migrations, in order. Append only.
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_first.sql")];
+
+type Verdict = Result<(), String>;
+type AfterCommit = Box<dyn FnOnce(Verdict) + Send>;
+/// A change: runs in the transaction, says whether it stands, and what to do after the commit.
+type Change = Box<dyn FnOnce(&Tx<'_>) -> (bool, AfterCommit) + Send>;
+
+/// The store of one home. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    changes: mpsc::SyncSender<Change>,
+    room: Arc<Semaphore>,
+    readers: Mutex<Vec<Connection>>,
+    reading: Semaphore,
+    wakes: Wakes,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("path", &self.inner.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the store in the file `path`, makes it when it is not there, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or was written by a newer version.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut writer = dialect::open_writer(path)?;
+        migrate(&mut writer)?;
+        let wakes = Wakes::default();
+        let (changes, waiting) = mpsc::sync_channel::<Change>(QUEUE_LIMIT);
+        let bells = wakes.clone();
+        std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || write_loop(&mut writer, &waiting, &bells))
+            .map_err(|error| StoreError::Unavailable(format!("cannot start the writer thread: {error}")))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                path: path.to_owned(),
+                changes,
+                room: Arc::new(Semaphore::new(QUEUE_LIMIT)),
+                readers: Mutex::new(Vec::new()),
+                reading: Semaphore::new(READERS),
+                wakes,
+            }),
+        })
+    }
+
+    /// The bells that commits ring.
+    #[must_use]
+    pub fn wakes(&self) -> &Wakes {
+        &self.inner.wakes
+    }
+
+    /// Runs `change` in a transaction and returns after it is on disk. Changes that wait at the same time share
+    /// one commit; one that fails is taken back alone. `change` must do nothing but SQL: it runs on the one
+    /// writer thread, and everybody waits for it.
+    ///
+    /// # Errors
+    /// What `change` returned, or why the commit failed; then nothing of it is stored.
+    pub async fn write<T, E, F>(&self, change: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let closed = || E::from(StoreError::Unavailable("the writer has stopped".into()));
+        let Ok(permit) = Arc::clone(&self.inner.room).acquire_owned().await else {
+            return Err(closed());
+        };
+        let (answer, answered) = oneshot::channel();
+        let boxed: Change = Box::new(move |tx| {
+            let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| change(tx))).unwrap_or_else(|_| {
+                Err(E::from(StoreError::Engine(
+                    "a change panicked and was taken back".into(),
+                )))
+            });
+            let stands = outcome.is_ok();
+            let after: AfterCommit = Box::new(move |committed| {
+                drop(permit);
+                let outcome = match committed {
+                    Ok(()) => outcome,
+                    Err(reason) => outcome.and_then(|_| Err(E::from(StoreError::Unavailable(reason)))),
+                };
+                // A caller that went away does not undo what was stored.
+                let _ = answer.send(outcome);
+            });
+            (stands, after)
+        });
+        if self.inner.changes.send(boxed).is_err() {
+            return Err(closed());
+        }
+        answered.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Runs `question` on a connection that only reads.
+    ///
+    /// # Errors
+    /// What `question` returned, or that no connection could be opened.
+    pub async fn read<T, E, F>(&self, question: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let inner = Arc::clone(&self.inner);
+        let Ok(_turn) = self.inner.reading.acquire().await else {
+            return Err(E::from(StoreError::Unavailable("the store is closed".into())));
+        };
+        let outcome = tokio::task::spawn_blocking(move || inner.read_now(question)).await;
+        outcome.unwrap_or_else(|_| Err(E::from(StoreError::Engine("a question panicked".into()))))
+    }
+}
+
+impl Inner {
+    fn read_now<T, E: From<StoreError>>(
+        &self,
+        question: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let pooled = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match pooled {
+            Some(connection) => connection,
+            None => dialect::open_reader(&self.path)?,
+        };
+        let answer = question(&Tx::new(&connection));
+        self.readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(connection);
+        answer
+    }
+}
+
+fn write_loop(connection: &mut Connection, waiting: &mpsc::Receiver<Change>, wakes: &Wakes) {
+    while let Ok(first) = waiting.recv() {
+        let mut group = vec![first];
+        while group.len() < GROUP_LIMIT
+            && let Ok(next) = waiting.try_recv()
+        {
+            group.push(next);
+        }
+        write_group(connection, group, wakes);
+    }
+}
+
+fn write_group(connection: &mut Connection, group: Vec<Change>, wakes: &Wakes) {
+    let mut after: Vec<AfterCommit> = Vec::with_capacity(group.len());
+    let mut woken: Vec<Topic> = Vec::new();
+    let committed = in_transaction(connection, |tx| {
+        for change in group {
+            tx.script("SAVEPOINT change")?;
+            let (stands, answer) = change(tx);
+            after.push(answer);
+            let topics = tx.take_woken();
+            if stands {
+                woken.extend(topics);
+            } else {
+                tx.script("ROLLBACK TO change")?;
+            }
+            tx.script("RELEASE change")?;
+        }
+        Ok(())
+    });
+    let verdict = committed.map_err(|error| error.to_string());
+    if verdict.is_ok() {
+        woken.sort_unstable();
+        woken.dedup();
+        for topic in woken {
+            wakes.ring(topic);
+        }
+    } else {
+        tracing::error!(
+            error = verdict.as_ref().err(),
+            changes = after.len(),
+            "a commit failed: nothing of it is stored, its callers are told"
+        );
+    }
+    for answer in after {
+        answer(verdict.clone());
+    }
+}
+
+fn in_transaction(
+    connection: &Connection,
+    body: impl FnOnce(&Tx<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let outcome = body(&Tx::new(connection)).and_then(|()| Ok(connection.execute_batch("COMMIT")?));
+    if outcome.is_err() && !connection.is_autocommit() {
+        connection.execute_batch("ROLLBACK")?;
+    }
+    outcome
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let current: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let newest = MIGRATIONS.len();
+    let applied = usize::try_from(current).unwrap_or(usize::MAX);
+    if applied > newest {
+        return Err(StoreError::Refused(format!(
+            "this home was written by a newer version of Madake (its tables have version {current}, this program \
+             knows {newest}); start the newer program, or restore a backup made by this one"
+        )));
+    }
+    for (index, text) in MIGRATIONS.iter().enumerate().skip(applied) {
+        in_transaction(connection, |tx| {
+            tx.script(&dialect::migration_text(text))?;
+            tx.script(&format!("PRAGMA user_version = {}", index + 1))
+        })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(&folder.path().join("madake.db")).expect("a new store");
+        (folder, store)
+    }
+
+    #[tokio::test]
+    async fn a_change_that_fails_is_taken_back_alone() {
+        let (_folder, store) = store();
+        let put = |name: &'static str, fail: bool| {
+            let store = store.clone();
+            async move {
+                store
+                    .write(move |tx| {
+                        tx.execute("INSERT INTO meta (name, value) VALUES ($1, 'x')", params![name])?;
+                        if fail {
+                            Err(StoreError::Refused("on purpose".into()))
+                        } else {
+                            Ok(())
+                        }
+                    })
+                    .await
+            }
+        };
+        let outcomes = tokio::join!(put("a", false), put("b", true), put("c", false));
+        assert!(outcomes.0.is_ok() && outcomes.1.is_err() && outcomes.2.is_ok());
+        let names = store.read(|tx| {
+            tx.all("SELECT name FROM meta ORDER BY name", &[], |row| {
+                row.get::<String>(0)
+            })
+        });
+        assert_eq!(names.await.expect("names"), ["a", "c"]);
+    }
+
+    #[tokio::test]
+    async fn a_change_that_panics_does_not_stop_the_writer() {
+        let (_folder, store) = store();
+        let outcome: Result<(), StoreError> = store.write(|_| panic!("on purpose")).await;
+        assert!(outcome.is_err());
+        let outcome: Result<usize, StoreError> = store
+            .write(|tx| tx.execute("INSERT INTO meta (name, value) VALUES ('a', 'x')", &[]))
+            .await;
+        assert_eq!(outcome.expect("the writer goes on"), 1);
+    }
+
+    #[tokio::test]
+    async fn a_newer_home_is_refused_untouched() {
+        let (folder, store) = store();
+        drop(store);
+        let path = folder.path().join("newer.db");
+        let connection = Connection::open(&path).expect("a file");
+        connection
+            .pragma_update(None, "user_version", 99)
+            .expect("a version");
+        drop(connection);
+        let error = Store::open(&path).expect_err("a newer home");
+        assert!(error.to_string().contains("newer version"), "{error}");
+    }
+}
