@@ -1,1 +1,17 @@
 //! Takes a job, runs it, reports: workspace, checkout, tasks, log. The same code for every kind of agent.
+//!
+//! A job runs in a process of its own, the [`supervisor`], so that the end of the server is not the end of the
+//! job. Server and supervisor talk through files alone: the [`job_directory`] and the job's log. [`local`] is
+//! the server's side of it: it starts supervisors, waits for them, and finds them again after a restart.
+//!
+//! Linux only: sessions, `/proc` and child subreapers are what keeps a job's processes together.
+
+mod clock;
+mod environment;
+pub mod job_directory;
+pub mod local;
+mod lock;
+mod log;
+pub mod log_tail;
+mod processes;
+pub mod supervisor;

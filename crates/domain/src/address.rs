@@ -69,9 +69,7 @@ impl AddressPattern {
         let text = text.trim();
         let shown = || inert(text, 80);
         if let Some((address, prefix)) = text.split_once('/') {
-            let address: IpAddr = address
-                .parse()
-                .map_err(|_| refusal(address, shown()))?;
+            let address: IpAddr = address.parse().map_err(|_| refusal(address, shown()))?;
             return block(address, prefix).ok_or_else(|| AddressError::Prefix {
                 text: shown(),
                 longest: if address.is_ipv4() { 32 } else { 128 },
@@ -169,7 +167,11 @@ fn decimal(text: &str, highest: u8) -> Option<u8> {
 
 /// The error for what is no address: a name has a last label that is neither a number nor hexadecimal.
 fn refusal(address: &str, text: String) -> AddressError {
-    let label = address.trim_end_matches('.').rsplit('.').next().unwrap_or(address);
+    let label = address
+        .trim_end_matches('.')
+        .rsplit('.')
+        .next()
+        .unwrap_or(address);
     let name_like = label.starts_with(|c: char| c.is_alphabetic())
         && address
             .chars()
@@ -321,7 +323,6 @@ pub fn forwarded_client(
     client
 }
 
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -422,7 +423,12 @@ mod tests {
                 .to_string()
                 .starts_with("`git.example.org` is a host name; trigger addresses are IP addresses")
         );
-        assert!(!AddressPattern::parse("a\u{1b}[2Jb").expect_err("junk").to_string().contains('\u{1b}'));
+        assert!(
+            !AddressPattern::parse("a\u{1b}[2Jb")
+                .expect_err("junk")
+                .to_string()
+                .contains('\u{1b}')
+        );
     }
 
     #[test]
@@ -477,10 +483,20 @@ mod tests {
             ("::ffff:10.0.0.1", &["::ffff:192.0.2.1"], "192.0.2.1", 1),
             // R4: the right-most untrusted address decides.
             ("10.0.0.1", &["192.0.2.1, 198.51.100.9"], "198.51.100.9", 1),
-            ("10.0.0.1", &["192.0.2.1, 198.51.100.9, 10.0.0.2"], "198.51.100.9", 2),
+            (
+                "10.0.0.1",
+                &["192.0.2.1, 198.51.100.9, 10.0.0.2"],
+                "198.51.100.9",
+                2,
+            ),
             // R5: two headers are one list.
             ("10.0.0.1", &["192.0.2.1", "198.51.100.9"], "198.51.100.9", 1),
-            ("10.0.0.1", &["192.0.2.1,198.51.100.9", "10.0.0.2"], "198.51.100.9", 2),
+            (
+                "10.0.0.1",
+                &["192.0.2.1,198.51.100.9", "10.0.0.2"],
+                "198.51.100.9",
+                2,
+            ),
             // Garbage ends the walk at the last machine that can be trusted.
             ("10.0.0.1", &["192.0.2.1, unknown"], "10.0.0.1", 0),
             ("10.0.0.1", &["192.0.2.1, junk, 10.0.0.2"], "10.0.0.2", 1),

@@ -9,8 +9,12 @@ pub mod plan;
 pub mod repository;
 
 pub mod address;
+pub mod branch_expiry;
+pub mod change;
+pub mod condition;
 pub mod cron;
-pub mod text;
 pub mod schedule;
 pub mod stage_selection;
+pub mod text;
+pub mod variables;
 pub mod waiting;

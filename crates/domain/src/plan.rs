@@ -320,7 +320,7 @@ pub enum TriggerKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "condition", rename_all = "kebab-case")]
 pub enum TriggerCondition {
-    /// Only when each new commit's author, or the pusher, is one of these (name, user name or e-mail address).
+    /// Only when the pusher or the author of a new commit is one of these (name, user name or e-mail address).
     Committers {
         /// Names, matched without regard to case.
         names: Vec<String>,

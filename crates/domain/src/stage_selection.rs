@@ -80,7 +80,10 @@ pub struct StageOutline<'a> {
 
 impl<'a> From<&'a Stage> for StageOutline<'a> {
     fn from(stage: &'a Stage) -> Self {
-        Self { name: &stage.name, manual: stage.manual }
+        Self {
+            name: &stage.name,
+            manual: stage.manual,
+        }
     }
 }
 
@@ -115,7 +118,10 @@ impl StageSelectionError {
                 format!("Stage '{stage}' does not exist: the plan has no stages.")
             }
             Self::UnknownStage { stage, known } => {
-                format!("Stage '{stage}' does not exist. The plan has these stages: {}.", known.join(", "))
+                format!(
+                    "Stage '{stage}' does not exist. The plan has these stages: {}.",
+                    known.join(", ")
+                )
             }
         }
     }
@@ -219,7 +225,9 @@ impl ContinueRefusal {
             Self::StillRunning => "The build is queued or running and cannot be continued now.".to_owned(),
             Self::NothingLeft => "All stages of this build have already been executed.".to_owned(),
             Self::StageAlreadyExecuted { stage } => format!("Stage '{stage}' has already been executed."),
-            Self::NothingFailed => "No stage of this build has failed, so there is nothing to rerun.".to_owned(),
+            Self::NothingFailed => {
+                "No stage of this build has failed, so there is nothing to rerun.".to_owned()
+            }
         }
     }
 
@@ -251,7 +259,9 @@ pub fn plan_continuation(build: &Build, request: &StageRequest) -> Result<Contin
         (false, Some((stage, name)), first_left) => {
             let through = end_of_automatic_run(&outlines, stage);
             if first_left.is_none_or(|first| through < first) {
-                return Err(ContinueRefusal::StageAlreadyExecuted { stage: name.to_owned() });
+                return Err(ContinueRefusal::StageAlreadyExecuted {
+                    stage: name.to_owned(),
+                });
             }
             through
         }
@@ -287,6 +297,9 @@ fn named_stage<'r>(
 
 /// The last stage before the next manual one behind `from`, or the last of the plan.
 fn end_of_automatic_run(stages: &[StageOutline<'_>], from: usize) -> usize {
-    let automatic_behind = stages[from + 1..].iter().take_while(|stage| !stage.manual).count();
+    let automatic_behind = stages[from + 1..]
+        .iter()
+        .take_while(|stage| !stage.manual)
+        .count();
     from + automatic_behind
 }

@@ -26,7 +26,12 @@ impl Waiting {
     /// A build that has just been asked for, at the end of the line.
     #[must_use]
     pub fn newcomer(branch: i64, revision: String, event: i64) -> Self {
-        Self { branch, revision, event, place: event }
+        Self {
+            branch,
+            revision,
+            event,
+            place: event,
+        }
     }
 }
 
@@ -132,17 +137,33 @@ pub fn admit(
     if of_branch().any(|other| other.event == newcomer.event) {
         return Ok(Admission::AlreadyWaiting);
     }
-    if let Some(newest) = of_branch().filter(|other| other.event > newcomer.event).max_by_key(|other| other.event) {
+    if let Some(newest) = of_branch()
+        .filter(|other| other.event > newcomer.event)
+        .max_by_key(|other| other.event)
+    {
         return Ok(Admission::Late(supersede(newcomer, newest)));
     }
     let older: Vec<Waiting> = of_branch().cloned().collect();
     if older.is_empty() {
         let starts = free_slots(running, limit).is_none_or(|free| waiting.len() < free);
-        return Ok(if starts { Admission::Start } else { Admission::Wait(newcomer) });
+        return Ok(if starts {
+            Admission::Start
+        } else {
+            Admission::Wait(newcomer)
+        });
     }
-    let place = older.iter().map(|other| other.place).fold(newcomer.place, i64::min);
-    let superseded = older.into_iter().map(|other| supersede(other, &newcomer)).collect();
-    Ok(Admission::WaitSuperseding { waiting: Waiting { place, ..newcomer }, superseded })
+    let place = older
+        .iter()
+        .map(|other| other.place)
+        .fold(newcomer.place, i64::min);
+    let superseded = older
+        .into_iter()
+        .map(|other| supersede(other, &newcomer))
+        .collect();
+    Ok(Admission::WaitSuperseding {
+        waiting: Waiting { place, ..newcomer },
+        superseded,
+    })
 }
 
 /// The waiting builds that may start now, first in line first. Call it when a build ends or pauses, when the limit
@@ -153,7 +174,11 @@ pub fn admit(
 pub fn next_to_start(waiting: &[Waiting], running: usize, limit: Option<u32>) -> Vec<&Waiting> {
     let mut line: Vec<&Waiting> = waiting
         .iter()
-        .filter(|one| !waiting.iter().any(|other| other.branch == one.branch && other.event > one.event))
+        .filter(|one| {
+            !waiting
+                .iter()
+                .any(|other| other.branch == one.branch && other.event > one.event)
+        })
         .collect();
     line.sort_by_key(|one| (one.place, one.event));
     line.truncate(free_slots(running, limit).unwrap_or(usize::MAX));
@@ -192,5 +217,9 @@ fn supersede(waiting: Waiting, by: &Waiting) -> Superseded {
             by.revision
         )
     };
-    Superseded { waiting, by_event, reason }
+    Superseded {
+        waiting,
+        by_event,
+        reason,
+    }
 }

@@ -1,1 +1,34 @@
-//! Reconcilers that push the stored state towards where it should be, and the operations of the product, one verb a file.
+//! Reconcilers that push the stored state towards where it should be, and the operations of the product, one
+//! verb a file.
+//!
+//! A reconciler takes no input, may run on several nodes at once and may die at any line: it reads the state and
+//! moves it on. Events only wake it. Operations in [`ops`] check permissions themselves; every face of the
+//! product (REST, pages, command line) calls the same ones.
+
+pub mod access;
+pub mod clock;
+pub mod error;
+pub mod home;
+pub mod ops;
+pub mod password;
+pub mod settings;
+
+mod changes;
+mod clean;
+mod decide;
+mod engine;
+mod enqueue;
+mod facts;
+mod finish;
+mod heads;
+mod intake;
+mod lease;
+pub mod order;
+mod poll;
+mod reconcile;
+mod schedule;
+mod specs;
+mod timer;
+
+pub use engine::Engine;
+pub use error::EngineError;

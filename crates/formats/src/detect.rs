@@ -36,17 +36,22 @@ pub fn read_push(headers: &[(&str, &str)], body: &[u8], limits: &Limits) -> Resu
     parse_as(sender_of(headers, &payload)?, &payload, limits)
 }
 
-/// Reads a delivery in the given format, whatever its headers and shape suggest.
+/// Reads a delivery in the given format, whatever its shape suggests: for addresses that belong to one
+/// sender.
 ///
 /// # Errors
 ///
-/// [`PushError`] when the body cannot be read or breaks a rule of the format.
+/// [`PushError`] when the headers say that it is no push, or the body cannot be read or breaks a rule of
+/// the format.
 pub fn read_push_as(
     sender: SenderFormat,
     headers: &[(&str, &str)],
     body: &[u8],
     limits: &Limits,
 ) -> Result<Push, PushError> {
+    if let Some(reason) = refusal_by_header(headers) {
+        return Err(reason.into());
+    }
     let text = form::json_text(header(headers, "Content-Type"), body, limits)?;
     parse_as(sender, &json::parse(&text, limits)?, limits)
 }

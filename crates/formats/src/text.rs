@@ -27,8 +27,14 @@ pub fn is_active(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
-            // Marks, embeddings, overrides and isolates of direction; line separators; invisible joints.
-            '\u{061C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}'
+            // Marks, embeddings, overrides and isolates of direction; line separators;
+            // invisible joints and tags.
+            '\u{061C}'
+                | '\u{200B}'..='\u{200F}'
+                | '\u{2028}'..='\u{202E}'
+                | '\u{2060}'..='\u{206F}'
+                | '\u{FEFF}'
+                | '\u{E0000}'..='\u{E007F}'
         )
 }
 
@@ -64,7 +70,7 @@ mod tests {
             ("red\u{1b}[31m", "red[31m"),
             ("bell\u{7}\u{9b}31m", "bell31m"),
             ("two\r\nlines", "two lines"),
-            ("zero\u{200B}width\u{FEFF}", "zerowidth"),
+            ("zero\u{200B}width\u{FEFF}\u{E0041}", "zerowidth"),
             ("Ünïcödé 真竹", "Ünïcödé 真竹"),
         ];
         for (input, expected) in table {

@@ -39,7 +39,9 @@ struct FormatOnly {
 /// Reads a message; its format is looked at first, so that a newer one is named instead of called damaged.
 pub(crate) fn read<T: DeserializeOwned>(what: &'static str, json: &[u8]) -> Result<T, MessageError> {
     let damaged = |source| MessageError::Damaged { what, source };
-    let found = serde_json::from_slice::<FormatOnly>(json).map_err(damaged)?.format;
+    let found = serde_json::from_slice::<FormatOnly>(json)
+        .map_err(damaged)?
+        .format;
     if found != u64::from(FORMAT) {
         return Err(MessageError::UnknownFormat { what, found });
     }

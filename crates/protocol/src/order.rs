@@ -68,6 +68,9 @@ pub struct JobOrder {
     pub log_limit_bytes: Option<u64>,
     /// The time zone of the log's times, by its IANA name.
     pub time_zone: String,
+    /// The git program for checkouts: a path, or a name on the `PATH`.
+    #[serde(default = "default_git_program")]
+    pub git_program: PathBuf,
     /// Empties the working directory after the last task.
     #[serde(default)]
     pub clean_working_directory: bool,
@@ -75,6 +78,10 @@ pub struct JobOrder {
 
 fn default_stop_grace_seconds() -> u64 {
     DEFAULT_STOP_GRACE_SECONDS
+}
+
+fn default_git_program() -> PathBuf {
+    PathBuf::from("git")
 }
 
 fn default_final_tasks_seconds() -> u64 {
@@ -110,6 +117,9 @@ pub struct JobRepository {
     pub revision: String,
     /// The branch that is built, for display and for `git branch` in scripts.
     pub branch: String,
+    /// The address that `git remote -v` shows in the checkout, without a credential; `None`: the source.
+    #[serde(default)]
+    pub origin: Option<String>,
     /// Whether a checkout task without a name means this one.
     pub is_default: bool,
 }
@@ -124,6 +134,10 @@ pub struct JobVariable {
     /// Whether the value must not appear in the log.
     #[serde(default)]
     pub secret: bool,
+    /// Whether a person configured the value, so that it may refer to other variables. What the build says of
+    /// itself (a branch name, an author) is always put in as it is: anybody who pushes can choose it.
+    #[serde(default)]
+    pub may_refer: bool,
 }
 
 impl fmt::Debug for JobVariable {
@@ -185,6 +199,7 @@ mod tests {
                 name: "password".into(),
                 value: "hunter22".into(),
                 secret: true,
+                may_refer: false,
             }],
             environment: Vec::new(),
             masks: vec![Secret::new("correct horse")],
@@ -193,6 +208,7 @@ mod tests {
             final_tasks_seconds: 1,
             log_limit_bytes: None,
             time_zone: "UTC".into(),
+            git_program: default_git_program(),
             clean_working_directory: false,
         }
     }
@@ -207,7 +223,11 @@ mod tests {
     fn newer_format_is_named_even_when_its_fields_are_unknown() {
         let error = JobOrder::from_json(br#"{"format": 2, "jobs": "all"}"#).unwrap_err();
         assert!(matches!(error, MessageError::UnknownFormat { found: 2, .. }));
-        assert!(error.to_string().starts_with("the job order has format 2, but this version reads format 1"));
+        assert!(
+            error
+                .to_string()
+                .starts_with("the job order has format 2, but this version reads format 1")
+        );
     }
 
     #[test]

@@ -167,7 +167,10 @@ mod tests {
                 log_lines: 1,
                 log_problem: None,
             };
-            assert_eq!(JobOutcome::from_json(&outcome.to_json().unwrap()).unwrap(), outcome);
+            assert_eq!(
+                JobOutcome::from_json(&outcome.to_json().unwrap()).unwrap(),
+                outcome
+            );
         }
     }
 

@@ -88,10 +88,7 @@ mod tests {
                 "/etc/x.yml",
                 Err("must be relative to the folder of the plan file"),
             ),
-            (
-                "C:x.yml",
-                Err("must be relative to the folder of the plan file"),
-            ),
+            ("C:x.yml", Err("must be relative to the folder of the plan file")),
             ("a\\x.yml", Err("must have `/` between its parts")),
             ("script.sh", Err("must end in `.yml` or `.yaml`")),
             ("", Err("names no file")),

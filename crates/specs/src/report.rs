@@ -53,8 +53,11 @@ impl Report {
         self.errors
     }
 
-    /// The texts and the findings in the order of the documents.
+    /// The texts, and the findings in the order of the files and places.
     pub(crate) fn finish(mut self) -> (Sources, Vec<Diagnostic>) {
+        let sources = &self.sources;
+        self.findings
+            .sort_by_key(|finding| (sources.rank(&finding.file), finding.line, finding.column));
         if self.left_out > 0
             && let Some(last) = self.findings.last()
         {
@@ -161,7 +164,13 @@ pub(crate) fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'
     let fold = |text: &str| -> String {
         text.chars()
             .take(80)
-            .map(|c| if c == '_' || c == ' ' { '-' } else { c.to_ascii_lowercase() })
+            .map(|c| {
+                if c == '_' || c == ' ' {
+                    '-'
+                } else {
+                    c.to_ascii_lowercase()
+                }
+            })
             .collect()
     };
     let folded = fold(written);

@@ -25,6 +25,14 @@ impl Sources {
         FileId(index)
     }
 
+    /// How many files were read before this one.
+    pub(crate) fn rank(&self, file: &str) -> usize {
+        self.files
+            .iter()
+            .position(|(name, _)| name == file)
+            .unwrap_or(usize::MAX)
+    }
+
     pub(crate) fn name(&self, file: FileId) -> &str {
         self.files.get(file.0).map_or("", |(name, _)| name)
     }

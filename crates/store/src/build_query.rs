@@ -159,6 +159,23 @@ pub fn revisions(tx: &Tx<'_>, build_id: i64) -> Result<Vec<Revision>, StoreError
     )
 }
 
+/// The revision of a repository that a plan branch built last.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn last_revision_of(
+    tx: &Tx<'_>,
+    plan_branch_id: i64,
+    repository_id: i64,
+) -> Result<Option<String>, StoreError> {
+    tx.first(
+        "SELECT r.revision FROM build_revision r JOIN build b ON b.id = r.build_id
+         WHERE b.plan_branch_id = $1 AND r.repository_id = $2 ORDER BY b.id DESC LIMIT 1",
+        params![plan_branch_id, repository_id],
+        |row| row.get(0),
+    )
+}
+
 /// The commits that are new in a build, newest first.
 ///
 /// # Errors

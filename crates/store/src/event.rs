@@ -28,11 +28,9 @@ pub enum Content {
         /// Only that one.
         skip_branches: bool,
     },
-    /// A look at a repository found that refs had moved.
+    /// A look at a repository found something for these plans.
     Poll {
-        /// The refs that had moved.
-        updates: Vec<RefUpdate>,
-        /// The plans whose polling trigger asked; empty: all plans of the repository may answer.
+        /// The plans whose polling trigger asked.
         plans: Vec<i64>,
     },
     /// A cron trigger was due.
@@ -142,6 +140,24 @@ pub fn receive(tx: &Tx<'_>, mut new: NewEvent, now: Millis) -> Result<Received, 
             return enter_repeat(tx, &new, first, "the same delivery arrived before", now);
         }
     }
+    if let (
+        Content::Push {
+            via: Via::Webhook, ..
+        },
+        Some(repository_id),
+    ) = (&new.content, new.repository_id)
+    {
+        // A sender that repeats itself without an id, before the first was looked at.
+        let first = tx.first(
+            "SELECT id FROM event WHERE id > (SELECT COALESCE(MAX(id), 0) - 50 FROM event) AND state = 'received'
+               AND repository_id = $1 AND raw = $2 LIMIT 1",
+            params![repository_id, new.raw],
+            |row| row.get(0),
+        )?;
+        if let Some(first) = first {
+            return enter_repeat(tx, &new, first, "the same body arrived a moment ago", now);
+        }
+    }
     let mut repeats = None;
     if let (Content::Push { updates, .. }, Some(repository_id)) = (&mut new.content, new.repository_id) {
         let mut fresh = Vec::with_capacity(updates.len());
@@ -168,8 +184,9 @@ pub fn receive(tx: &Tx<'_>, mut new: NewEvent, now: Millis) -> Result<Received, 
         *updates = fresh;
     }
     let id = enter(tx, &new, "received", None, now)?;
-    if let (Content::Push { updates, .. } | Content::Poll { updates, .. }, Some(repository_id)) =
-        (&new.content, new.repository_id)
+    // What a webhook says is a hint: the refs themselves are read when it is decided.
+    if let (Content::Push { updates, via, .. }, Some(repository_id)) = (&new.content, new.repository_id)
+        && *via != Via::Webhook
     {
         for update in updates {
             repository::set_ref(
@@ -560,25 +577,34 @@ pub fn decisions(tx: &Tx<'_>, event_id: i64) -> Result<Vec<Decision>, StoreError
     )
 }
 
-/// The newest decisions about a plan or plan branch, of one revision (a prefix will do) or of all.
+/// The newest decisions about a plan and its branches, or about one branch, of one revision (a prefix will do) or
+/// of all.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn decisions_about(
+pub fn decisions_of_plan(
     tx: &Tx<'_>,
-    plan_key: &str,
+    plan_id: i64,
+    plan_branch_id: Option<i64>,
     revision: Option<&str>,
     limit: i64,
 ) -> Result<Vec<Decision>, StoreError> {
-    match revision {
-        Some(revision) => tx.all(
-            &format!("{DECISION} WHERE plan_key = $1 AND substr(revision, 1, length($2)) = $2 ORDER BY id DESC LIMIT $3"),
-            params![plan_key, revision, limit],
+    let revision = revision.unwrap_or("");
+    match plan_branch_id {
+        Some(branch_id) => tx.all(
+            &format!(
+                "{DECISION} WHERE plan_branch_id = $1 AND substr(COALESCE(revision, ''), 1, length($2)) = $2
+                 ORDER BY id DESC LIMIT $3"
+            ),
+            params![branch_id, revision, limit],
             read_decision,
         ),
         None => tx.all(
-            &format!("{DECISION} WHERE plan_key = $1 ORDER BY id DESC LIMIT $2"),
-            params![plan_key, limit],
+            &format!(
+                "{DECISION} WHERE plan_id = $1 AND substr(COALESCE(revision, ''), 1, length($2)) = $2
+                 ORDER BY id DESC LIMIT $3"
+            ),
+            params![plan_id, revision, limit],
             read_decision,
         ),
     }

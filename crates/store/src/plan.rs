@@ -26,6 +26,8 @@ pub struct Plan {
     pub version_id: i64,
     /// The repository whose `bamboo-specs/` wrote it.
     pub specs_repository_id: Option<i64>,
+    /// When it was made.
+    pub created_ms: Millis,
 }
 
 /// A plan branch, or the master itself.
@@ -62,10 +64,12 @@ pub struct PlanBranch {
     pub last_change_ms: Millis,
     /// Since when its branch is gone from the repository.
     pub missing_since_ms: Option<Millis>,
+    /// When it was made.
+    pub created_ms: Millis,
 }
 
-const PLAN: &str =
-    "SELECT id, project_id, key, name, description, enabled, version_id, specs_repository_id FROM plan";
+const PLAN: &str = "SELECT id, project_id, key, name, description, enabled, version_id, specs_repository_id,
+  created_ms FROM plan";
 
 fn key_column(row: &crate::Row<'_>, index: usize) -> Result<PlanKey, StoreError> {
     row.get::<String>(index)?
@@ -83,6 +87,7 @@ fn read_plan(row: &crate::Row<'_>) -> Result<Plan, StoreError> {
         enabled: row.get(5)?,
         version_id: row.get(6)?,
         specs_repository_id: row.get(7)?,
+        created_ms: row.get(8)?,
     })
 }
 
@@ -328,8 +333,8 @@ pub fn set_enabled(tx: &Tx<'_>, plan_id: i64, enabled: bool) -> Result<(), Store
 }
 
 const BRANCH: &str = "SELECT id, plan_id, key, is_master, vcs_branch, display_name, description, enabled,
-  cleanup_enabled, automatic, version_id, next_build_number, last_revision, last_change_ms, missing_since_ms
-  FROM plan_branch";
+  cleanup_enabled, automatic, version_id, next_build_number, last_revision, last_change_ms, missing_since_ms,
+  created_ms FROM plan_branch";
 
 fn read_branch(row: &crate::Row<'_>) -> Result<PlanBranch, StoreError> {
     Ok(PlanBranch {
@@ -348,6 +353,7 @@ fn read_branch(row: &crate::Row<'_>) -> Result<PlanBranch, StoreError> {
         last_revision: row.get(12)?,
         last_change_ms: row.get(13)?,
         missing_since_ms: row.get(14)?,
+        created_ms: row.get(15)?,
     })
 }
 
@@ -372,13 +378,27 @@ pub fn branch_by_id(tx: &Tx<'_>, id: i64) -> Result<PlanBranch, StoreError> {
         .ok_or_else(|| StoreError::Missing(format!("the plan branch with the id {id}")))
 }
 
-/// The branches of a plan, the master first.
+/// Removes a plan branch from its plan. Its results stay under their keys; a branch of the same name that comes
+/// back gets a new plan branch.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn remove_branch(tx: &Tx<'_>, branch_id: i64, now: Millis) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE plan_branch SET removed_ms = $1, enabled = 0, vcs_branch = NULL WHERE id = $2 AND is_master = 0",
+        params![now, branch_id],
+    )?;
+    tx.wake(Topic::Plans);
+    Ok(())
+}
+
+/// The branches of a plan, the master first, without removed ones.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub fn branches(tx: &Tx<'_>, plan_id: i64) -> Result<Vec<PlanBranch>, StoreError> {
     tx.all(
-        &format!("{BRANCH} WHERE plan_id = $1 ORDER BY is_master DESC, id"),
+        &format!("{BRANCH} WHERE plan_id = $1 AND removed_ms IS NULL ORDER BY is_master DESC, id"),
         params![plan_id],
         read_branch,
     )

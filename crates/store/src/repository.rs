@@ -248,6 +248,24 @@ pub fn refs(tx: &Tx<'_>, id: i64) -> Result<BTreeMap<String, String>, StoreError
     Ok(rows.into_iter().collect())
 }
 
+/// What the ledger knew of a repository's refs at a moment, as far as it still holds: refs that have not moved
+/// since then.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn refs_unmoved_since(
+    tx: &Tx<'_>,
+    id: i64,
+    moment: Millis,
+) -> Result<BTreeMap<String, String>, StoreError> {
+    let rows = tx.all(
+        "SELECT name, object_id FROM repository_ref WHERE repository_id = $1 AND updated_ms <= $2",
+        params![id, moment],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    Ok(rows.into_iter().collect())
+}
+
 /// The object id that the ledger knows for one ref.
 ///
 /// # Errors

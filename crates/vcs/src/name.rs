@@ -151,7 +151,9 @@ impl RefName {
     /// The branch that this ref is, if it is one.
     #[must_use]
     pub fn branch(&self) -> Option<BranchName> {
-        self.0.strip_prefix("refs/heads/").map(|name| BranchName(name.to_owned()))
+        self.0
+            .strip_prefix("refs/heads/")
+            .map(|name| BranchName(name.to_owned()))
     }
 
     /// The tag that this ref is, if it is one, without `refs/tags/`.
@@ -163,7 +165,10 @@ impl RefName {
     /// The name for people: without `refs/heads/`, `refs/tags/` or, elsewhere, `refs/`.
     #[must_use]
     pub fn short(&self) -> &str {
-        ["refs/heads/", "refs/tags/", "refs/"].iter().find_map(|prefix| self.0.strip_prefix(prefix)).unwrap_or(&self.0)
+        ["refs/heads/", "refs/tags/", "refs/"]
+            .iter()
+            .find_map(|prefix| self.0.strip_prefix(prefix))
+            .unwrap_or(&self.0)
     }
 }
 
@@ -196,7 +201,10 @@ impl BranchName {
 
 impl ObjectId {
     /// The SHA-1 id of all zeros, which stands for "no object" where a ref is created or deleted.
-    pub const ZERO: Self = Self { bytes: [0; 32], length: 20 };
+    pub const ZERO: Self = Self {
+        bytes: [0; 32],
+        length: 20,
+    };
 
     /// Accepts a full lower-case id.
     ///
@@ -271,7 +279,9 @@ pub fn check_ref_format(name: &str) -> Result<(), NameError> {
     for character in name.chars() {
         match character {
             '\0'..='\u{1f}' | '\u{7f}' => return Err(NameError::ControlCharacter),
-            ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\' => return Err(NameError::ForbiddenCharacter(character)),
+            ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\' => {
+                return Err(NameError::ForbiddenCharacter(character));
+            }
             _ => {}
         }
     }
@@ -335,7 +345,9 @@ impl fmt::Display for BranchName {
 
 impl fmt::Display for ObjectId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_raw().iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        self.as_raw()
+            .iter()
+            .try_for_each(|byte| write!(formatter, "{byte:02x}"))
     }
 }
 

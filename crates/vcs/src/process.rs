@@ -45,6 +45,8 @@ pub struct GitCommand {
     timeout: Duration,
     output_limit: usize,
     secrets: Vec<String>,
+    stderr_discarded: bool,
+    file_size_limit: Option<u64>,
 }
 
 /// What a program left behind.
@@ -119,7 +121,10 @@ impl GitProgram {
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         // A folder that does not exist is an empty one that nobody can fill.
-        Self { path: path.into(), home: PathBuf::from("/nonexistent") }
+        Self {
+            path: path.into(),
+            home: PathBuf::from("/nonexistent"),
+        }
     }
 
     /// Shows the program another home directory, for instance one with `.ssh` in it.
@@ -150,6 +155,8 @@ impl GitProgram {
             timeout: Duration::from_secs(60),
             output_limit: 64 * 1024 * 1024,
             secrets: Vec::new(),
+            stderr_discarded: false,
+            file_size_limit: None,
         };
         let inherited = ["PATH", "TMPDIR", "TZ", "SYSTEMROOT"]
             .into_iter()
@@ -193,7 +200,8 @@ impl GitCommand {
     /// Adds several arguments.
     #[must_use]
     pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
-        self.arguments.extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+        self.arguments
+            .extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
         self
     }
 
@@ -210,7 +218,8 @@ impl GitCommand {
     /// Sets an environment variable for this run.
     #[must_use]
     pub fn environment(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
-        self.environment.push((OsString::from(name), value.as_ref().to_owned()));
+        self.environment
+            .push((OsString::from(name), value.as_ref().to_owned()));
         self
     }
 
@@ -226,7 +235,9 @@ impl GitCommand {
     /// Accepts this repository although another user may own it (the default is git's: only our own).
     #[must_use]
     pub fn trusted_owner(self, git_directory: &Path) -> Self {
-        let exact = git_directory.canonicalize().unwrap_or_else(|_| git_directory.to_owned());
+        let exact = git_directory
+            .canonicalize()
+            .unwrap_or_else(|_| git_directory.to_owned());
         self.setting("safe.directory", exact)
     }
 
@@ -253,6 +264,13 @@ impl GitCommand {
         self
     }
 
+    /// Throws away what the program writes to standard error.
+    #[must_use]
+    pub fn discard_stderr(mut self) -> Self {
+        self.stderr_discarded = true;
+        self
+    }
+
     /// Ends the run after this long. Default: a minute.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
@@ -267,11 +285,21 @@ impl GitCommand {
         self
     }
 
+    /// Lets the program, and what it starts, write no file of more than this many bytes (Linux; elsewhere no bound).
+    #[must_use]
+    pub fn file_size_limit(mut self, limit_bytes: u64) -> Self {
+        self.file_size_limit = Some(limit_bytes);
+        self
+    }
+
     /// Passes a client's `Git-Protocol` header on, if it looks like one (`version=2`).
     #[must_use]
     pub fn git_protocol(self, header: Option<&str>) -> Self {
         let well_formed = |value: &&str| {
-            value.len() <= 100 && value.chars().all(|char| char.is_ascii_alphanumeric() || "=:.-_".contains(char))
+            value.len() <= 100
+                && value
+                    .chars()
+                    .all(|char| char.is_ascii_alphanumeric() || "=:.-_".contains(char))
         };
         match header.filter(well_formed) {
             Some(value) => self.environment("GIT_PROTOCOL", value),
@@ -290,9 +318,17 @@ impl GitCommand {
             Scheme::Git => "git",
             Scheme::Local => "file",
         };
-        let inherited = ["http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"]
-            .into_iter()
-            .chain(["SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "SSH_AUTH_SOCK"]);
+        let inherited = [
+            "http_proxy",
+            "https_proxy",
+            "no_proxy",
+            "all_proxy",
+            "HTTPS_PROXY",
+            "NO_PROXY",
+            "ALL_PROXY",
+        ]
+        .into_iter()
+        .chain(["SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "SSH_AUTH_SOCK"]);
         for name in inherited {
             if let Some(value) = std::env::var_os(name) {
                 self.environment.push((OsString::from(name), value));
@@ -308,17 +344,24 @@ impl GitCommand {
             .setting("http.lowSpeedLimit", "1000")
             .setting("http.lowSpeedTime", "60");
         // An empty helper resets the list: no other helper is asked.
-        command.hidden_settings.push(("credential.helper".into(), String::new()));
+        command
+            .hidden_settings
+            .push(("credential.helper".into(), String::new()));
         if let (Some(credential), Some(origin)) = (credential, url.origin()) {
             let helper = "!f() { test \"$1\" = get && \
                           printf 'username=%s\\npassword=%s\\n' \"$MADAKE_VCS_USERNAME\" \"$MADAKE_VCS_PASSWORD\"; }; f";
-            command.hidden_settings.push((format!("credential.{origin}.helper"), helper.into()));
+            command
+                .hidden_settings
+                .push((format!("credential.{origin}.helper"), helper.into()));
             command = command
                 .environment("MADAKE_VCS_USERNAME", credential.username())
                 .environment("MADAKE_VCS_PASSWORD", credential.password());
             // A user name without password is a token; with one it is no secret.
-            let secret =
-                if credential.password().is_empty() { credential.username() } else { credential.password() };
+            let secret = if credential.password().is_empty() {
+                credential.username()
+            } else {
+                credential.password()
+            };
             command.secrets.push(secret.to_owned());
         }
         command
@@ -362,37 +405,75 @@ impl GitCommand {
         self.subcommand
     }
 
+    /// The error for a process that was started with [`Self::start`] and failed.
+    pub(crate) fn failure(&self, status: ExitStatus, stderr: &[u8]) -> ProcessError {
+        let stderr = clean_diagnostic(stderr, &self.secrets);
+        ProcessError::Failed {
+            subcommand: self.subcommand,
+            code: status.code(),
+            ending: ending(status),
+            stderr,
+        }
+    }
+
     fn to_std(&self) -> std::process::Command {
         use std::os::unix::process::CommandExt as _;
         let mut command = std::process::Command::new(&self.program);
-        command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.env("GIT_CONFIG_COUNT", self.hidden_settings.len().to_string());
         for (index, (key, value)) in self.hidden_settings.iter().enumerate() {
-            command.env(format!("GIT_CONFIG_KEY_{index}"), key).env(format!("GIT_CONFIG_VALUE_{index}"), value);
+            command
+                .env(format!("GIT_CONFIG_KEY_{index}"), key)
+                .env(format!("GIT_CONFIG_VALUE_{index}"), value);
         }
-        command.args(&self.global_options).arg(self.subcommand).args(&self.arguments);
+        command
+            .args(&self.global_options)
+            .arg(self.subcommand)
+            .args(&self.arguments);
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
         // A group of its own, so that helpers which git starts end with it.
-        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        command.stderr(if self.stderr_discarded {
+            Stdio::null()
+        } else {
+            Stdio::piped()
+        });
         command
     }
 
     fn start_error(&self, source: std::io::Error) -> ProcessError {
-        ProcessError::Start { program: self.program.display().to_string(), source }
+        ProcessError::Start {
+            program: self.program.display().to_string(),
+            source,
+        }
     }
 
     fn io_error(&self, source: std::io::Error) -> ProcessError {
-        ProcessError::Io { subcommand: self.subcommand, source }
+        ProcessError::Io {
+            subcommand: self.subcommand,
+            source,
+        }
     }
 
     fn timed_out(&self) -> ProcessError {
-        ProcessError::TimedOut { subcommand: self.subcommand, limit_ms: self.timeout.as_millis() }
+        ProcessError::TimedOut {
+            subcommand: self.subcommand,
+            limit_ms: self.timeout.as_millis(),
+        }
     }
 
     fn too_large(&self) -> ProcessError {
-        ProcessError::OutputTooLarge { subcommand: self.subcommand, limit_bytes: self.output_limit }
+        ProcessError::OutputTooLarge {
+            subcommand: self.subcommand,
+            limit_bytes: self.output_limit,
+        }
     }
 }
 
@@ -424,17 +505,32 @@ impl Output {
         if unchecked.output.status.success() {
             return Ok(unchecked.output);
         }
-        let code = unchecked.output.status.code();
-        let ending = code.map_or_else(|| "was ended by a signal".to_owned(), |code| format!("ended with code {code}"));
-        Err(ProcessError::Failed { subcommand: unchecked.subcommand, code, ending, stderr: unchecked.output.stderr })
+        let UncheckedOutput {
+            output: Self { status, stderr, .. },
+            subcommand,
+        } = unchecked;
+        Err(ProcessError::Failed {
+            subcommand,
+            code: status.code(),
+            ending: ending(status),
+            stderr,
+        })
     }
+}
+
+fn ending(status: ExitStatus) -> String {
+    status.code().map_or_else(
+        || "was ended by a signal".to_owned(),
+        |code| format!("ended with code {code}"),
+    )
 }
 
 /// Text of a program's standard error that may be shown: inert, without `secrets` and without any `user:password@`.
 #[must_use]
 pub fn clean_diagnostic(raw: &[u8], secrets: &[String]) -> String {
     let mut text = display_text(&String::from_utf8_lossy(raw), STDERR_LIMIT);
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+    // Shorter ones would only garble the text, and could be guessed from where it is garbled.
+    for secret in secrets.iter().filter(|secret| secret.len() >= 4) {
         text = text.replace(secret.as_str(), "***");
     }
     let mut clean = String::with_capacity(text.len());
@@ -442,12 +538,31 @@ pub fn clean_diagnostic(raw: &[u8], secrets: &[String]) -> String {
     while let Some(start) = rest.find("://") {
         let (before, after) = rest.split_at(start + 3);
         clean.push_str(before);
-        let authority_end =
-            after.find(|character: char| character == '/' || character.is_whitespace()).unwrap_or(after.len());
-        rest = after[..authority_end].rfind('@').map_or(after, |at| &after[at + 1..]);
+        let authority_end = after
+            .find(|character: char| character == '/' || character.is_whitespace())
+            .unwrap_or(after.len());
+        rest = after[..authority_end]
+            .rfind('@')
+            .map_or(after, |at| &after[at + 1..]);
     }
     clean.push_str(rest);
     clean.trim().to_owned()
+}
+
+#[cfg(target_os = "linux")]
+fn limit_file_size(leader: u32, limit_bytes: u64) -> std::io::Result<()> {
+    use rustix::process::{Resource, Rlimit, prlimit};
+    let pid = i32::try_from(leader).ok().and_then(Pid::from_raw);
+    let limit = Rlimit {
+        current: Some(limit_bytes),
+        maximum: Some(limit_bytes),
+    };
+    Ok(prlimit(pid, Resource::Fsize, limit).map(|_| ())?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn limit_file_size(_leader: u32, _limit_bytes: u64) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// Ends a group of processes whose leader has not been waited for yet (so its number cannot belong to another).

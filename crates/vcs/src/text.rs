@@ -20,7 +20,16 @@ pub fn display_text(text: &str, max_characters: usize) -> String {
 /// [`display_text`] on one line: line feeds and tabs become spaces.
 #[must_use]
 pub fn display_line(text: &str, max_characters: usize) -> String {
-    cut(inert(text).map(|character| if matches!(character, '\n' | '\t') { ' ' } else { character }), max_characters)
+    cut(
+        inert(text).map(|character| {
+            if matches!(character, '\n' | '\t') {
+                ' '
+            } else {
+                character
+            }
+        }),
+        max_characters,
+    )
 }
 
 fn cut(mut characters: impl Iterator<Item = char>, max_characters: usize) -> String {
@@ -83,7 +92,10 @@ fn skip_escape(characters: &mut Peekable<Chars<'_>>) {
             skip_control_string(characters);
         }
         Some(' '..='/') => {
-            while characters.next_if(|character| (' '..='/').contains(character)).is_some() {}
+            while characters
+                .next_if(|character| (' '..='/').contains(character))
+                .is_some()
+            {}
             characters.next_if(|character| ('0'..='~').contains(character));
         }
         Some('0'..='~') => {
@@ -94,7 +106,10 @@ fn skip_escape(characters: &mut Peekable<Chars<'_>>) {
 }
 
 fn skip_control_sequence(characters: &mut Peekable<Chars<'_>>) {
-    while characters.next_if(|character| (' '..='?').contains(character)).is_some() {}
+    while characters
+        .next_if(|character| (' '..='?').contains(character))
+        .is_some()
+    {}
     characters.next_if(|character| ('@'..='~').contains(character));
 }
 

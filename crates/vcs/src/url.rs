@@ -113,11 +113,17 @@ impl RepositoryUrl {
             return Self::local(address, policy);
         }
         if let Some((scheme, rest)) = address.split_once("://")
-            && scheme.chars().all(|character| character.is_ascii_alphanumeric() || "+-.".contains(character))
+            && scheme
+                .chars()
+                .all(|character| character.is_ascii_alphanumeric() || "+-.".contains(character))
         {
             return Self::with_scheme(&scheme.to_ascii_lowercase(), rest, policy);
         }
-        if address.split('/').next().is_some_and(|start| start.contains("::") && !start.contains('[')) {
+        if address
+            .split('/')
+            .next()
+            .is_some_and(|start| start.contains("::") && !start.contains('['))
+        {
             return Err(UrlError::TransportHelper);
         }
         Self::scp_like(address, policy)
@@ -157,7 +163,9 @@ impl RepositoryUrl {
     #[must_use]
     pub fn origin(&self) -> Option<&str> {
         let after_scheme = self.display.find("://")? + 3;
-        let end = self.display[after_scheme..].find('/').map_or(self.display.len(), |slash| after_scheme + slash);
+        let end = self.display[after_scheme..]
+            .find('/')
+            .map_or(self.display.len(), |slash| after_scheme + slash);
         Some(&self.display[..end])
     }
 
@@ -168,8 +176,18 @@ impl RepositoryUrl {
         if !path.starts_with('/') || path.split('/').any(|part| part == "..") {
             return Err(UrlError::RelativePath);
         }
-        let display = if path.len() > 1 { path.trim_end_matches('/') } else { path }.to_owned();
-        Ok(Self { display, scheme: Scheme::Local, host: None, credential: None })
+        let display = if path.len() > 1 {
+            path.trim_end_matches('/')
+        } else {
+            path
+        }
+        .to_owned();
+        Ok(Self {
+            display,
+            scheme: Scheme::Local,
+            host: None,
+            credential: None,
+        })
     }
 
     fn with_scheme(scheme: &str, rest: &str, policy: UrlPolicy) -> Result<Self, UrlError> {
@@ -223,7 +241,12 @@ impl RepositoryUrl {
         }
         display.push('/');
         display.push_str(path);
-        Ok(Self { display, scheme, host: Some(host), credential })
+        Ok(Self {
+            display,
+            scheme,
+            host: Some(host),
+            credential,
+        })
     }
 
     fn scp_like(address: &str, policy: UrlPolicy) -> Result<Self, UrlError> {
@@ -253,10 +276,19 @@ impl RepositoryUrl {
             check_user(user)?;
         }
         let host = check_host(host, policy)?;
-        let shown_host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let shown_host = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.clone()
+        };
         let user = user.map(|user| format!("{user}@")).unwrap_or_default();
         let display = format!("{user}{shown_host}:{}", path.trim_end_matches('/'));
-        Ok(Self { display, scheme: Scheme::Ssh, host: Some(host), credential: None })
+        Ok(Self {
+            display,
+            scheme: Scheme::Ssh,
+            host: Some(host),
+            credential: None,
+        })
     }
 }
 
@@ -269,7 +301,10 @@ impl Credential {
         if username.chars().chain(password.chars()).any(char::is_control) {
             return Err(UrlError::Credential);
         }
-        Ok(Self { username: username.to_owned(), password: password.to_owned() })
+        Ok(Self {
+            username: username.to_owned(),
+            password: password.to_owned(),
+        })
     }
 
     /// The user name.
@@ -353,8 +388,13 @@ fn check_host(host: &str, policy: UrlPolicy) -> Result<String, UrlError> {
     let host = host.to_ascii_lowercase();
     let well_formed = !host.is_empty()
         && host.len() <= 253
-        && host.chars().all(|character| character.is_ascii_alphanumeric() || "._-".contains(character))
-        && host.trim_end_matches('.').split('.').all(|label| !label.is_empty() && !label.starts_with('-'));
+        && host
+            .chars()
+            .all(|character| character.is_ascii_alphanumeric() || "._-".contains(character))
+        && host
+            .trim_end_matches('.')
+            .split('.')
+            .all(|label| !label.is_empty() && !label.starts_with('-'));
     if !well_formed {
         return Err(UrlError::Host);
     }
@@ -391,7 +431,9 @@ fn is_private_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
     // NAT64 and 6to4 carry an IPv4 address inside; so do mapped and compatible forms.
     let embedded = match segments {
-        [0, 0, 0, 0, 0, 0 | 0xffff, _, _] | [0x64, 0xff9b, 0, 0, 0, 0, _, _] => Some((segments[6], segments[7])),
+        [0, 0, 0, 0, 0, 0 | 0xffff, _, _] | [0x64, 0xff9b, 0, 0, 0, 0, _, _] => {
+            Some((segments[6], segments[7]))
+        }
         [0x2002, high, low, ..] => Some((high, low)),
         _ => None,
     };
@@ -411,7 +453,12 @@ fn percent_decoded(text: &str) -> Result<String, UrlError> {
             decoded.push(byte);
             continue;
         }
-        let mut digit = || bytes.next().and_then(|digit| char::from(digit).to_digit(16)).ok_or(UrlError::Credential);
+        let mut digit = || {
+            bytes
+                .next()
+                .and_then(|digit| char::from(digit).to_digit(16))
+                .ok_or(UrlError::Credential)
+        };
         let value = digit()? * 16 + digit()?;
         decoded.push(u8::try_from(value).map_err(|_| UrlError::Credential)?);
     }

@@ -132,7 +132,13 @@ impl Job {
     /// Whether the present attempt ended well.
     #[must_use]
     pub fn succeeded(&self) -> bool {
-        matches!(self.state, JobState::Done { outcome: JobOutcome::Successful, .. })
+        matches!(
+            self.state,
+            JobState::Done {
+                outcome: JobOutcome::Successful,
+                ..
+            }
+        )
     }
 
     /// Whether the plan has the job switched on.
@@ -142,13 +148,25 @@ impl Job {
     }
 
     pub(super) fn new(id: i64, enabled: bool) -> Self {
-        let state = if enabled { JobState::Pending } else { JobState::Disabled };
-        Self { id, attempt: 0, losses: 0, state }
+        let state = if enabled {
+            JobState::Pending
+        } else {
+            JobState::Disabled
+        };
+        Self {
+            id,
+            attempt: 0,
+            losses: 0,
+            state,
+        }
     }
 
     /// Whether the stage has nothing more to wait for here.
     pub(super) fn is_settled(&self) -> bool {
-        matches!(self.state, JobState::Disabled | JobState::Done { .. } | JobState::NotBuilt { .. })
+        matches!(
+            self.state,
+            JobState::Disabled | JobState::Done { .. } | JobState::NotBuilt { .. }
+        )
     }
 
     /// Makes an enabled job ready to be queued once more.
@@ -169,7 +187,10 @@ impl Job {
     pub(super) fn lease(&mut self, attempt: u32, holder: String, now_ms: i64) -> Result<(), StaleReason> {
         match self.check(attempt, &holder) {
             Err(StaleReason::NotLeased) => {
-                self.state = JobState::Leased { holder, since_ms: now_ms };
+                self.state = JobState::Leased {
+                    holder,
+                    since_ms: now_ms,
+                };
                 Ok(())
             }
             other => other,
@@ -180,7 +201,10 @@ impl Job {
     pub(super) fn start(&mut self, attempt: u32, holder: String, now_ms: i64) -> Result<(), StaleReason> {
         self.check(attempt, &holder)?;
         if matches!(self.state, JobState::Leased { .. }) {
-            self.state = JobState::Running { holder, started_ms: now_ms };
+            self.state = JobState::Running {
+                holder,
+                started_ms: now_ms,
+            };
         }
         Ok(())
     }
@@ -188,7 +212,10 @@ impl Job {
     /// The tasks are over. Hearing it twice changes nothing; that the job began may never have been heard.
     pub(super) fn begin_finishing(&mut self, attempt: u32, holder: String) -> Result<(), StaleReason> {
         self.check(attempt, &holder)?;
-        self.state = JobState::Finishing { holder, started_ms: self.started_ms() };
+        self.state = JobState::Finishing {
+            holder,
+            started_ms: self.started_ms(),
+        };
         Ok(())
     }
 
@@ -207,13 +234,19 @@ impl Job {
 
     /// Ends the attempt without asking the agent.
     pub(super) fn end(&mut self, outcome: JobOutcome, now_ms: i64) {
-        self.state = JobState::Done { outcome, started_ms: self.started_ms(), finished_ms: now_ms };
+        self.state = JobState::Done {
+            outcome,
+            started_ms: self.started_ms(),
+            finished_ms: now_ms,
+        };
     }
 
     /// Checks that an agent holds the attempt, whichever agent it is.
     pub(super) fn check_leased(&self, attempt: u32) -> Result<(), StaleReason> {
         if attempt != self.attempt {
-            return Err(StaleReason::OtherAttempt { current: self.attempt });
+            return Err(StaleReason::OtherAttempt {
+                current: self.attempt,
+            });
         }
         match self.state {
             JobState::Leased { .. } | JobState::Running { .. } | JobState::Finishing { .. } => Ok(()),
@@ -227,7 +260,11 @@ impl Job {
     /// Checks that this agent holds the attempt.
     fn check(&self, attempt: u32, reporter: &str) -> Result<(), StaleReason> {
         self.check_leased(attempt)?;
-        if self.holder() == Some(reporter) { Ok(()) } else { Err(StaleReason::OtherHolder) }
+        if self.holder() == Some(reporter) {
+            Ok(())
+        } else {
+            Err(StaleReason::OtherHolder)
+        }
     }
 
     fn started_ms(&self) -> Option<i64> {

@@ -50,7 +50,13 @@ impl Build {
         let outlines: Vec<StageOutline<'_>> = stages.iter().map(StageOutline::from).collect();
         let limit = limit_for_new_build(&outlines, request)?;
         let lost_jobs = LostJobPolicy::EndInError;
-        Ok(Self { stages, limit, state: BuildState::Created, stop: None, lost_jobs })
+        Ok(Self {
+            stages,
+            limit,
+            state: BuildState::Created,
+            stop: None,
+            lost_jobs,
+        })
     }
 
     /// Sets what becomes of a started job whose agent is lost; [`LostJobPolicy::EndInError`] unless said
@@ -88,7 +94,9 @@ impl Build {
     /// The stage and the job with this id.
     #[must_use]
     pub fn job(&self, id: i64) -> Option<(&Stage, &Job)> {
-        self.stages.iter().find_map(|stage| Some((stage, stage.jobs.iter().find(|job| job.id == id)?)))
+        self.stages
+            .iter()
+            .find_map(|stage| Some((stage, stage.jobs.iter().find(|job| job.id == id)?)))
     }
 
     /// The stage whose jobs are queued or running now (`currentStage` in bamboo-rest.md 5.7).
@@ -100,7 +108,9 @@ impl Build {
     /// The index of the first stage that has not succeeded: `k` in bamboo-rest.md 6.3.
     #[must_use]
     pub fn first_unsuccessful_stage(&self) -> Option<usize> {
-        self.stages.iter().position(|stage| !matches!(stage.state, StageState::Successful { .. }))
+        self.stages
+            .iter()
+            .position(|stage| !matches!(stage.state, StageState::Successful { .. }))
     }
 }
 
@@ -121,10 +131,26 @@ pub struct Stage {
 
 impl Stage {
     fn new(stage: NewStage) -> Self {
-        let NewStage { name, manual, final_stage, jobs } = stage;
-        let jobs = jobs.into_iter().map(|job| Job::new(job.id, job.enabled)).collect();
-        let state = StageState::NotBuilt { reason: NotBuiltReason::NotTriggered };
-        Self { name, manual, final_stage, jobs, state }
+        let NewStage {
+            name,
+            manual,
+            final_stage,
+            jobs,
+        } = stage;
+        let jobs = jobs
+            .into_iter()
+            .map(|job| Job::new(job.id, job.enabled))
+            .collect();
+        let state = StageState::NotBuilt {
+            reason: NotBuiltReason::NotTriggered,
+        };
+        Self {
+            name,
+            manual,
+            final_stage,
+            jobs,
+            state,
+        }
     }
 }
 

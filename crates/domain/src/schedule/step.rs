@@ -7,12 +7,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{
-    Build, BuildOutcome, BuildState, Job, JobOutcome, JobState, LostJobPolicy, NotBuiltReason, Stage, StageState,
-    StaleReason, StopRequest, StopScope,
+    Build, BuildOutcome, BuildState, Job, JobOutcome, JobState, LostJobPolicy, NotBuiltReason, Stage,
+    StageState, StaleReason, StopRequest, StopScope,
 };
-use crate::stage_selection::{
-    Continuation, ContinuationKind, ContinueRefusal, Limit, StageRequest, plan_continuation,
-};
+use crate::stage_selection::{Continuation, ContinueRefusal, Limit, StageRequest, plan_continuation};
 
 /// How often a job may be lost with its agent in one run and be queued again. One more loss ends it with an
 /// error, so that a job which kills its agents cannot go round for ever.
@@ -84,7 +82,8 @@ pub enum Input {
         /// Which stages.
         request: StageRequest,
     },
-    /// Somebody wants the jobs that did not succeed to run again, and then the automatic stages behind them.
+    /// Somebody wants the jobs that did not succeed to run again, and then the automatic stages behind them. The
+    /// same as continuing without naming a stage, but refused for a build that only waits.
     RerunFailed,
 }
 
@@ -181,7 +180,11 @@ pub enum InvalidTransition {
 /// # Errors
 /// [`InvalidTransition`] when the build is not in a state to take the input.
 pub fn step(build: &Build, input: Input, now_ms: i64) -> Result<(Build, Vec<Effect>), InvalidTransition> {
-    let mut transition = Transition { build: build.clone(), effects: Vec::new(), now_ms };
+    let mut transition = Transition {
+        build: build.clone(),
+        effects: Vec::new(),
+        now_ms,
+    };
     transition.take(input)?;
     Ok((transition.build, transition.effects))
 }
@@ -208,7 +211,12 @@ impl Transition {
             Input::JobFinishing { job, attempt, holder } => {
                 self.report(job, attempt, |job| job.begin_finishing(attempt, holder))
             }
-            Input::JobFinished { job, attempt, holder, outcome } => {
+            Input::JobFinished {
+                job,
+                attempt,
+                holder,
+                outcome,
+            } => {
                 self.report(job, attempt, |job| job.finish(attempt, &holder, outcome, now_ms))?;
                 self.advance();
                 Ok(())
@@ -251,7 +259,12 @@ impl Transition {
         let policy = self.build.lost_jobs;
         let now_ms = self.now_ms;
         let (stage, job) = self.find(id)?;
-        job.check_leased(attempt).map_err(|reason| InvalidTransition::StaleReport { job: id, attempt, reason })?;
+        job.check_leased(attempt)
+            .map_err(|reason| InvalidTransition::StaleReport {
+                job: id,
+                attempt,
+                reason,
+            })?;
         job.losses += 1;
         let begun = !matches!(job.state, JobState::Leased { .. });
         if matches!(stage, StageState::Stopping { .. }) {
@@ -282,10 +295,17 @@ impl Transition {
                 return Ok(());
             }
             BuildState::Running { .. } => self.build.stop = Some(StopRequest { by, at_ms, scope }),
-            BuildState::Paused { .. } | BuildState::Finished { .. } => return Err(InvalidTransition::NotRunning),
+            BuildState::Paused { .. } | BuildState::Finished { .. } => {
+                return Err(InvalidTransition::NotRunning);
+            }
         }
         self.skip_pending(NotBuiltReason::Stopped, scope);
-        if let Some(stage) = self.build.stages.iter_mut().find(|stage| stage.state.is_under_way()) {
+        if let Some(stage) = self
+            .build
+            .stages
+            .iter_mut()
+            .find(|stage| stage.state.is_under_way())
+        {
             stop_stage(stage, &mut self.effects, at_ms);
         }
         self.advance();
@@ -302,11 +322,10 @@ impl Transition {
     }
 
     fn rerun_failed(&mut self) -> Result<(), InvalidTransition> {
-        let anywhere = StageRequest::default();
-        if plan_continuation(&self.build, &anywhere)?.kind != ContinuationKind::RerunUnsuccessful {
+        if matches!(self.build.state, BuildState::Paused { .. }) {
             return Err(ContinueRefusal::NothingFailed.into());
         }
-        self.go_on(&anywhere)
+        self.go_on(&StageRequest::default())
     }
 
     /// Begins a run at `from`. Jobs of that stage that succeeded before are kept; what later stages did before,
@@ -314,16 +333,24 @@ impl Transition {
     fn run_from(&mut self, from: usize) {
         let limit = self.build.limit;
         for (index, stage) in self.build.stages.iter_mut().enumerate().skip(from) {
-            for job in stage.jobs.iter_mut().filter(|job| index > from || !job.succeeded()) {
+            for job in stage
+                .jobs
+                .iter_mut()
+                .filter(|job| index > from || !job.succeeded())
+            {
                 job.reset();
             }
             stage.state = if limit.covers(index) {
                 StageState::Pending
             } else {
-                StageState::NotBuilt { reason: NotBuiltReason::NotTriggered }
+                StageState::NotBuilt {
+                    reason: NotBuiltReason::NotTriggered,
+                }
             };
         }
-        self.build.state = BuildState::Running { since_ms: self.now_ms };
+        self.build.state = BuildState::Running {
+            since_ms: self.now_ms,
+        };
         self.advance();
     }
 
@@ -333,13 +360,21 @@ impl Transition {
             return;
         }
         loop {
-            if let Some(stage) = self.build.stages.iter().position(|stage| stage.state.is_under_way()) {
+            if let Some(stage) = self
+                .build
+                .stages
+                .iter()
+                .position(|stage| stage.state.is_under_way())
+            {
                 if !self.build.stages[stage].jobs.iter().all(Job::is_settled) {
                     return;
                 }
                 self.end_stage(stage);
-            } else if let Some(stage) =
-                self.build.stages.iter().position(|stage| stage.state == StageState::Pending)
+            } else if let Some(stage) = self
+                .build
+                .stages
+                .iter()
+                .position(|stage| stage.state == StageState::Pending)
             {
                 self.start_stage(stage);
             } else {
@@ -356,7 +391,10 @@ impl Transition {
         self.effects.push(Effect::StageStarted { stage: index });
         for job in stage.jobs.iter_mut().filter(|job| job.state == JobState::Pending) {
             job.queue(now_ms);
-            self.effects.push(Effect::QueueJob { job: job.id, attempt: job.attempt });
+            self.effects.push(Effect::QueueJob {
+                job: job.id,
+                attempt: job.attempt,
+            });
         }
     }
 
@@ -364,14 +402,27 @@ impl Transition {
         let finished_ms = self.now_ms;
         let stage = &mut self.build.stages[index];
         let started_ms = stage.state.started_if_under_way().unwrap_or(finished_ms);
-        let succeeded = stage.jobs.iter().filter(|job| job.is_enabled()).all(Job::succeeded);
+        let succeeded = stage
+            .jobs
+            .iter()
+            .filter(|job| job.is_enabled())
+            .all(Job::succeeded);
         let failed = !succeeded && matches!(stage.state, StageState::InProgress { .. });
         stage.state = if succeeded {
-            StageState::Successful { started_ms, finished_ms }
+            StageState::Successful {
+                started_ms,
+                finished_ms,
+            }
         } else if failed {
-            StageState::Failed { started_ms, finished_ms }
+            StageState::Failed {
+                started_ms,
+                finished_ms,
+            }
         } else {
-            StageState::Stopped { started_ms, finished_ms }
+            StageState::Stopped {
+                started_ms,
+                finished_ms,
+            }
         };
         self.effects.push(Effect::StageFinished { stage: index });
         if failed {
@@ -393,23 +444,30 @@ impl Transition {
     fn conclude(&mut self) {
         let verdict = self.build.stages.iter().find_map(|stage| match stage.state {
             StageState::Failed { .. } => Some(BuildOutcome::Failed),
-            StageState::Stopped { .. } | StageState::NotBuilt { reason: NotBuiltReason::Stopped } => {
-                Some(BuildOutcome::Stopped)
-            }
+            StageState::Stopped { .. }
+            | StageState::NotBuilt {
+                reason: NotBuiltReason::Stopped,
+            } => Some(BuildOutcome::Stopped),
             _ => None,
         });
         match (verdict, self.build.first_unsuccessful_stage()) {
             (Some(outcome), _) => self.end_build(outcome),
             (None, None) => self.end_build(BuildOutcome::Successful),
             (None, Some(next_stage)) => {
-                self.build.state = BuildState::Paused { next_stage, since_ms: self.now_ms };
+                self.build.state = BuildState::Paused {
+                    next_stage,
+                    since_ms: self.now_ms,
+                };
                 self.effects.push(Effect::BuildPaused { next_stage });
             }
         }
     }
 
     fn end_build(&mut self, outcome: BuildOutcome) {
-        self.build.state = BuildState::Finished { outcome: outcome.clone(), at_ms: self.now_ms };
+        self.build.state = BuildState::Finished {
+            outcome: outcome.clone(),
+            at_ms: self.now_ms,
+        };
         self.effects.push(Effect::BuildFinished { outcome });
     }
 
@@ -420,7 +478,11 @@ impl Transition {
             .iter_mut()
             .find_map(|stage| {
                 let state = stage.state;
-                stage.jobs.iter_mut().find(|job| job.id == id).map(|job| (state, job))
+                stage
+                    .jobs
+                    .iter_mut()
+                    .find(|job| job.id == id)
+                    .map(|job| (state, job))
             })
             .ok_or(InvalidTransition::UnknownJob { job: id })
     }
@@ -437,7 +499,11 @@ fn stop_stage(stage: &mut Stage, effects: &mut Vec<Effect>, now_ms: i64) {
             job.state = JobState::NotBuilt { at_ms: now_ms };
             effects.push(Effect::WithdrawJob { job: id, attempt });
         } else if let Some(holder) = job.holder() {
-            effects.push(Effect::CancelJob { job: id, attempt, holder: holder.to_owned() });
+            effects.push(Effect::CancelJob {
+                job: id,
+                attempt,
+                holder: holder.to_owned(),
+            });
         }
     }
 }

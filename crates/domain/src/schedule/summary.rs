@@ -111,21 +111,28 @@ impl Build {
     #[must_use]
     pub fn summary(&self) -> BuildSummary {
         let untouched = self.is_untouched();
-        let waits_for_agents = !self.stages.iter().any(|stage| has_ended(stage) || stage.jobs.iter().any(was_taken));
+        let waits_for_agents = !self
+            .stages
+            .iter()
+            .any(|stage| has_ended(stage) || stage.jobs.iter().any(was_taken));
         let (life_cycle, state) = match &self.state {
             BuildState::Created => (LifeCycleState::Pending, ResultState::Unknown),
             BuildState::Running { .. } if waits_for_agents => (LifeCycleState::Queued, ResultState::Unknown),
             BuildState::Running { .. } => (LifeCycleState::InProgress, ResultState::Unknown),
             BuildState::Paused { .. } if untouched => (LifeCycleState::Finished, ResultState::Unknown),
-            BuildState::Paused { .. } | BuildState::Finished { outcome: BuildOutcome::Successful, .. } => {
-                (LifeCycleState::Finished, ResultState::Successful)
-            }
-            BuildState::Finished { outcome: BuildOutcome::Failed, .. } => {
-                (LifeCycleState::Finished, ResultState::Failed)
-            }
-            BuildState::Finished { outcome: BuildOutcome::Stopped | BuildOutcome::NotStarted { .. }, .. } => {
-                (LifeCycleState::NotBuilt, ResultState::Unknown)
-            }
+            BuildState::Paused { .. }
+            | BuildState::Finished {
+                outcome: BuildOutcome::Successful,
+                ..
+            } => (LifeCycleState::Finished, ResultState::Successful),
+            BuildState::Finished {
+                outcome: BuildOutcome::Failed,
+                ..
+            } => (LifeCycleState::Finished, ResultState::Failed),
+            BuildState::Finished {
+                outcome: BuildOutcome::Stopped | BuildOutcome::NotStarted { .. },
+                ..
+            } => (LifeCycleState::NotBuilt, ResultState::Unknown),
         };
         BuildSummary {
             life_cycle,
@@ -145,7 +152,10 @@ impl Build {
         let (life_cycle, state) = stage_states(stage);
         let restartable = self.is_restartable()
             && self.first_unsuccessful_stage() == Some(index)
-            && matches!(stage.state, StageState::Failed { .. } | StageState::Stopped { .. });
+            && matches!(
+                stage.state,
+                StageState::Failed { .. } | StageState::Stopped { .. }
+            );
         Some(StageSummary {
             life_cycle,
             state,
@@ -168,7 +178,10 @@ impl Build {
     /// Whether no stage has ended and no job has been taken or queued more than once.
     fn is_untouched(&self) -> bool {
         let touched = |job: &Job| job.attempt > 1 || was_taken(job);
-        !self.stages.iter().any(|stage| has_ended(stage) || stage.jobs.iter().any(touched))
+        !self
+            .stages
+            .iter()
+            .any(|stage| has_ended(stage) || stage.jobs.iter().any(touched))
     }
 
     fn is_restartable(&self) -> bool {
@@ -180,7 +193,10 @@ impl Build {
 }
 
 fn has_ended(stage: &Stage) -> bool {
-    matches!(stage.state, StageState::Successful { .. } | StageState::Failed { .. } | StageState::Stopped { .. })
+    matches!(
+        stage.state,
+        StageState::Successful { .. } | StageState::Failed { .. } | StageState::Stopped { .. }
+    )
 }
 
 /// Whether an agent has, or had, the present attempt.
@@ -190,7 +206,9 @@ fn was_taken(job: &Job) -> bool {
 
 fn stage_states(stage: &Stage) -> (LifeCycleState, ResultState) {
     match stage.state {
-        StageState::NotBuilt { .. } | StageState::Stopped { .. } => (LifeCycleState::NotBuilt, ResultState::Unknown),
+        StageState::NotBuilt { .. } | StageState::Stopped { .. } => {
+            (LifeCycleState::NotBuilt, ResultState::Unknown)
+        }
         StageState::Pending => (LifeCycleState::Pending, ResultState::Unknown),
         StageState::InProgress { .. } if !stage.jobs.iter().any(was_taken) => {
             (LifeCycleState::Queued, ResultState::Unknown)
@@ -205,7 +223,9 @@ fn stage_states(stage: &Stage) -> (LifeCycleState, ResultState) {
 
 fn job_states(stage: &Stage, job: &Job) -> (LifeCycleState, ResultState) {
     match &job.state {
-        JobState::Pending if stage.state == StageState::Pending => (LifeCycleState::Pending, ResultState::Unknown),
+        JobState::Pending if stage.state == StageState::Pending => {
+            (LifeCycleState::Pending, ResultState::Unknown)
+        }
         JobState::Disabled | JobState::Pending | JobState::NotBuilt { .. } => {
             (LifeCycleState::NotBuilt, ResultState::Unknown)
         }
@@ -215,7 +235,9 @@ fn job_states(stage: &Stage, job: &Job) -> (LifeCycleState, ResultState) {
         }
         JobState::Done { outcome, .. } => match outcome {
             JobOutcome::Successful => (LifeCycleState::Finished, ResultState::Successful),
-            JobOutcome::Failed { .. } | JobOutcome::Error { .. } => (LifeCycleState::Finished, ResultState::Failed),
+            JobOutcome::Failed { .. } | JobOutcome::Error { .. } => {
+                (LifeCycleState::Finished, ResultState::Failed)
+            }
             JobOutcome::Stopped => (LifeCycleState::NotBuilt, ResultState::Unknown),
         },
     }
@@ -236,10 +258,14 @@ fn display_message(stage: &Stage, life_cycle: LifeCycleState) -> String {
     let total = enabled().count();
     let jobs = if total == 1 { "job" } else { "jobs" };
     let unsuccessful = enabled().filter(|job| !job.succeeded()).count();
-    let not_executed = enabled().filter(|job| job_states(stage, job).0 == LifeCycleState::NotBuilt).count();
+    let not_executed = enabled()
+        .filter(|job| job_states(stage, job).0 == LifeCycleState::NotBuilt)
+        .count();
     let ended = enabled().filter(|job| job.is_settled()).count();
     match (stage.state, life_cycle) {
-        (StageState::Stopped { .. }, _) if not_executed == 0 => format!("{unsuccessful} of {total} {jobs} failed"),
+        (StageState::Stopped { .. }, _) if not_executed == 0 => {
+            format!("{unsuccessful} of {total} {jobs} failed")
+        }
         (_, LifeCycleState::NotBuilt) => format!("{not_executed} of {total} {jobs} not executed"),
         (StageState::Failed { .. }, _) => format!("{unsuccessful} of {total} {jobs} failed"),
         (_, LifeCycleState::Finished) => format!("{total} {jobs} passed"),

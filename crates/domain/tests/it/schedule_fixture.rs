@@ -1,9 +1,15 @@
 //! Plans in shorthand and a build that is easy to push about, for the tests of the stage machine.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what these helpers unwrap, the test has just made"
+)]
+
 use std::collections::BTreeMap;
 
 use madake_domain::schedule::{
-    Build, Effect, Input, InvalidTransition, JobOutcome, NewJob, NewStage, StageState, step,
+    Build, BuildOutcome, BuildState, Effect, Input, InvalidTransition, Job, JobOutcome, JobState, NewJob,
+    NewStage, StageState, step,
 };
 use madake_domain::stage_selection::StageRequest;
 
@@ -21,7 +27,10 @@ pub(crate) fn plan(shorthand: &str) -> Vec<NewStage> {
             manual: flagged.contains('*'),
             final_stage: flagged.contains('!'),
             jobs: (0..jobs.parse::<i64>().unwrap())
-                .map(|job| NewJob { id: first_id + job, enabled: true })
+                .map(|job| NewJob {
+                    id: first_id + job,
+                    enabled: true,
+                })
                 .collect(),
         }
     };
@@ -30,12 +39,16 @@ pub(crate) fn plan(shorthand: &str) -> Vec<NewStage> {
 
 /// Reads a query as a server would, without percent decoding.
 pub(crate) fn query(text: &str) -> StageRequest {
-    let pairs = text.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let pairs = text
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     StageRequest::from_query(pairs)
 }
 
 pub(crate) fn failed() -> JobOutcome {
-    JobOutcome::Failed { reason: "a test failed".to_owned() }
+    JobOutcome::Failed {
+        reason: "a test failed".to_owned(),
+    }
 }
 
 /// A build and what has come of it since the last look.
@@ -49,7 +62,11 @@ impl Story {
     /// A build that has not been started.
     pub(crate) fn created(shorthand: &str, post: &str) -> Self {
         let build = Build::new(plan(shorthand), &query(post)).unwrap();
-        Self { build, effects: Vec::new(), now_ms: 1_000 }
+        Self {
+            build,
+            effects: Vec::new(),
+            now_ms: 1_000,
+        }
     }
 
     /// A build that has just been started.
@@ -73,18 +90,31 @@ impl Story {
 
     pub(crate) fn lease(&mut self, job: i64) {
         let attempt = self.attempt_of(job);
-        self.take(Input::JobLeased { job, attempt, holder: AGENT.to_owned() });
+        self.take(Input::JobLeased {
+            job,
+            attempt,
+            holder: AGENT.to_owned(),
+        });
     }
 
     pub(crate) fn run(&mut self, job: i64) {
         self.lease(job);
         let attempt = self.attempt_of(job);
-        self.take(Input::JobStarted { job, attempt, holder: AGENT.to_owned() });
+        self.take(Input::JobStarted {
+            job,
+            attempt,
+            holder: AGENT.to_owned(),
+        });
     }
 
     pub(crate) fn finish(&mut self, job: i64, outcome: JobOutcome) {
         let attempt = self.attempt_of(job);
-        self.take(Input::JobFinished { job, attempt, holder: AGENT.to_owned(), outcome });
+        self.take(Input::JobFinished {
+            job,
+            attempt,
+            holder: AGENT.to_owned(),
+            outcome,
+        });
     }
 
     /// Runs a queued job to its end.
@@ -116,17 +146,37 @@ impl Story {
             Effect::StageStarted { stage } => Some(self.build.stages()[stage].name.clone()),
             _ => None,
         };
-        std::mem::take(&mut self.effects).into_iter().filter_map(name).collect()
+        std::mem::take(&mut self.effects)
+            .into_iter()
+            .filter_map(name)
+            .collect()
     }
 
     /// The words that stand for the states of the stages.
     pub(crate) fn stage_words(&self) -> Vec<&'static str> {
-        self.build.stages().iter().map(|stage| stage_word(stage.state)).collect()
+        self.build
+            .stages()
+            .iter()
+            .map(|stage| stage_word(stage.state))
+            .collect()
     }
 
     /// How often each job has been queued, by id.
     pub(crate) fn attempts(&self) -> BTreeMap<i64, u32> {
-        self.build.stages().iter().flat_map(|stage| &stage.jobs).map(|job| (job.id, job.attempt)).collect()
+        self.build
+            .stages()
+            .iter()
+            .flat_map(|stage| &stage.jobs)
+            .map(|job| (job.id, job.attempt))
+            .collect()
+    }
+
+    /// How the build ended; it must have.
+    pub(crate) fn outcome(&self) -> &BuildOutcome {
+        match self.build.state() {
+            BuildState::Finished { outcome, .. } => outcome,
+            other => panic!("the build has not finished: {other:?}"),
+        }
     }
 
     pub(crate) fn attempt_of(&self, job: i64) -> u32 {
@@ -136,15 +186,18 @@ impl Story {
     fn next_queued(&self, failing: &[&str]) -> Option<(i64, JobOutcome)> {
         self.build.stages().iter().find_map(|stage| {
             let job = stage.jobs.iter().find(|job| is_queued(job))?;
-            let outcome =
-                if failing.contains(&stage.name.as_str()) { failed() } else { JobOutcome::Successful };
+            let outcome = if failing.contains(&stage.name.as_str()) {
+                failed()
+            } else {
+                JobOutcome::Successful
+            };
             Some((job.id, outcome))
         })
     }
 }
 
-pub(crate) fn is_queued(job: &madake_domain::schedule::Job) -> bool {
-    matches!(job.state, madake_domain::schedule::JobState::Queued { .. })
+pub(crate) fn is_queued(job: &Job) -> bool {
+    matches!(job.state, JobState::Queued { .. })
 }
 
 fn stage_word(state: StageState) -> &'static str {

@@ -1,5 +1,10 @@
 //! What clients see of a build: the table of bamboo-rest.md 1.12 and the stage fields of 5.3.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what these helpers unwrap, the test has just made"
+)]
+
 use madake_domain::schedule::{Build, BuildSummary, Input, JobOutcome, StageSummary};
 use madake_domain::stage_selection::StageRequest;
 
@@ -22,15 +27,24 @@ fn row(summary: &BuildSummary) -> String {
 }
 
 fn stage_row(summary: &StageSummary) -> String {
-    let flags =
-        [(summary.manual, "manual"), (summary.restartable, "restartable"), (summary.runnable, "runnable")];
-    let mut words = vec![summary.life_cycle.as_str(), summary.state.as_str(), summary.display_class];
+    let flags = [
+        (summary.manual, "manual"),
+        (summary.restartable, "restartable"),
+        (summary.runnable, "runnable"),
+    ];
+    let mut words = vec![
+        summary.life_cycle.as_str(),
+        summary.state.as_str(),
+        summary.display_class,
+    ];
     words.extend(flags.iter().filter(|(set, _)| *set).map(|(_, name)| name));
     format!("{}: {}", words.join(" "), summary.display_message)
 }
 
 fn stage_rows(build: &Build) -> Vec<String> {
-    (0..build.stages().len()).map(|index| stage_row(&build.stage_summary(index).unwrap())).collect()
+    (0..build.stages().len())
+        .map(|index| stage_row(&build.stage_summary(index).unwrap()))
+        .collect()
 }
 
 fn job_row(build: &Build, job: i64) -> String {
@@ -56,7 +70,9 @@ fn a_build_shows_the_states_and_flags_of_the_table() {
     let mut stopped = Story::started("A", "");
     stopped.stop();
     let mut missing = Story::created("A", "");
-    missing.take(Input::GiveUp { reason: "no such revision".to_owned() });
+    missing.take(Input::GiveUp {
+        reason: "no such revision".to_owned(),
+    });
     let mut repeated = Story::started("A", "");
     repeated.work_off(&["A"]);
     repeated.put("").unwrap();
@@ -113,7 +129,10 @@ fn stages_of_a_failed_build_look_as_documented() {
     );
     let mut single = Story::started("A", "");
     single.work_off(&["A"]);
-    assert_eq!(stage_rows(&single.build), ["Finished Failed Failed restartable: 1 of 1 job failed"]);
+    assert_eq!(
+        stage_rows(&single.build),
+        ["Finished Failed Failed restartable: 1 of 1 job failed"]
+    );
     assert_eq!(job_row(&single.build, 10), "Finished Failed");
 }
 
@@ -128,18 +147,23 @@ fn stages_of_a_running_build_show_how_far_they_are() {
             "NotBuilt Unknown NotBuilt manual: 1 of 1 job not executed",
         ]
     );
-    assert_eq!([10, 20, 30].map(|job| job_row(&story.build, job)), [
-        "Queued Unknown",
-        "Pending Unknown",
-        "NotBuilt Unknown"
-    ]);
+    assert_eq!(
+        [10, 20, 30].map(|job| job_row(&story.build, job)),
+        ["Queued Unknown", "Pending Unknown", "NotBuilt Unknown"]
+    );
     story.work(10, GREEN);
-    assert_eq!(stage_rows(&story.build)[0], "InProgress Unknown InProgress: 1 of 2 jobs completed");
+    assert_eq!(
+        stage_rows(&story.build)[0],
+        "InProgress Unknown InProgress: 1 of 2 jobs completed"
+    );
     assert_eq!(story.build.current_stage().unwrap().name, "A");
     story.run(11);
     assert_eq!(job_row(&story.build, 11), "InProgress Unknown");
     story.finish(11, GREEN);
-    assert_eq!(stage_rows(&story.build)[0], "Finished Successful Successful: 2 jobs passed");
+    assert_eq!(
+        stage_rows(&story.build)[0],
+        "Finished Successful Successful: 2 jobs passed"
+    );
 }
 
 #[test]
@@ -148,7 +172,10 @@ fn stages_of_a_stopped_build_are_not_built() {
     story.work(10, GREEN);
     story.run(11);
     story.stop();
-    assert_eq!(stage_rows(&story.build)[0], "InProgress Unknown InProgress: 2 of 3 jobs completed");
+    assert_eq!(
+        stage_rows(&story.build)[0],
+        "InProgress Unknown InProgress: 2 of 3 jobs completed"
+    );
     story.finish(11, JobOutcome::Stopped);
     assert_eq!(
         stage_rows(&story.build),
@@ -157,11 +184,10 @@ fn stages_of_a_stopped_build_are_not_built() {
             "NotBuilt Unknown NotBuilt: 1 of 1 job not executed",
         ]
     );
-    assert_eq!([10, 11, 12].map(|job| job_row(&story.build, job)), [
-        "Finished Successful",
-        "NotBuilt Unknown",
-        "NotBuilt Unknown"
-    ]);
+    assert_eq!(
+        [10, 11, 12].map(|job| job_row(&story.build, job)),
+        ["Finished Successful", "NotBuilt Unknown", "NotBuilt Unknown"]
+    );
 }
 
 #[test]
@@ -169,10 +195,17 @@ fn disabled_jobs_do_not_count() {
     let mut stages = plan("A:3");
     stages[0].jobs[1].enabled = false;
     let build = Build::new(stages, &StageRequest::default()).unwrap();
-    let mut story = Story { build, effects: Vec::new(), now_ms: 0 };
+    let mut story = Story {
+        build,
+        effects: Vec::new(),
+        now_ms: 0,
+    };
     story.take(Input::Start);
     story.work_off(&[]);
-    assert_eq!(stage_rows(&story.build), ["Finished Successful Successful: 2 jobs passed"]);
+    assert_eq!(
+        stage_rows(&story.build),
+        ["Finished Successful Successful: 2 jobs passed"]
+    );
     assert_eq!(job_row(&story.build, 11), "NotBuilt Unknown");
 }
 

@@ -1,5 +1,10 @@
 //! Admission at the limit of concurrent builds, superseding, and who goes next.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what these helpers unwrap, the test has just made"
+)]
+
 use madake_domain::waiting::{
     Admission, AdmissionRefusal, Newcomer, Superseded, Waiting, admit, next_to_start,
 };
@@ -23,15 +28,24 @@ fn a_change_starts_while_a_slot_is_free() {
 #[test]
 fn a_change_at_the_limit_waits() {
     let newcomer = change(1, "a", 1);
-    assert_eq!(admit_change(1, Some(1), &[], newcomer.clone()), Admission::Wait(newcomer.clone()));
-    assert_eq!(admit_change(5, Some(1), &[], newcomer.clone()), Admission::Wait(newcomer));
+    assert_eq!(
+        admit_change(1, Some(1), &[], newcomer.clone()),
+        Admission::Wait(newcomer.clone())
+    );
+    assert_eq!(
+        admit_change(5, Some(1), &[], newcomer.clone()),
+        Admission::Wait(newcomer)
+    );
 }
 
 #[test]
 fn a_change_does_not_overtake_those_that_wait_for_the_same_slot() {
     let line = [change(1, "a", 1)];
     let newcomer = change(2, "b", 2);
-    assert_eq!(admit_change(0, Some(1), &line, newcomer.clone()), Admission::Wait(newcomer.clone()));
+    assert_eq!(
+        admit_change(0, Some(1), &line, newcomer.clone()),
+        Admission::Wait(newcomer.clone())
+    );
     assert_eq!(admit_change(0, Some(2), &line, newcomer), Admission::Start);
 }
 
@@ -39,16 +53,25 @@ fn a_change_does_not_overtake_those_that_wait_for_the_same_slot() {
 fn a_newer_revision_takes_the_place_of_the_one_that_waits_and_says_why() {
     let line = [change(1, "aaa", 3), change(2, "bbb", 4)];
     let admission = admit_change(1, Some(1), &line, change(1, "ccc", 9));
-    let Admission::WaitSuperseding { waiting, superseded } = admission else { panic!("{admission:?}") };
-    assert_eq!(waiting, Waiting { place: 3, ..change(1, "ccc", 9) });
+    let Admission::WaitSuperseding { waiting, superseded } = admission else {
+        panic!("{admission:?}")
+    };
+    assert_eq!(
+        waiting,
+        Waiting {
+            place: 3,
+            ..change(1, "ccc", 9)
+        }
+    );
     assert_eq!(
         superseded,
         [Superseded {
             waiting: change(1, "aaa", 3),
             by_event: 9,
-            reason: "Revision aaa (event 3) was not built: while this plan branch waited for a free build slot, \
+            reason:
+                "Revision aaa (event 3) was not built: while this plan branch waited for a free build slot, \
                      the newer revision ccc (event 9) took its place."
-                .to_owned(),
+                    .to_owned(),
         }]
     );
 }
@@ -56,7 +79,9 @@ fn a_newer_revision_takes_the_place_of_the_one_that_waits_and_says_why() {
 #[test]
 fn asking_again_for_the_same_revision_says_so() {
     let admission = admit_change(1, Some(1), &[change(1, "aaa", 3)], change(1, "aaa", 9));
-    let Admission::WaitSuperseding { superseded, .. } = admission else { panic!("{admission:?}") };
+    let Admission::WaitSuperseding { superseded, .. } = admission else {
+        panic!("{admission:?}")
+    };
     assert_eq!(
         superseded[0].reason,
         "Event 3 did not start a build of its own: event 9 asked for the same revision aaa of this plan branch \
@@ -67,16 +92,25 @@ fn asking_again_for_the_same_revision_says_so() {
 #[test]
 fn an_event_decided_twice_waits_once() {
     let line = [change(1, "aaa", 3)];
-    assert_eq!(admit_change(1, Some(1), &line, change(1, "aaa", 3)), Admission::AlreadyWaiting);
+    assert_eq!(
+        admit_change(1, Some(1), &line, change(1, "aaa", 3)),
+        Admission::AlreadyWaiting
+    );
 }
 
 #[test]
 fn an_event_that_comes_after_a_newer_one_is_not_built_and_says_why() {
     let line = [change(1, "new", 8)];
     let admission = admit_change(1, Some(1), &line, change(1, "old", 5));
-    let Admission::Late(superseded) = admission else { panic!("{admission:?}") };
+    let Admission::Late(superseded) = admission else {
+        panic!("{admission:?}")
+    };
     assert_eq!((superseded.waiting.event, superseded.by_event), (5, 8));
-    assert!(superseded.reason.starts_with("Revision old (event 5) was not built"));
+    assert!(
+        superseded
+            .reason
+            .starts_with("Revision old (event 5) was not built")
+    );
 }
 
 #[test]
@@ -89,7 +123,10 @@ fn a_build_by_hand_is_refused_at_the_limit() {
         refusal.sentence(),
         "Build requested but not started, you have reached the maximum number of concurrent builds allowed."
     );
-    assert_eq!((refusal.code(), refusal.http_status()), ("concurrent-builds-limit", 400));
+    assert_eq!(
+        (refusal.code(), refusal.http_status()),
+        ("concurrent-builds-limit", 400)
+    );
 }
 
 #[test]
@@ -103,13 +140,16 @@ fn a_limit_of_zero_counts_as_one() {
 fn free_slots_go_to_the_first_in_line() {
     let line = [change(1, "c", 9), change(2, "a", 4), change(3, "b", 6)];
     let events = |running, limit| {
-        next_to_start(&line, running, limit).into_iter().map(|one| one.event).collect::<Vec<_>>()
+        next_to_start(&line, running, limit)
+            .into_iter()
+            .map(|one| one.event)
+            .collect::<Vec<_>>()
     };
-    assert_eq!(events(1, Some(1)), []);
+    assert!(events(1, Some(1)).is_empty());
     assert_eq!(events(0, Some(1)), [4]);
     assert_eq!(events(1, Some(3)), [4, 6]);
     assert_eq!(events(0, None), [4, 6, 9]);
-    assert_eq!(events(3, Some(1)), []);
+    assert!(events(3, Some(1)).is_empty());
 }
 
 #[test]

@@ -107,3 +107,20 @@ fn deliveries_that_are_no_push_say_what_they_are() {
         assert_eq!(found, Err(PushError::NotAPush(expected)), "{case}");
     }
 }
+
+#[test]
+fn an_address_of_one_sender_knows_connection_tests_and_other_events() {
+    for (key, expected) in [
+        ("diagnostics:ping", NotAPush::Ping),
+        ("pr:merged", NotAPush::OtherEvent("pr:merged".to_owned())),
+    ] {
+        let headers = [("X-Event-Key", key)];
+        let found = read_push_as(
+            SenderFormat::BitbucketDc,
+            &headers,
+            b"{\"test\":true}",
+            &Limits::default(),
+        );
+        assert_eq!(found, Err(PushError::NotAPush(expected)));
+    }
+}

@@ -7,10 +7,13 @@
 //!   [`weigh`] loads the text into nodes whose clones cost nothing and adds up what the real ones would cost.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use saphyr::{AnnotatedMapping, AnnotatedNode, LoadableYamlNode, Marker, Scalar, ScanError, Tag, Yaml, YamlData};
+use saphyr::{
+    AnnotatedMapping, AnnotatedNode, LoadableYamlNode, Marker, Scalar, ScanError, Tag, Yaml, YamlData,
+};
 
 /// The rightmost column, from 0, at which a block node may start.
 pub(super) const MAX_COLUMN: usize = 160;
@@ -39,7 +42,10 @@ pub(super) fn check_text(text: &str) -> Result<(), TextFault> {
                 code: "control-character",
                 line: number,
                 column,
-                message: format!("the character U+{:04X} is not allowed in a plan file", u32::from(c)),
+                message: format!(
+                    "the character U+{:04X} is not allowed in a plan file",
+                    u32::from(c)
+                ),
             });
         }
         let start = start_column(line.as_bytes());
@@ -55,14 +61,17 @@ pub(super) fn check_text(text: &str) -> Result<(), TextFault> {
     Ok(())
 }
 
-/// The column of what a line holds behind blanks and `- `, `? `, `: ` indicators.
+/// The column of what a line holds behind blanks and `- `, `? `, `: ` indicators, or of the last of those.
 fn start_column(line: &[u8]) -> usize {
-    let mut at = 0;
+    let (mut at, mut indicator) = (0, 0);
     loop {
         match (line.get(at), line.get(at + 1)) {
             (Some(b' ' | b'\t'), _) => at += 1,
-            (Some(b'-' | b'?' | b':'), Some(b' ' | b'\t')) => at += 2,
-            (None, _) => return 0,
+            (Some(b'-' | b'?' | b':'), Some(b' ' | b'\t')) => {
+                indicator = at;
+                at += 2;
+            }
+            (None, _) => return indicator,
             _ => return at,
         }
     }
@@ -74,14 +83,17 @@ pub(super) fn weigh(text: &str, max_nodes: usize) -> Result<Option<String>, Scan
     if text.len() <= SMALL_TEXT_BYTES && !has_alias(text) {
         return Ok(None);
     }
-    let weights = Weight::load_from_str(text)?;
-    let nodes = weights
-        .iter()
-        .fold(0u32, |sum, weight| sum.saturating_add(weight.nodes));
-    let bytes = weights
-        .iter()
-        .fold(0u32, |sum, weight| sum.saturating_add(weight.bytes));
-    Ok(if nodes as usize > max_nodes {
+    MADE.set(0);
+    let too_many = || MADE.get() > max_nodes;
+    let loaded = Weight::load_from_iter(text.chars().take_while(|_| !too_many()));
+    let weights = if too_many() { Vec::new() } else { loaded? };
+    let sum = |part: fn(&Weight) -> u32| {
+        weights
+            .iter()
+            .fold(0u32, |sum, weight| sum.saturating_add(part(weight)))
+    };
+    let (nodes, bytes) = (sum(|weight| weight.nodes), sum(|weight| weight.bytes));
+    Ok(if too_many() || nodes as usize > max_nodes {
         Some(format!(
             "the document has more than {max_nodes} nodes after its aliases are expanded"
         ))
@@ -118,6 +130,11 @@ fn has_alias(text: &str) -> bool {
     names('*').any(|name| anchors.contains(name) || anchors.contains(name.trim_end_matches(':')))
 }
 
+thread_local! {
+    /// Nodes made while a text is weighed. The parser cannot be stopped, but its text can end early.
+    static MADE: Cell<usize> = const { Cell::new(0) };
+}
+
 /// A node that knows only how much it weighs. Children are added up and dropped when a collection ends, so a
 /// clone is always cheap.
 #[derive(Debug)]
@@ -133,7 +150,7 @@ struct Weight {
 enum Body {
     Bad,
     Scalar,
-    List(Box<Vec<Weight>>),
+    List(Vec<Weight>),
     Map(Box<AnnotatedMapping<'static, Weight>>),
 }
 
@@ -149,7 +166,7 @@ impl Weight {
         match &mut self.body {
             Body::List(items) => {
                 items.iter().for_each(&mut add);
-                **items = Vec::new();
+                *items = Vec::new();
             }
             Body::Map(map) => {
                 for (key, value) in map.iter() {
@@ -169,7 +186,7 @@ impl Clone for Weight {
         let body = match &self.body {
             Body::Bad => Body::Bad,
             Body::Scalar => Body::Scalar,
-            Body::List(_) => Body::List(Box::default()),
+            Body::List(_) => Body::List(Vec::new()),
             Body::Map(_) => Body::Map(Box::default()),
         };
         Self { body, ..*self }
@@ -208,10 +225,11 @@ impl<'input> LoadableYamlNode<'input> for Weight {
     type HashKey = Weight;
 
     fn from_bare_yaml(yaml: Yaml<'input>) -> Self {
+        MADE.set(MADE.get() + 1);
         let mut hasher = DefaultHasher::new();
         let mut bytes = 0;
         let body = match yaml {
-            Yaml::Sequence(_) => Body::List(Box::default()),
+            Yaml::Sequence(_) => Body::List(Vec::new()),
             Yaml::Mapping(_) => Body::Map(Box::default()),
             Yaml::Value(scalar) => {
                 scalar.hash(&mut hasher);
@@ -250,7 +268,7 @@ impl<'input> LoadableYamlNode<'input> for Weight {
 
     fn sequence_mut(&mut self) -> &mut Vec<Self> {
         if !self.is_sequence() {
-            self.body = Body::List(Box::default());
+            self.body = Body::List(Vec::new());
         }
         match &mut self.body {
             Body::List(items) => items,
@@ -318,11 +336,16 @@ mod tests {
     #[test]
     fn lines_far_right_and_control_characters_are_refused() {
         assert!(check_text(&"- ".repeat(60)).is_ok());
+        assert!(check_text(&" ".repeat(300)).is_ok());
+        assert!(check_text(&"- ".repeat(90)).is_err());
         assert_eq!(
             check_text(&format!("a:\n{}x", "- ".repeat(90))).unwrap_err().code,
             "too-deep"
         );
         let fault = check_text("a: 1\nb: x\0y\n").unwrap_err();
-        assert_eq!((fault.code, fault.line, fault.column), ("control-character", 2, 5));
+        assert_eq!(
+            (fault.code, fault.line, fault.column),
+            ("control-character", 2, 5)
+        );
     }
 }

@@ -14,7 +14,7 @@ mod limits;
 mod stream;
 mod tags;
 
-pub(crate) use convert::load;
+pub(crate) use convert::{Document, load};
 
 use crate::source::Span;
 

@@ -91,10 +91,7 @@ mod tests {
     #[test]
     fn documents_are_cut_at_markers_and_empty_ones_are_skipped() {
         let text = "# first\na: 1\n---\n# nothing\n---\n--- b\n...\n\n---\nc: |\n  ---x\n --- y\n----\n";
-        let documents: Vec<_> = split(text)
-            .into_iter()
-            .map(|d| (d.line_offset, d.text))
-            .collect();
+        let documents: Vec<_> = split(text).into_iter().map(|d| (d.line_offset, d.text)).collect();
         assert_eq!(
             documents,
             [

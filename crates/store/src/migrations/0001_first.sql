@@ -48,7 +48,8 @@ CREATE TABLE plan_branch (
   id {id}, plan_id BIGINT NOT NULL REFERENCES plan (id), key TEXT NOT NULL UNIQUE, is_master BIGINT NOT NULL,
   vcs_branch TEXT, display_name TEXT NOT NULL, description TEXT NOT NULL, enabled BIGINT NOT NULL,
   cleanup_enabled BIGINT NOT NULL, automatic BIGINT NOT NULL, version_id BIGINT, next_build_number BIGINT NOT NULL,
-  last_revision TEXT, last_change_ms BIGINT NOT NULL, missing_since_ms BIGINT, created_ms BIGINT NOT NULL);
+  last_revision TEXT, last_change_ms BIGINT NOT NULL, missing_since_ms BIGINT, removed_ms BIGINT,
+  created_ms BIGINT NOT NULL);
 CREATE UNIQUE INDEX plan_branch_vcs ON plan_branch (plan_id, vcs_branch) WHERE vcs_branch IS NOT NULL;
 CREATE INDEX plan_branch_plan ON plan_branch (plan_id, id);
 CREATE TABLE plan_timer (
@@ -73,7 +74,7 @@ CREATE TABLE decision (
   rules TEXT NOT NULL, build_id BIGINT, outcome TEXT, decided_ms BIGINT NOT NULL);
 CREATE INDEX decision_event ON decision (event_id, id);
 CREATE INDEX decision_branch ON decision (plan_branch_id, id);
-CREATE INDEX decision_plan ON decision (plan_key, id);
+CREATE INDEX decision_plan ON decision (plan_id, id);
 
 CREATE TABLE build (
   id {id}, plan_id BIGINT NOT NULL REFERENCES plan (id), plan_branch_id BIGINT NOT NULL REFERENCES plan_branch (id),

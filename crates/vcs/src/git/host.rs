@@ -58,9 +58,14 @@ pub(super) async fn create_bare(
     initial_branch: &BranchName,
     configuration: &str,
 ) -> Result<(), HostError> {
-    let io = |source| HostError::Io { path: path.to_owned(), source };
+    let io = |source| HostError::Io {
+        path: path.to_owned(),
+        source,
+    };
     if fs::symlink_metadata(path).is_ok() {
-        return Err(HostError::Exists { path: path.to_owned() });
+        return Err(HostError::Exists {
+            path: path.to_owned(),
+        });
     }
     let parent = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(parent).map_err(io)?;
@@ -75,11 +80,18 @@ pub(super) async fn create_bare(
             .timeout(Duration::from_secs(30))
             .run()
             .await?;
-        let mut file = fs::OpenOptions::new().append(true).open(unfinished.join("config")).map_err(io)?;
-        file.write_all(configuration.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .open(unfinished.join("config"))
+            .map_err(io)?;
+        file.write_all(configuration.as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(io)?;
         // A folder cannot be renamed onto a folder that has something in it, so a race has one winner.
         fs::rename(&unfinished, path).map_err(io)?;
-        fs::File::open(parent).and_then(|folder| folder.sync_all()).map_err(io)
+        fs::File::open(parent)
+            .and_then(|folder| folder.sync_all())
+            .map_err(io)
     }
     .await;
     if made.is_err() {

@@ -170,11 +170,14 @@ pub async fn upload_pack(
     let ((), (), _diagnostic) = tokio::try_join!(
         async {
             let Some(mut stdin) = stdin else { return Ok(()) };
-            tokio::io::copy(&mut body, &mut stdin).await.map(|_| ()).or_else(|error| match error.kind() {
-                // Git has read enough; its answer says whether that is good.
-                std::io::ErrorKind::BrokenPipe => Ok(()),
-                _ => Err(ServeError::Client(error)),
-            })
+            tokio::io::copy(&mut body, &mut stdin)
+                .await
+                .map(|_| ())
+                .or_else(|error| match error.kind() {
+                    // Git has read enough; its answer says whether that is good.
+                    std::io::ErrorKind::BrokenPipe => Ok(()),
+                    _ => Err(ServeError::Client(error)),
+                })
         },
         async {
             let Some(mut stdout) = stdout else { return Ok(()) };
@@ -183,7 +186,10 @@ pub async fn upload_pack(
                 if read == 0 {
                     return response.flush().await.map_err(ServeError::Client);
                 }
-                response.write_all(&buffer[..read]).await.map_err(ServeError::Client)?;
+                response
+                    .write_all(&buffer[..read])
+                    .await
+                    .map_err(ServeError::Client)?;
                 response.flush().await.map_err(ServeError::Client)?;
             }
         },

@@ -13,7 +13,10 @@ enum Report {
 
 pub(super) fn run(mut command: GitCommand) -> Result<UncheckedOutput, ProcessError> {
     let started = Instant::now();
-    let mut child = command.to_std().spawn().map_err(|source| command.start_error(source))?;
+    let mut child = command
+        .to_std()
+        .spawn()
+        .map_err(|source| command.start_error(source))?;
     let leader = child.id();
     let (sender, receiver) = mpsc::channel();
     let mut stdin = child.stdin.take();
@@ -51,8 +54,15 @@ pub(super) fn run(mut command: GitCommand) -> Result<UncheckedOutput, ProcessErr
     }
     let status = child.wait().map_err(|source| command.io_error(source))?;
     let (stdout, stderr) = outcome?;
-    let output = Output { status, stdout, stderr: clean_diagnostic(&stderr, &command.secrets) };
-    Ok(UncheckedOutput { output, subcommand: command.subcommand })
+    let output = Output {
+        status,
+        stdout,
+        stderr: clean_diagnostic(&stderr, &command.secrets),
+    };
+    Ok(UncheckedOutput {
+        output,
+        subcommand: command.subcommand,
+    })
 }
 
 fn read_limited(stream: &mut impl Read, limit: usize) -> std::io::Result<Option<Vec<u8>>> {

@@ -5,7 +5,10 @@ use std::process::ExitStatus;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
-use super::{GitCommand, Output, ProcessError, STDERR_LIMIT, UncheckedOutput, clean_diagnostic, end_group};
+use super::{
+    GitCommand, Output, ProcessError, STDERR_LIMIT, UncheckedOutput, clean_diagnostic, end_group,
+    limit_file_size,
+};
 
 /// A started program. Dropping it ends it, with everything that it started.
 #[derive(Debug)]
@@ -20,7 +23,14 @@ impl RunningProcess {
             .kill_on_drop(true)
             .spawn()
             .map_err(|source| command.start_error(source))?;
-        Ok(Self { child, subcommand: command.subcommand })
+        let process = Self {
+            child,
+            subcommand: command.subcommand,
+        };
+        if let (Some(limit), Some(leader)) = (command.file_size_limit, process.id()) {
+            limit_file_size(leader, limit).map_err(|source| command.start_error(source))?;
+        }
+        Ok(process)
     }
 
     /// The process number, until the end has been waited for.
@@ -49,7 +59,10 @@ impl RunningProcess {
     /// # Errors
     /// [`ProcessError::Io`].
     pub async fn wait(&mut self) -> Result<ExitStatus, ProcessError> {
-        self.child.wait().await.map_err(|source| ProcessError::Io { subcommand: self.subcommand, source })
+        self.child.wait().await.map_err(|source| ProcessError::Io {
+            subcommand: self.subcommand,
+            source,
+        })
     }
 
     /// Ends the program and everything that it started.
@@ -88,16 +101,28 @@ pub(super) async fn run(mut command: GitCommand) -> Result<UncheckedOutput, Proc
                     let read = stdout.take(limit as u64 + 1).read_to_end(&mut bytes).await;
                     read.map_err(|source| command.io_error(source))?;
                 }
-                if bytes.len() > limit { Err(command.too_large()) } else { Ok(bytes) }
+                if bytes.len() > limit {
+                    Err(command.too_large())
+                } else {
+                    Ok(bytes)
+                }
             },
             async { Ok(read_diagnostic(stderr).await) },
         )
     };
-    let ((), stdout, stderr) =
-        tokio::time::timeout(command.timeout, streams).await.map_err(|_| command.timed_out())??;
+    let ((), stdout, stderr) = tokio::time::timeout(command.timeout, streams)
+        .await
+        .map_err(|_| command.timed_out())??;
     let status = process.wait().await?;
-    let output = Output { status, stdout, stderr: clean_diagnostic(&stderr, &command.secrets) };
-    Ok(UncheckedOutput { output, subcommand: command.subcommand })
+    let output = Output {
+        status,
+        stdout,
+        stderr: clean_diagnostic(&stderr, &command.secrets),
+    };
+    Ok(UncheckedOutput {
+        output,
+        subcommand: command.subcommand,
+    })
 }
 
 /// Reads a standard error to its end and keeps the start of it.
@@ -105,7 +130,10 @@ pub(crate) async fn read_diagnostic(stream: Option<impl AsyncRead + Unpin>) -> V
     let mut bytes = Vec::new();
     if let Some(mut stream) = stream {
         // What cannot be read of a diagnostic is not worth failing for.
-        let _ = (&mut stream).take(STDERR_LIMIT as u64).read_to_end(&mut bytes).await;
+        let _ = (&mut stream)
+            .take(STDERR_LIMIT as u64)
+            .read_to_end(&mut bytes)
+            .await;
         let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
     }
     bytes

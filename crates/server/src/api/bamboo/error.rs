@@ -1,15 +1,16 @@
 //! Refusals in the shapes that clients read (bamboo-rest.md 1.14).
 
-use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use super::answer::Answer;
 use super::negotiate::Format;
 use super::node::{Document, List, Object};
 use super::query::UnsupportedBody;
 
-/// A request that was not carried out: status, texts for the caller, and headers that go with them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A request that was not carried out: status, texts for the caller, and what the headers say.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct ApiError {
     /// HTTP status.
     pub status: StatusCode,
@@ -19,7 +20,10 @@ pub struct ApiError {
     pub errors: Vec<String>,
     /// Mistakes by parameter; only validation has them.
     pub field_errors: Vec<(String, Vec<String>)>,
-    headers: HeaderMap,
+    /// Whether the answer asks for a Basic login.
+    pub challenge: bool,
+    /// After how many seconds one more attempt makes sense.
+    pub retry_after_seconds: Option<u32>,
 }
 
 impl ApiError {
@@ -31,7 +35,8 @@ impl ApiError {
             message: message.into(),
             errors: Vec::new(),
             field_errors: Vec::new(),
-            headers: HeaderMap::new(),
+            challenge: false,
+            retry_after_seconds: None,
         }
     }
 
@@ -67,7 +72,10 @@ impl ApiError {
         Self {
             errors,
             field_errors,
-            ..Self::new(StatusCode::BAD_REQUEST, message.unwrap_or_else(|| "Bad request.".to_owned()))
+            ..Self::new(
+                StatusCode::BAD_REQUEST,
+                message.unwrap_or_else(|| "Bad request.".to_owned()),
+            )
         }
     }
 
@@ -80,7 +88,10 @@ impl ApiError {
     /// 400 for a `buildstate` filter that names no state.
     #[must_use]
     pub fn unknown_build_state(name: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, format!("There is no BuildState called '{name}'"))
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            format!("There is no BuildState called '{name}'"),
+        )
     }
 
     /// 400 when a plan runs as many builds as it may.
@@ -98,16 +109,14 @@ impl ApiError {
         Self::invalid(format!("Stage '{stage}' has already been executed."))
     }
 
-    /// 401. With `challenge` the answer asks for a Basic login, which makes browsers show their dialogue and
+    /// Status 401. With `challenge` the answer asks for a Basic login, which makes browsers show their dialogue and
     /// `os_authType=basic` clients log in; without it, clients fall back to their own ways.
     #[must_use]
     pub fn unauthorized(message: impl Into<String>, challenge: bool) -> Self {
-        let mut error = Self::new(StatusCode::UNAUTHORIZED, message);
-        if challenge {
-            let basic = HeaderValue::from_static("Basic realm=\"Madake\", charset=\"UTF-8\"");
-            error.headers.insert(WWW_AUTHENTICATE, basic);
+        Self {
+            challenge,
+            ..Self::new(StatusCode::UNAUTHORIZED, message)
         }
-        error
     }
 
     /// 403: logged in, but not allowed.
@@ -119,12 +128,13 @@ impl ApiError {
     /// 429 with the number of seconds after which one more attempt makes sense.
     #[must_use]
     pub fn too_many_requests(caller: &str, retry_after_seconds: u32) -> Self {
-        let mut error = Self::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            format!("Too many request invoked by {caller}"),
-        );
-        error.headers.insert(RETRY_AFTER, retry_after_seconds.into());
-        error
+        Self {
+            retry_after_seconds: Some(retry_after_seconds),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                format!("Too many request invoked by {caller}"),
+            )
+        }
     }
 
     /// The error as a document; its XML root is `status`.
@@ -148,12 +158,20 @@ impl ApiError {
 
     /// The error as an answer in the format of the request.
     #[must_use]
-    pub fn answer(self, format: Format) -> Answer {
+    pub fn answer(&self, format: Format) -> Answer {
+        let mut headers = HeaderMap::new();
+        if self.challenge {
+            let basic = HeaderValue::from_static("Basic realm=\"Madake\", charset=\"UTF-8\"");
+            headers.insert(WWW_AUTHENTICATE, basic);
+        }
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
         Answer {
             status: self.status,
             format,
             document: self.to_document(),
-            headers: self.headers,
+            headers,
         }
     }
 }
@@ -164,51 +182,11 @@ impl From<UnsupportedBody> for ApiError {
     }
 }
 
-/// A document on its way out: status, format and headers are settled.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
-    /// HTTP status.
-    pub status: StatusCode,
-    /// How the document is printed.
-    pub format: Format,
-    /// The content.
-    pub document: Document,
-    /// Further headers.
-    pub headers: HeaderMap,
-}
-
-impl Answer {
-    /// 200 with a document.
-    #[must_use]
-    pub fn ok(document: Document, format: Format) -> Self {
-        Self::with_status(StatusCode::OK, document, format)
-    }
-
-    /// Any status with a document.
-    #[must_use]
-    pub fn with_status(status: StatusCode, document: Document, format: Format) -> Self {
-        Self {
-            status,
-            format,
-            document,
-            headers: HeaderMap::new(),
-        }
-    }
-}
-
-impl IntoResponse for Answer {
-    fn into_response(self) -> Response {
-        let body = match self.format {
-            Format::Json => self.document.to_json(),
-            Format::Xml => self.document.to_xml(),
-        };
-        let content_type = [(CONTENT_TYPE, self.format.content_type())];
-        (self.status, self.headers, content_type, body).into_response()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use axum::response::IntoResponse;
+    use http::header::CONTENT_TYPE;
+
     use super::*;
 
     #[test]
@@ -244,24 +222,38 @@ mod tests {
 
     #[test]
     fn login_is_only_demanded_when_asked_to() {
-        let with = ApiError::unauthorized("Log in.", true).answer(Format::Json).into_response();
+        let with = ApiError::unauthorized("Log in.", true)
+            .answer(Format::Json)
+            .into_response();
         assert_eq!(with.status(), StatusCode::UNAUTHORIZED);
-        assert!(with.headers()[WWW_AUTHENTICATE].to_str().unwrap().starts_with("Basic realm="));
+        assert!(
+            with.headers()[WWW_AUTHENTICATE]
+                .to_str()
+                .unwrap()
+                .starts_with("Basic realm=")
+        );
         assert_eq!(with.headers()[CONTENT_TYPE], "application/json;charset=UTF-8");
-        let without = ApiError::unauthorized("Log in.", false).answer(Format::Xml).into_response();
+        let without = ApiError::unauthorized("Log in.", false)
+            .answer(Format::Xml)
+            .into_response();
         assert!(!without.headers().contains_key(WWW_AUTHENTICATE));
         assert_eq!(without.headers()[CONTENT_TYPE], "application/xml;charset=UTF-8");
     }
 
     #[test]
     fn limits_on_requests_say_when_to_come_back() {
-        let response = ApiError::too_many_requests("Joe", 30).answer(Format::Json).into_response();
+        let response = ApiError::too_many_requests("Joe", 30)
+            .answer(Format::Json)
+            .into_response();
         assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(response.headers()[RETRY_AFTER], "30");
     }
 
     #[test]
     fn unreadable_bodies_are_refused_with_415() {
-        assert_eq!(ApiError::from(UnsupportedBody).status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        assert_eq!(
+            ApiError::from(UnsupportedBody).status,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE
+        );
     }
 }

@@ -111,7 +111,13 @@ impl IndexRange {
     #[must_use]
     pub fn resolve(self, size: usize) -> (usize, usize) {
         let length = i64::try_from(size).unwrap_or(i64::MAX);
-        let from_end = |index: i64| if index < 0 { index.saturating_add(length) } else { index };
+        let from_end = |index: i64| {
+            if index < 0 {
+                index.saturating_add(length)
+            } else {
+                index
+            }
+        };
         if self.single {
             let index = from_end(self.start.unwrap_or(0));
             let inside = (0..length).contains(&index);
@@ -164,10 +170,23 @@ mod tests {
     #[test]
     fn paths_contain_their_own_beginnings() {
         let expand = Expand::parse("changes, stages.stage.results.result,,labels.");
-        for path in ["changes", "stages", "stages.stage", "stages.stage.results.result", "labels"] {
+        for path in [
+            "changes",
+            "stages",
+            "stages.stage",
+            "stages.stage.results.result",
+            "labels",
+        ] {
             assert!(expand.contains(path), "{path}");
         }
-        for path in ["", "change", "stage", "stages.results", "changes.change", "results"] {
+        for path in [
+            "",
+            "change",
+            "stage",
+            "stages.results",
+            "changes.change",
+            "results",
+        ] {
             assert!(!expand.contains(path), "{path}");
         }
         let below = expand.below("stages.stage");
@@ -179,7 +198,10 @@ mod tests {
     fn ranges_are_read_with_their_names() {
         let expand = Expand::parse("plans[0:25].plan.branches[3],logEntries[5:],x[oops],y[1");
         assert_eq!(expand.range("plans").map(|r| r.resolve(100)), Some((0, 25)));
-        assert_eq!(expand.range("plans.plan.branches").map(|r| r.resolve(100)), Some((3, 1)));
+        assert_eq!(
+            expand.range("plans.plan.branches").map(|r| r.resolve(100)),
+            Some((3, 1))
+        );
         assert_eq!(expand.range("logEntries").map(|r| r.resolve(8)), Some((5, 3)));
         assert_eq!(expand.range("plans.plan"), None);
         assert!(expand.contains("x") && expand.range("x").is_none());

@@ -153,7 +153,10 @@ mod tests {
     fn names_of_users_and_files_are_encoded() {
         let links = Links::new("http://ci");
         let key: ResultKey = "PROJ-PLAN-7".parse().unwrap();
-        assert_eq!(links.user_page("a/b <c>"), "http://ci/browse/user/a%2Fb%20%3Cc%3E");
+        assert_eq!(
+            links.user_page("a/b <c>"),
+            "http://ci/browse/user/a%2Fb%20%3Cc%3E"
+        );
         assert_eq!(
             links.artifact(&key, None, "my jar", "out/ä?.jar"),
             "http://ci/browse/PROJ-PLAN-7/artifact/shared/my%20jar/out/%C3%A4%3F.jar"

@@ -157,16 +157,7 @@ impl MediaRange {
 /// A weight that cannot be read counts as 1.
 fn quality(text: &str) -> u16 {
     match text.parse::<f32>() {
-        Ok(weight) if weight.is_finite() => {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "clamped to 0..=1000"
-            )]
-            {
-                (weight.clamp(0.0, 1.0) * 1_000.0) as u16
-            }
-        }
+        Ok(weight) if weight.is_finite() => (weight.clamp(0.0, 1.0) * 1_000.0) as u16,
         _ => 1_000,
     }
 }
@@ -199,13 +190,25 @@ mod tests {
             ("/plan/PROJ-PLAN/.json", "/plan/PROJ-PLAN", Some(Format::Json)),
             ("/queue/PROJ-PLAN.json", "/queue/PROJ-PLAN", Some(Format::Json)),
             ("/plan/P-A/enable.json", "/plan/P-A/enable", Some(Format::Json)),
-            ("/plan/P-A/branch/x.json", "/plan/P-A/branch/x", Some(Format::Json)),
+            (
+                "/plan/P-A/branch/x.json",
+                "/plan/P-A/branch/x",
+                Some(Format::Json),
+            ),
             ("/clone/A-B:C-D.json", "/clone/A-B:C-D", Some(Format::Json)),
-            ("/result/P-A/latest.json", "/result/P-A/latest", Some(Format::Json)),
+            (
+                "/result/P-A/latest.json",
+                "/result/P-A/latest",
+                Some(Format::Json),
+            ),
             ("/result/P-A/7.xml", "/result/P-A/7", Some(Format::Xml)),
             ("/plan.json/", "/plan", Some(Format::Json)),
             ("/queue/", "/queue", None),
-            ("/plan/P-A/branch/a.json.json", "/plan/P-A/branch/a.json", Some(Format::Json)),
+            (
+                "/plan/P-A/branch/a.json.json",
+                "/plan/P-A/branch/a.json",
+                Some(Format::Json),
+            ),
             ("/plan/P-A/branch/json", "/plan/P-A/branch/json", None),
             ("/", "", None),
             ("", "", None),
@@ -235,7 +238,10 @@ mod tests {
             (Some("application/xml"), Format::Xml),
             (Some("application/json, text/plain, */*"), Format::Json),
             (Some("application/json, */*;q=0.1"), Format::Json),
-            (Some("application/xml;q=0.5, application/json;q=0.9"), Format::Json),
+            (
+                Some("application/xml;q=0.5, application/json;q=0.9"),
+                Format::Json,
+            ),
             (Some("application/xml, application/json"), Format::Xml),
             (Some("application/json, application/xml"), Format::Json),
             (Some("application/json;q=0, */*"), Format::Xml),
@@ -262,6 +268,9 @@ mod tests {
     #[test]
     fn newer_resources_answer_in_json_only() {
         let headers = HeaderMap::new();
-        assert_eq!(negotiate("/permissions.xml", &headers, Formats::JsonOnly), Format::Json);
+        assert_eq!(
+            negotiate("/permissions.xml", &headers, Formats::JsonOnly),
+            Format::Json
+        );
     }
 }

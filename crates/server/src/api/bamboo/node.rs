@@ -249,7 +249,9 @@ impl Scalar {
 }
 
 fn put<W: Write>(writer: &mut Writer<W>, event: Event<'_>) {
-    writer.write_event(event).expect("writing into memory cannot fail");
+    writer
+        .write_event(event)
+        .expect("writing into memory cannot fail");
 }
 
 fn write_element<W: Write>(writer: &mut Writer<W>, name: &str, node: &Node) {
@@ -340,7 +342,10 @@ mod tests {
             Object::new()
                 .attribute("expand", "plan")
                 .element("link", Object::new().attribute("href", "http://a/?x=1&y=\"2\""))
-                .element("plan", List::new("plan", [Object::new().attribute("enabled", true)]))
+                .element(
+                    "plan",
+                    List::new("plan", [Object::new().attribute("enabled", true)]),
+                )
                 .element("errors", List::new("error", ["a < b", ""]))
                 .attribute("size", 1_usize),
         )
@@ -368,9 +373,11 @@ mod tests {
     fn xml_leaves_out_what_it_cannot_carry() {
         let text = "a\u{0}b\u{1b}[31mc\u{fffe}\u{ffff}\u{7f}d\te\r\nf";
         let document = Document::new("x", Object::new().attribute("a", text).element("e", text));
-        assert!(document.to_xml().ends_with(
-            "<x a=\"ab[31mc\u{7f}d&#9;e&#13;&#10;f\"><e>ab[31mc\u{7f}d\te&#13;\nf</e></x>"
-        ));
+        assert!(
+            document
+                .to_xml()
+                .ends_with("<x a=\"ab[31mc\u{7f}d&#9;e&#13;&#10;f\"><e>ab[31mc\u{7f}d\te&#13;\nf</e></x>")
+        );
         assert!(document.to_json().contains("\\u0000"));
     }
 

@@ -199,7 +199,10 @@ mod tests {
         let expand = Expand::parse("plans[10:15].plan");
         let from_range = page("start-index=3").or_range(expand.range("plans"), 100, MAX_SIZE);
         assert_eq!(from_range, Page { start: 10, size: 5 });
-        assert_eq!(page("start-index=3").or_range(None, 100, MAX_SIZE), page("start-index=3"));
+        assert_eq!(
+            page("start-index=3").or_range(None, 100, MAX_SIZE),
+            page("start-index=3")
+        );
     }
 
     #[test]

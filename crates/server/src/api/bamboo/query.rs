@@ -15,7 +15,9 @@ pub struct Parameters {
 
 /// A body in a format that the resource does not read; it is answered with 415.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("body is neither empty nor a form; send parameters in the query or as application/x-www-form-urlencoded")]
+#[error(
+    "body is neither empty nor a form; send parameters in the query or as application/x-www-form-urlencoded"
+)]
 pub struct UnsupportedBody;
 
 impl Parameters {
@@ -40,7 +42,9 @@ impl Parameters {
         if matches!(body, b"" | b"{}" | b"[]" | b"\"\"" | b"null") {
             return Ok(self);
         }
-        let media_type = content_type.and_then(|text| text.split(';').next()).map(str::trim);
+        let media_type = content_type
+            .and_then(|text| text.split(';').next())
+            .map(str::trim);
         let is_form = match media_type {
             None | Some("") => true,
             Some(name) => {
@@ -92,7 +96,8 @@ impl Parameters {
     /// `true` or anything else, where absent and bare differ from `false`: `enabled` of a new branch.
     #[must_use]
     pub fn boolean(&self, name: &str) -> Option<bool> {
-        self.text(name).map(|value| value.trim().eq_ignore_ascii_case("true"))
+        self.text(name)
+            .map(|value| value.trim().eq_ignore_ascii_case("true"))
     }
 
     /// The variables of the build, `bamboo.variable.NAME=VALUE`, without their prefix and in the order in
@@ -111,13 +116,16 @@ impl Parameters {
     /// The query without the given names, encoded again, for links to other pages of the same list.
     #[must_use]
     pub fn query_without(&self, names: &[&str]) -> String {
-        let kept = self.query.iter().filter(|(name, _)| !names.contains(&name.as_str()));
+        let kept = self
+            .query
+            .iter()
+            .filter(|(name, _)| !names.contains(&name.as_str()));
         form_urlencoded::Serializer::new(String::new())
             .extend_pairs(kept)
             .finish()
     }
 
-    fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         self.query
             .iter()
             .chain(&self.form)
@@ -216,8 +224,14 @@ mod tests {
 
     #[test]
     fn form_bodies_from_the_wild_are_tolerated() {
-        for content_type in [None, Some("application/x-www-form-urlencoded"), Some("text/plain")] {
-            let parameters = query("").with_body(content_type, b"ARTIFACT1&ExecuteAllStages").unwrap();
+        for content_type in [
+            None,
+            Some("application/x-www-form-urlencoded"),
+            Some("text/plain"),
+        ] {
+            let parameters = query("")
+                .with_body(content_type, b"ARTIFACT1&ExecuteAllStages")
+                .unwrap();
             assert!(!parameters.explicit_flag("executeAllStages"));
             assert!(parameters.variables().is_empty());
         }

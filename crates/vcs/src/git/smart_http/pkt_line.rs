@@ -101,7 +101,11 @@ mod tests {
         let mut stream = packet(b"hello\n");
         stream.extend_from_slice(FLUSH);
         stream.extend_from_slice(&packet(b""));
-        let expected = [Packet::Data(b"hello\n".to_vec()), Packet::Flush, Packet::Data(Vec::new())];
+        let expected = [
+            Packet::Data(b"hello\n".to_vec()),
+            Packet::Flush,
+            Packet::Data(Vec::new()),
+        ];
         assert_eq!(packets(&stream).unwrap(), expected);
         let mut reader = stream.as_slice();
         for packet in expected {

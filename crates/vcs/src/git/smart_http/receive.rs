@@ -89,7 +89,12 @@ impl ReceivePack<'_> {
             let answer = report::refusal(&request.capabilities, &request.commands, &sentence);
             return refuse(body, response, &answer, sentence).await;
         }
-        let PushRequest { commands, push_options, capabilities, raw } = request;
+        let PushRequest {
+            commands,
+            push_options,
+            capabilities,
+            raw,
+        } = request;
         let mut process = self.start()?;
         let (Some(stdin), Some(stdout)) = (process.take_stdin(), process.take_stdout()) else {
             return Err(ServeError::Lost);
@@ -113,7 +118,7 @@ impl ReceivePack<'_> {
                 hand_over(raw, &mut body, stdin).await?;
                 // The tail may have ended already, if git refused early.
                 let _ = all_sent.send(());
-                Ok(())
+                Ok::<_, ServeError>(())
             },
             async {
                 while let Some(frame) = waiting_frames.recv().await {
@@ -138,7 +143,10 @@ impl ReceivePack<'_> {
         if let Some(max_pack_bytes) = self.limits.max_pack_bytes {
             command = command.setting("receive.maxInputSize", max_pack_bytes.to_string());
         }
-        Ok(command.args(["--stateless-rpc", "--"]).arg(self.git_directory).start()?)
+        Ok(command
+            .args(["--stateless-rpc", "--"])
+            .arg(self.git_directory)
+            .start()?)
     }
 }
 
@@ -149,7 +157,9 @@ async fn refuse(
     answer: &[u8],
     sentence: String,
 ) -> Result<Received, ServeError> {
-    tokio::io::copy(&mut body.take(DRAIN_LIMIT), &mut tokio::io::sink()).await.map_err(ServeError::Client)?;
+    tokio::io::copy(&mut body.take(DRAIN_LIMIT), &mut tokio::io::sink())
+        .await
+        .map_err(ServeError::Client)?;
     response.write_all(answer).await.map_err(ServeError::Client)?;
     response.shutdown().await.map_err(ServeError::Client)?;
     Ok(Received::Refused(sentence))
@@ -230,7 +240,11 @@ impl Tail {
             if client_left {
                 self.process.end();
             }
-            if !finished_early && tokio::time::timeout(self.finish_timeout, &mut reading).await.is_err() {
+            if !finished_early
+                && tokio::time::timeout(self.finish_timeout, &mut reading)
+                    .await
+                    .is_err()
+            {
                 self.process.end();
                 // After the end its pipes close; what it had said until then counts.
                 let _ = tokio::time::timeout(Duration::from_secs(5), &mut reading).await;
@@ -241,16 +255,21 @@ impl Tail {
         }
         let status = StatusReport::parse(&collected.report);
         let complete = status.is_some();
-        let push = self.outcome(status).await;
-        if client_left && push.moved().next().is_none() {
+        if client_left && !complete {
             return;
         }
+        let push = self.outcome(status).await;
         let answer = match record(push).await {
-            Ok(lines) if complete => {
-                report::answer(&self.capabilities, &lines, collected.fatal.as_deref(), &collected.report)
-            }
+            Ok(lines) if complete => report::answer(
+                &self.capabilities,
+                &lines,
+                collected.fatal.as_deref(),
+                &collected.report,
+            ),
             Ok(_) => {
-                let sentence = collected.fatal.unwrap_or_else(|| "git ended without a report".into());
+                let sentence = collected
+                    .fatal
+                    .unwrap_or_else(|| "git ended without a report".into());
                 report::fatal(&self.capabilities, &self.commands, &sentence)
             }
             Err(sentence) => report::fatal(&self.capabilities, &self.commands, &sentence),
@@ -267,7 +286,12 @@ impl Tail {
                 Some(report) => report.status_of(command),
                 None => self.status_by_ref(command).await,
             };
-            updates.push(RefUpdate { name: command.name.clone(), old: command.old, new: command.new, status });
+            updates.push(RefUpdate {
+                name: command.name.clone(),
+                old: command.old,
+                new: command.new,
+                status,
+            });
         }
         PushReport {
             updates,

@@ -45,7 +45,9 @@ pub enum UpdateStatus {
 impl PushReport {
     /// The refs that moved.
     pub fn moved(&self) -> impl Iterator<Item = &RefUpdate> {
-        self.updates.iter().filter(|update| update.status == UpdateStatus::Ok)
+        self.updates
+            .iter()
+            .filter(|update| update.status == UpdateStatus::Ok)
     }
 }
 
@@ -68,13 +70,16 @@ impl StatusReport {
             let line = line.strip_suffix(b"\n").unwrap_or(&line);
             if let Some(outcome) = line.strip_prefix(b"unpack ") {
                 unpack_seen = true;
-                report.unpack_error = (outcome != b"ok").then(|| display_line(&String::from_utf8_lossy(outcome), 500));
+                report.unpack_error =
+                    (outcome != b"ok").then(|| display_line(&String::from_utf8_lossy(outcome), 500));
             } else if let Some(name) = line.strip_prefix(b"ok ") {
                 report.statuses.insert(name.to_vec(), UpdateStatus::Ok);
             } else if let Some(rest) = line.strip_prefix(b"ng ") {
                 let end = rest.iter().position(|&byte| byte == b' ').unwrap_or(rest.len());
                 let reason = display_line(String::from_utf8_lossy(&rest[end..]).trim(), 500);
-                report.statuses.insert(rest[..end].to_vec(), UpdateStatus::Rejected(reason));
+                report
+                    .statuses
+                    .insert(rest[..end].to_vec(), UpdateStatus::Rejected(reason));
             }
         }
         None
@@ -82,12 +87,20 @@ impl StatusReport {
 
     pub(super) fn status_of(&self, command: &Command) -> UpdateStatus {
         let silent = || UpdateStatus::Rejected("git gave no answer for this ref".into());
-        self.statuses.get(command.name.as_str().as_bytes()).cloned().unwrap_or_else(silent)
+        self.statuses
+            .get(command.name.as_str().as_bytes())
+            .cloned()
+            .unwrap_or_else(silent)
     }
 }
 
 /// The answer to a push that ended: `lines` for the user, then git's report.
-pub(super) fn answer(capabilities: &Capabilities, lines: &[String], fatal: Option<&str>, report: &[u8]) -> Vec<u8> {
+pub(super) fn answer(
+    capabilities: &Capabilities,
+    lines: &[String],
+    fatal: Option<&str>,
+    report: &[u8],
+) -> Vec<u8> {
     let wanted = if capabilities.report_status { report } else { &[] };
     let Some(max_packet) = capabilities.side_band else {
         return wanted.to_vec();
@@ -109,7 +122,9 @@ pub(super) fn refusal(capabilities: &Capabilities, commands: &[Command], sentenc
     let reason = display_line(sentence, 400);
     let mut report = pkt_line::packet(b"unpack ok\n");
     for command in commands {
-        report.extend_from_slice(&pkt_line::packet(format!("ng {} {reason}\n", command.name).as_bytes()));
+        report.extend_from_slice(&pkt_line::packet(
+            format!("ng {} {reason}\n", command.name).as_bytes(),
+        ));
     }
     report.extend_from_slice(pkt_line::FLUSH);
     let lines: Vec<String> = if sentence.contains('\n') || commands.is_empty() {

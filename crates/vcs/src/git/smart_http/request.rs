@@ -44,7 +44,12 @@ impl PushRequest {
         limits: &ReceiveLimits,
         capabilities: &mut Option<Capabilities>,
     ) -> Result<Option<Self>, ServeError> {
-        let mut reader = HeadReader { body, raw: Vec::new(), line_start: 0, max_bytes: limits.max_head_bytes };
+        let mut reader = HeadReader {
+            body,
+            raw: Vec::new(),
+            line_start: 0,
+            max_bytes: limits.max_head_bytes,
+        };
         let mut commands = Vec::new();
         while let Some(line) = reader.line().await? {
             let line = line.strip_suffix(b"\n").unwrap_or(&line);
@@ -52,7 +57,9 @@ impl PushRequest {
                 continue;
             }
             if line.starts_with(b"push-cert") {
-                return Err(ServeError::Refused("signed pushes are not supported: push without --signed".into()));
+                return Err(ServeError::Refused(
+                    "signed pushes are not supported: push without --signed".into(),
+                ));
             }
             let (command, asked) = match line.iter().position(|&byte| byte == 0) {
                 Some(end) => (&line[..end], Some(&line[end + 1..])),
@@ -65,7 +72,9 @@ impl PushRequest {
             commands.push(parse_command(command)?);
             if commands.len() > limits.max_commands {
                 let limit = limits.max_commands;
-                return Err(ServeError::Refused(format!("a push may move at most {limit} refs: push in parts")));
+                return Err(ServeError::Refused(format!(
+                    "a push may move at most {limit} refs: push in parts"
+                )));
             }
         }
         let Some(capabilities) = capabilities.clone() else {
@@ -78,11 +87,18 @@ impl PushRequest {
                 push_options.push(String::from_utf8_lossy(line).into_owned());
                 if push_options.len() > limits.max_push_options {
                     let limit = limits.max_push_options;
-                    return Err(ServeError::Refused(format!("a push may carry at most {limit} push options")));
+                    return Err(ServeError::Refused(format!(
+                        "a push may carry at most {limit} push options"
+                    )));
                 }
             }
         }
-        Ok(Some(Self { commands, push_options, capabilities, raw: reader.raw }))
+        Ok(Some(Self {
+            commands,
+            push_options,
+            capabilities,
+            raw: reader.raw,
+        }))
     }
 }
 
@@ -125,9 +141,9 @@ impl<R: AsyncRead + Unpin> HeadReader<'_, R> {
                 self.raw.extend_from_slice(pkt_line::FLUSH);
                 Ok(None)
             }
-            Ok(None) | Err(_) if limited.limit() == 0 => {
-                Err(ServeError::Refused("the list of refs and options of the push is too long: push in parts".into()))
-            }
+            Ok(None) | Err(_) if limited.limit() == 0 => Err(ServeError::Refused(
+                "the list of refs and options of the push is too long: push in parts".into(),
+            )),
             Ok(None) => Err(ServeError::Malformed("the request ended inside the list of refs")),
             Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
                 Err(ServeError::Malformed("a line of the list of refs has no length"))
@@ -140,7 +156,10 @@ impl<R: AsyncRead + Unpin> HeadReader<'_, R> {
     fn ask_for_report(&mut self) {
         let payload = &self.raw[self.line_start + 4..];
         let line = payload.strip_suffix(b"\n").unwrap_or(payload);
-        let capabilities = line.iter().position(|&byte| byte == 0).map(|end| &line[end + 1..]);
+        let capabilities = line
+            .iter()
+            .position(|&byte| byte == 0)
+            .map(|end| &line[end + 1..]);
         if !Capabilities::parse(capabilities.unwrap_or_default()).report_status {
             let mut line = line.to_vec();
             if capabilities.is_none() {

@@ -1,0 +1,152 @@
+//! Checks a repository out into the working directory (bamboo-specs.md 4.3).
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use madake_domain::plan::CheckoutTask;
+use madake_protocol::{JobOrder, JobRepository};
+use madake_vcs::git::checkout::{CheckoutError, CheckoutRequest, checkout};
+use madake_vcs::name::{BranchName, NameError, ObjectId};
+use madake_vcs::process::GitProgram;
+
+use crate::processes;
+
+use super::confine::{self, Refused};
+use super::interruption::{Interruption, Lookout};
+use super::script_environment::ScriptEnvironment;
+use super::task_process::LOOK_INTERVAL;
+
+/// The longest time that one checkout may take, whatever the job's own limit is.
+const LONGEST_CHECKOUT: Duration = Duration::from_secs(3600);
+
+/// Why a checkout was not made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum CheckoutFailure {
+    /// The plan names no such repository.
+    #[error("the plan has no repository `{0}`; add it to `repositories` of the plan")]
+    UnknownRepository(String),
+    /// The plan has no repository at all.
+    #[error("the plan has no repository to check out; add one to `repositories` of the plan")]
+    NoRepository,
+    /// The folder is not where it may be.
+    #[error("the checkout path {0}")]
+    Path(#[from] Refused),
+    /// The server gave no exact revision.
+    #[error("`{revision}` is not a revision: {source}")]
+    Revision {
+        /// What it gave.
+        revision: String,
+        /// What is wrong with it.
+        source: NameError,
+    },
+    /// Git or the disk refused.
+    #[error(transparent)]
+    Checkout(#[from] CheckoutError),
+    /// The job is ended.
+    #[error("the checkout was {}", .0.reason())]
+    Interrupted(Interruption),
+}
+
+/// Makes the checkout, and says what was done.
+pub(crate) fn check_out(
+    task: &CheckoutTask,
+    order: &JobOrder,
+    environment: &ScriptEnvironment,
+    lookout: &Lookout<'_>,
+) -> Result<Vec<String>, CheckoutFailure> {
+    let repository = find(task, order, environment)?;
+    let path = environment.substituted(&task.path);
+    let into = confine::to_be_made(&order.working_directory, if path == "/" { "" } else { &path })?;
+    let revision = ObjectId::parse(&repository.revision).map_err(|source| CheckoutFailure::Revision {
+        revision: repository.revision.clone(),
+        source,
+    })?;
+    let mut lines = vec![format!(
+        "Checking out revision {revision} of branch '{}' of repository '{}' into {}",
+        repository.branch,
+        repository.name,
+        into.display()
+    )];
+    let work = Work {
+        git: GitProgram::new(&order.git_program),
+        source: repository.source.clone(),
+        revision,
+        branch: BranchName::parse(&repository.branch).ok(),
+        origin: repository.origin.clone(),
+        into,
+        clean: task.force_clean_build,
+    };
+    lines.extend(work.run(lookout)?);
+    Ok(lines)
+}
+
+fn find<'a>(
+    task: &CheckoutTask,
+    order: &'a JobOrder,
+    environment: &ScriptEnvironment,
+) -> Result<&'a JobRepository, CheckoutFailure> {
+    let Some(name) = &task.repository else {
+        return order
+            .repositories
+            .iter()
+            .find(|it| it.is_default)
+            .ok_or(CheckoutFailure::NoRepository);
+    };
+    let name = environment.substituted(name);
+    let found = order.repositories.iter().find(|it| it.name == name);
+    found.ok_or(CheckoutFailure::UnknownRepository(name))
+}
+
+struct Work {
+    git: GitProgram,
+    source: PathBuf,
+    revision: ObjectId,
+    branch: Option<BranchName>,
+    origin: Option<String>,
+    into: PathBuf,
+    clean: bool,
+}
+
+impl Work {
+    /// Works on a thread of its own, so that a request to stop is heard meanwhile.
+    fn run(self, lookout: &Lookout<'_>) -> Result<Vec<String>, CheckoutFailure> {
+        let (sender, done) = channel();
+        let worker = thread::spawn(move || {
+            let result = self.check_out();
+            // The receiver waits until this has arrived.
+            let _ = sender.send(());
+            result
+        });
+        let mut interruption = None;
+        while let Err(RecvTimeoutError::Timeout) = done.recv_timeout(LOOK_INTERVAL) {
+            interruption = interruption.or_else(|| lookout.look());
+            if interruption.is_some() {
+                processes::kill_descendants_once();
+            }
+        }
+        let result = worker.join();
+        match (interruption, result) {
+            (Some(interruption), _) => Err(CheckoutFailure::Interrupted(interruption)),
+            (None, Ok(result)) => result.map_err(CheckoutFailure::from),
+            (None, Err(panic)) => std::panic::resume_unwind(panic),
+        }
+    }
+
+    fn check_out(&self) -> Result<Vec<String>, CheckoutError> {
+        let source: &Path = &self.source;
+        let report = checkout(&CheckoutRequest {
+            git: &self.git,
+            source,
+            revision: &self.revision,
+            branch: self.branch.as_ref(),
+            origin: self.origin.as_deref(),
+            into: &self.into,
+            clean: self.clean,
+            timeout: LONGEST_CHECKOUT,
+        })?;
+        Ok(report.lines)
+    }
+}

@@ -1,0 +1,73 @@
+//! What ends a job before its tasks do: a request to stop, or the time limit.
+
+use std::time::{Duration, Instant};
+
+use crate::job_directory::JobDirectory;
+
+/// Why a job is ended early.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Interruption {
+    /// Somebody asked to stop the job.
+    Stop {
+        /// Who it was.
+        who: String,
+    },
+    /// The time limit is over.
+    TimeLimit {
+        /// The limit.
+        seconds: u64,
+    },
+}
+
+impl Interruption {
+    /// The reason as a part of a sentence.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Stop { who } => format!("stopped by {who}"),
+            Self::TimeLimit { seconds } => {
+                format!("ended because the time limit of {seconds} seconds is over")
+            }
+        }
+    }
+}
+
+/// Looks out for interruptions.
+#[derive(Debug)]
+pub(crate) struct Lookout<'a> {
+    directory: Option<&'a JobDirectory>,
+    limit_seconds: Option<u64>,
+    deadline: Option<Instant>,
+}
+
+impl<'a> Lookout<'a> {
+    /// For the tasks of a job: requests count, and the time from now on.
+    pub(crate) fn for_job(directory: &'a JobDirectory, limit_seconds: Option<u64>) -> Self {
+        Self {
+            directory: Some(directory),
+            limit_seconds,
+            deadline: deadline(limit_seconds),
+        }
+    }
+
+    /// For final tasks of a job that was interrupted: only the time counts.
+    pub(crate) fn for_final_tasks(limit_seconds: u64) -> Self {
+        Self {
+            directory: None,
+            limit_seconds: Some(limit_seconds),
+            deadline: deadline(Some(limit_seconds)),
+        }
+    }
+
+    /// What has come up, if anything.
+    pub(crate) fn look(&self) -> Option<Interruption> {
+        if let Some(who) = self.directory.and_then(JobDirectory::who_asked_to_stop) {
+            return Some(Interruption::Stop { who });
+        }
+        let seconds = self.limit_seconds?;
+        (Instant::now() >= self.deadline?).then_some(Interruption::TimeLimit { seconds })
+    }
+}
+
+fn deadline(limit_seconds: Option<u64>) -> Option<Instant> {
+    Instant::now().checked_add(Duration::from_secs(limit_seconds?))
+}

@@ -1,0 +1,415 @@
+//! Runs the tasks of an order one after the other, and says what came of them.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use madake_domain::plan::{CheckoutTask, ScriptTask, Task, TaskAction};
+use madake_protocol::log::LogKind;
+use madake_protocol::{FORMAT, JobOrder, JobOutcome, JobResult, Secret};
+
+use crate::clock::now_ms;
+use crate::job_directory::{JobDirectory, make_private_directory};
+use crate::log::{Log, LogTotals, Masks, Stamp};
+use crate::processes;
+
+use super::checkout::{CheckoutFailure, check_out};
+use super::interruption::{Interruption, Lookout};
+use super::script_environment::ScriptEnvironment;
+use super::task_process::{self, PipeReader, ProcessEnd, signal_name};
+use super::{clean, script, unrunnable};
+
+/// How long pipes may stay open after the last process of the job was killed.
+const LAST_OUTPUT: Duration = Duration::from_secs(2);
+
+/// How a task ended.
+enum TaskEnd {
+    Succeeded,
+    Failed { reason: String, exit_code: Option<i32> },
+    Interrupted(Interruption),
+}
+
+/// What is known of the job's result so far.
+struct Verdict {
+    result: JobResult,
+    exit_code: Option<i32>,
+    message: String,
+}
+
+/// A job under way.
+struct Job<'a> {
+    order: &'a JobOrder,
+    directory: &'a JobDirectory,
+    log: Arc<Log>,
+    environment: ScriptEnvironment,
+    readers: Vec<PipeReader>,
+    scripts: usize,
+    checkout_ms: i64,
+    first_command_started_ms: Option<i64>,
+}
+
+/// Runs the job to its end. When this returns the log is complete and no process of the job is left.
+pub(crate) fn run(order: &JobOrder, directory: &JobDirectory, started_ms: i64) -> JobOutcome {
+    let secrets = order
+        .variables
+        .iter()
+        .filter(|variable| variable.secret)
+        .map(|v| v.value.as_str());
+    let masks = Masks::new(secrets.chain(order.masks.iter().map(Secret::reveal)));
+    let stamp = Stamp::new(&order.time_zone);
+    let log = match Log::open(&order.log_path, stamp, masks, order.log_limit_bytes) {
+        Ok(log) => Arc::new(log),
+        Err(error) => {
+            let reason = format!("cannot open the log {}: {error}", order.log_path.display());
+            return unrunnable(order.job_id, order.attempt, started_ms, reason);
+        }
+    };
+    let tmp_directory = directory.tmp_path();
+    let mut job = Job {
+        order,
+        directory,
+        log,
+        environment: ScriptEnvironment::new(order, &tmp_directory),
+        readers: Vec::new(),
+        scripts: 0,
+        checkout_ms: 0,
+        first_command_started_ms: None,
+    };
+    let verdict = job.run_all(&tmp_directory);
+    job.finish(verdict, &tmp_directory, started_ms)
+}
+
+impl Job<'_> {
+    fn run_all(&mut self, tmp_directory: &Path) -> Verdict {
+        let (order, log) = (self.order, Arc::clone(&self.log));
+        let working_directory = order.working_directory.display();
+        log.say(
+            LogKind::Simple,
+            &format!(
+                "Build {} started building on agent {}",
+                order.job_result_key, order.agent_name
+            ),
+        );
+        log.say(
+            LogKind::Simple,
+            &format!("The working directory is {working_directory}"),
+        );
+        log.say(
+            LogKind::Build,
+            &format!(
+                "Executing build {} - {} ({})",
+                order.plan_name, order.job_name, order.job_result_key
+            ),
+        );
+        for folder in [&order.working_directory, tmp_directory] {
+            if let Err(error) = make_private_directory(folder) {
+                let reason = format!("cannot create {}: {error}", folder.display());
+                log.say(LogKind::Error, &reason);
+                return Verdict::error(reason);
+            }
+        }
+        let lookout = Lookout::for_job(self.directory, order.timeout_seconds);
+        let mut verdict = self.run_tasks(&lookout);
+        if order.final_tasks.iter().any(|task| task.enabled) {
+            self.log.say(LogKind::Build, "Running the final tasks");
+            self.run_final_tasks(lookout, &mut verdict);
+        }
+        verdict
+    }
+
+    fn run_tasks(&mut self, lookout: &Lookout<'_>) -> Verdict {
+        let order = self.order;
+        let count = order.tasks.len();
+        for (index, task) in order.tasks.iter().enumerate() {
+            let called = format!("task {} of {count}", index + 1);
+            match self.run_task(task, lookout) {
+                TaskEnd::Succeeded => {}
+                TaskEnd::Failed { reason, exit_code } => {
+                    return Verdict::failed(&called, task, &reason, exit_code);
+                }
+                TaskEnd::Interrupted(interruption) => {
+                    return Verdict::interrupted(&called, task, &interruption);
+                }
+            }
+        }
+        Verdict {
+            result: JobResult::Successful,
+            exit_code: None,
+            message: match count {
+                0 => "the job has no tasks".to_owned(),
+                1 => "the task succeeded".to_owned(),
+                _ => format!("all {count} tasks succeeded"),
+            },
+        }
+    }
+
+    /// Each final task runs, whatever became of those before it.
+    fn run_final_tasks(&mut self, lookout: Lookout<'_>, verdict: &mut Verdict) {
+        let order = self.order;
+        let limited = || Lookout::for_final_tasks(order.final_tasks_seconds);
+        let mut lookout = match verdict.result {
+            JobResult::Stopped | JobResult::TimedOut => limited(),
+            _ => lookout,
+        };
+        for (index, task) in order.final_tasks.iter().enumerate() {
+            let called = format!("final task {} of {}", index + 1, order.final_tasks.len());
+            let was_successful = verdict.result == JobResult::Successful;
+            match self.run_task(task, &lookout) {
+                TaskEnd::Succeeded => {}
+                TaskEnd::Failed { reason, exit_code } if was_successful => {
+                    *verdict = Verdict::failed(&called, task, &reason, exit_code);
+                }
+                TaskEnd::Failed { .. } => {}
+                TaskEnd::Interrupted(interruption) => {
+                    if was_successful {
+                        *verdict = Verdict::interrupted(&called, task, &interruption);
+                    }
+                    lookout = limited();
+                }
+            }
+        }
+    }
+
+    fn run_task(&mut self, task: &Task, lookout: &Lookout<'_>) -> TaskEnd {
+        let name = task_name(task);
+        if !task.enabled {
+            self.log.say(
+                LogKind::Build,
+                &format!("Skipping task '{name}', which is disabled"),
+            );
+            return TaskEnd::Succeeded;
+        }
+        if let Some(interruption) = lookout.look() {
+            self.log.say(
+                LogKind::Error,
+                &format!("Task '{name}' is not begun: {}", interruption.reason()),
+            );
+            return TaskEnd::Interrupted(interruption);
+        }
+        self.log.say(
+            LogKind::Build,
+            &format!("Starting task '{name}' of type '{}'", task_type(&task.action)),
+        );
+        let end = match &task.action {
+            TaskAction::Script(script) => self.run_script(script, lookout),
+            TaskAction::Checkout(checkout) => self.run_checkout(checkout, lookout),
+            TaskAction::Clean => self.run_clean(),
+            TaskAction::Unsupported { name } => TaskEnd::failed(format!(
+                "this version of madake does not run tasks of type `{name}`"
+            )),
+        };
+        let result = match &end {
+            TaskEnd::Succeeded => "Success",
+            TaskEnd::Failed { reason, .. } => {
+                self.log.say(LogKind::Error, reason);
+                "Failed"
+            }
+            TaskEnd::Interrupted(Interruption::Stop { .. }) => "Stopped",
+            TaskEnd::Interrupted(Interruption::TimeLimit { .. }) => "Timed out",
+        };
+        self.log.say(
+            LogKind::Build,
+            &format!("Finished task '{name}' with result: {result}"),
+        );
+        end
+    }
+
+    fn run_script(&mut self, task: &ScriptTask, lookout: &Lookout<'_>) -> TaskEnd {
+        self.scripts += 1;
+        let (root, tmp_directory) = (&self.order.working_directory, self.directory.tmp_path());
+        let prepared = match script::prepare(task, root, &tmp_directory, &self.environment, self.scripts) {
+            Ok(prepared) => prepared,
+            Err(error) => return TaskEnd::failed(error.to_string()),
+        };
+        self.log
+            .say(LogKind::Command, &format!("Running {}", prepared.shown));
+        let is_first = self.first_command_started_ms.is_none();
+        if is_first {
+            if let Err(error) = fs::write(self.directory.commanded_path(), b"") {
+                return TaskEnd::failed(format!("cannot write into the job's directory: {error}"));
+            }
+            self.first_command_started_ms = Some(now_ms());
+        }
+        let grace = Duration::from_secs(self.order.stop_grace_seconds);
+        let program = prepared.command.get_program().to_string_lossy().into_owned();
+        let directory = self.directory;
+        let make_start_durable = || {
+            if is_first {
+                // A start that a crash of the machine forgets is found out by the server's own records.
+                let _ = directory.sync();
+            }
+        };
+        let end = task_process::run(
+            prepared.command,
+            &self.log,
+            lookout,
+            grace,
+            &mut self.readers,
+            make_start_durable,
+        );
+        match end {
+            Ok(ProcessEnd::Exited(0)) => TaskEnd::Succeeded,
+            Ok(ProcessEnd::Exited(code)) => TaskEnd::Failed {
+                reason: format!("the script ended with exit code {code}"),
+                exit_code: Some(code),
+            },
+            Ok(ProcessEnd::Signalled(signal)) => {
+                TaskEnd::failed(format!("the script was killed by {}", signal_name(signal)))
+            }
+            Ok(ProcessEnd::Interrupted(interruption)) => TaskEnd::Interrupted(interruption),
+            Err(error) => TaskEnd::failed(format!("cannot run `{program}`: {error}")),
+        }
+    }
+
+    fn run_checkout(&mut self, task: &CheckoutTask, lookout: &Lookout<'_>) -> TaskEnd {
+        let began = Instant::now();
+        let result = check_out(task, self.order, &self.environment, lookout);
+        let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.checkout_ms = self.checkout_ms.saturating_add(took_ms);
+        match result {
+            Ok(lines) => {
+                let text = format!("{}\nThe checkout took {took_ms} ms", lines.join("\n"));
+                self.log.say(LogKind::Build, &text);
+                TaskEnd::Succeeded
+            }
+            Err(CheckoutFailure::Interrupted(interruption)) => TaskEnd::Interrupted(interruption),
+            Err(failure) => TaskEnd::failed(failure.to_string()),
+        }
+    }
+
+    fn run_clean(&mut self) -> TaskEnd {
+        match clean::empty(&self.order.working_directory) {
+            Ok(()) => TaskEnd::Succeeded,
+            Err(error) => TaskEnd::failed(format!("cannot empty the working directory: {error}")),
+        }
+    }
+
+    fn finish(mut self, verdict: Verdict, tmp_directory: &Path, started_ms: i64) -> JobOutcome {
+        let left_running = processes::end_descendants();
+        if !left_running.is_empty() {
+            self.log.say(
+                LogKind::Build,
+                &format!(
+                    "Ended processes that the job left running: {}",
+                    left_running.join(", ")
+                ),
+            );
+        }
+        for reader in self.readers.drain(..) {
+            if !reader.finish(LAST_OUTPUT) {
+                self.log.say(
+                    LogKind::Error,
+                    "A process that could not be ended may still write; the log ends here",
+                );
+            }
+        }
+        if self.order.clean_working_directory
+            && let Err(error) = clean::empty(&self.order.working_directory)
+        {
+            self.log.say(
+                LogKind::Error,
+                &format!("cannot empty the working directory: {error}"),
+            );
+        }
+        // What cannot be removed here goes with the job's directory.
+        let _ = clean::empty(tmp_directory);
+        let key = &self.order.job_result_key;
+        let word = result_word(&verdict.result);
+        self.log
+            .say(LogKind::Simple, &format!("Finished building {key}: {word}"));
+        let message = self.log.masked(&verdict.message);
+        let LogTotals {
+            bytes,
+            lines,
+            problem,
+        } = self.log.finish();
+        JobOutcome {
+            format: FORMAT,
+            job_id: self.order.job_id,
+            attempt: self.order.attempt,
+            result: verdict.result,
+            exit_code: verdict.exit_code,
+            message,
+            started_ms,
+            finished_ms: now_ms(),
+            checkout_ms: self.checkout_ms,
+            first_command_started_ms: self.first_command_started_ms,
+            log_bytes: bytes,
+            log_lines: lines,
+            log_problem: problem,
+        }
+    }
+}
+
+impl TaskEnd {
+    fn failed(reason: String) -> Self {
+        Self::Failed {
+            reason,
+            exit_code: None,
+        }
+    }
+}
+
+impl Verdict {
+    fn error(reason: String) -> Self {
+        Self {
+            message: format!("the job could not be run: {reason}"),
+            result: JobResult::Error(reason),
+            exit_code: None,
+        }
+    }
+
+    fn failed(called: &str, task: &Task, reason: &str, exit_code: Option<i32>) -> Self {
+        Self {
+            result: JobResult::Failed,
+            exit_code,
+            message: format!("{called}, '{}', failed: {reason}", task_name(task)),
+        }
+    }
+
+    fn interrupted(called: &str, task: &Task, interruption: &Interruption) -> Self {
+        Self {
+            result: match interruption {
+                Interruption::Stop { .. } => JobResult::Stopped,
+                Interruption::TimeLimit { .. } => JobResult::TimedOut,
+            },
+            exit_code: None,
+            message: format!("{called}, '{}', was {}", task_name(task), interruption.reason()),
+        }
+    }
+}
+
+fn result_word(result: &JobResult) -> &'static str {
+    match result {
+        JobResult::Successful => "Successful",
+        JobResult::Failed => "Failed",
+        JobResult::Stopped => "Stopped",
+        JobResult::TimedOut => "Timed out",
+        JobResult::Error(_) => "Error",
+    }
+}
+
+fn task_type(action: &TaskAction) -> &str {
+    match action {
+        TaskAction::Script(_) => "script",
+        TaskAction::Checkout(_) => "checkout",
+        TaskAction::Clean => "clean",
+        TaskAction::Unsupported { name } => name,
+    }
+}
+
+fn task_name(task: &Task) -> &str {
+    if !task.description.is_empty() {
+        return &task.description;
+    }
+    match &task.action {
+        TaskAction::Script(_) => "Script",
+        TaskAction::Checkout(checkout) => checkout
+            .repository
+            .as_deref()
+            .unwrap_or("Checkout Default Repository"),
+        TaskAction::Clean => "Clean working directory",
+        TaskAction::Unsupported { name } => name,
+    }
+}

@@ -1,0 +1,201 @@
+//! The variables of a job: in texts of the plan, and in the environment of its scripts (bamboo-specs.md 5).
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use madake_domain::variables::{ResolvedVariable, VariableSource, environment_name, substitute};
+use madake_protocol::JobOrder;
+
+use crate::environment::inheritable;
+use crate::processes::COOKIE_VARIABLE;
+
+use super::words::{self, OpenQuote};
+
+/// Where programs are looked for when the server itself was started without a `PATH`.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Why the `environment` of a task is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum EnvironmentError {
+    /// A quote is left open.
+    #[error("the task's environment: {0}")]
+    Quote(#[from] OpenQuote),
+    /// An entry is no assignment.
+    #[error("the task's environment has `{0}`, which is not of the form NAME=value")]
+    NoAssignment(String),
+}
+
+/// The variables and the environment that all tasks of a job share.
+#[derive(Debug)]
+pub(crate) struct ScriptEnvironment {
+    variables: Vec<ResolvedVariable>,
+    environment: Vec<(OsString, OsString)>,
+    tmp_directory: OsString,
+}
+
+impl ScriptEnvironment {
+    /// What the order says, and the folders of this job.
+    pub(crate) fn new(order: &JobOrder, tmp_directory: &Path) -> Self {
+        let mut variables: Vec<ResolvedVariable> = order
+            .variables
+            .iter()
+            .map(|variable| ResolvedVariable {
+                name: variable.name.clone(),
+                value: variable.value.clone(),
+                source: if variable.may_refer {
+                    VariableSource::Plan
+                } else {
+                    VariableSource::BuildSpecific
+                },
+            })
+            .collect();
+        let working_directory = order.working_directory.to_string_lossy();
+        for (name, value) in [
+            ("working.directory", &working_directory),
+            ("build.working.directory", &working_directory),
+            ("agentWorkingDirectory", &working_directory),
+            ("tmp.directory", &tmp_directory.to_string_lossy()),
+        ] {
+            variables.retain(|variable| variable.name != name);
+            variables.push(ResolvedVariable {
+                name: name.to_owned(),
+                value: value.clone().into_owned(),
+                source: VariableSource::BuildSpecific,
+            });
+        }
+        let mut shared = Self {
+            variables,
+            environment: inheritable(),
+            tmp_directory: tmp_directory.as_os_str().to_owned(),
+        };
+        if shared.system("PATH").is_none() {
+            shared.environment.push(("PATH".into(), DEFAULT_PATH.into()));
+        }
+        let of_variables: Vec<_> = shared
+            .variables
+            .iter()
+            .map(|variable| {
+                let refers = variable.source != VariableSource::BuildSpecific;
+                let value = if refers {
+                    shared.substituted(&variable.value)
+                } else {
+                    variable.value.clone()
+                };
+                (environment_name(&variable.name).into(), value.into())
+            })
+            .collect();
+        shared.environment.extend(of_variables);
+        let of_order = order
+            .environment
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        shared.environment.extend(of_order);
+        shared
+    }
+
+    /// The text with `${bamboo.name}` and `${system.NAME}` replaced; what is unknown stays.
+    pub(crate) fn substituted(&self, text: &str) -> String {
+        if text.contains("${") {
+            substitute(text, &self.variables, &|name| self.system(name)).text
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// The whole environment of a task with these assignments of its own; a later entry wins over an earlier.
+    pub(crate) fn for_task(&self, assignments: &str) -> Result<Vec<(OsString, OsString)>, EnvironmentError> {
+        let mut environment = self.environment.clone();
+        for word in self.words(assignments)? {
+            match word.split_once('=') {
+                Some((name, value)) if !name.is_empty() => environment.push((name.into(), value.into())),
+                _ => return Err(EnvironmentError::NoAssignment(word)),
+            }
+        }
+        environment.push((COOKIE_VARIABLE.into(), self.tmp_directory.clone()));
+        Ok(environment)
+    }
+
+    /// The words of a text after substitution. What a person configured may hold several words, as in Bamboo;
+    /// what the build says of itself stays within its word, whatever quotes and spaces it has.
+    pub(crate) fn words(&self, text: &str) -> Result<Vec<String>, OpenQuote> {
+        let configured: Vec<_> = self
+            .variables
+            .iter()
+            .filter(|v| v.source != VariableSource::BuildSpecific)
+            .cloned()
+            .collect();
+        let text = substitute(text, &configured, &|_| None).text;
+        Ok(words::split(&text)?
+            .iter()
+            .map(|word| self.substituted(word))
+            .collect())
+    }
+
+    fn system(&self, name: &str) -> Option<String> {
+        let found = self
+            .environment
+            .iter()
+            .rfind(|(known, _)| known == OsStr::new(name))?;
+        Some(found.1.to_string_lossy().into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment() -> ScriptEnvironment {
+        let variable = |name: &str, value: &str, source| ResolvedVariable {
+            name: name.into(),
+            value: value.into(),
+            source,
+        };
+        ScriptEnvironment {
+            variables: vec![
+                variable("options", "--a '--b c' ${bamboo.branch}", VariableSource::Plan),
+                variable(
+                    "branch",
+                    "x' --evil ${bamboo.options}",
+                    VariableSource::BuildSpecific,
+                ),
+            ],
+            environment: vec![("HOME".into(), "/home/m".into())],
+            tmp_directory: "/tmp/1".into(),
+        }
+    }
+
+    #[test]
+    fn configured_values_make_words_and_those_of_the_build_do_not() {
+        let words = environment()
+            .words("${bamboo.options} ${bamboo.branch} ${system.HOME}")
+            .unwrap();
+        let branch = "x' --evil ${bamboo.options}";
+        assert_eq!(words, ["--a", "--b c", branch, branch, "/home/m"]);
+    }
+
+    #[test]
+    fn assignments_are_taken_apart_and_other_words_are_refused() {
+        let environment = environment();
+        let all = environment
+            .for_task("A=1 B=\"two words\" C=${bamboo.branch} D=")
+            .unwrap();
+        let shown: Vec<_> = all[1..]
+            .iter()
+            .map(|(n, v)| format!("{}={}", n.display(), v.display()))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "A=1",
+                "B=two words",
+                "C=x' --evil ${bamboo.options}",
+                "D=",
+                "bamboo_tmp_directory=/tmp/1"
+            ]
+        );
+        for bad in ["A", "=1", "A='"] {
+            assert!(environment.for_task(bad).is_err(), "{bad}");
+        }
+    }
+}

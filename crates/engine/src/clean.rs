@@ -1,0 +1,54 @@
+//! Removes what has had its time: plan branches by their plan's policy. Results stay.
+
+use madake_domain::branch_expiry::{BranchAge, expired};
+use madake_store::{build, plan};
+
+use crate::{Engine, EngineError, clock};
+
+/// Removes plan branches whose branch is gone or rests for longer than the plan allows.
+pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
+    let plans = engine
+        .store()
+        .read(|tx| Ok::<_, EngineError>(plan::all(tx)?))
+        .await?;
+    for one in plans {
+        let configuration = engine.configuration(one.version_id).await?;
+        let policy = configuration.branches.clone();
+        if policy.delete_after_deleted_days.is_none() && policy.delete_after_inactive_days.is_none() {
+            continue;
+        }
+        let removed = engine
+            .store()
+            .write(move |tx| {
+                let mut ages = Vec::new();
+                for branch in plan::branches(tx, one.id)? {
+                    let Some(vcs_branch) = branch.vcs_branch.clone() else {
+                        continue;
+                    };
+                    ages.push(BranchAge {
+                        busy: build::count_active(tx, branch.id)? > 0
+                            || !build::waiting(tx, branch.id)?.is_empty(),
+                        key: branch.key,
+                        is_master: branch.is_master,
+                        vcs_branch,
+                        missing_since_ms: branch.missing_since_ms,
+                        created_ms: branch.created_ms,
+                        last_commit_ms: Some(branch.last_change_ms),
+                        kept: !branch.cleanup_enabled,
+                    });
+                }
+                let gone = expired(&ages, &policy, clock::now_ms());
+                for one in &gone {
+                    if let Some(branch) = plan::branch_by_key(tx, &one.key)? {
+                        plan::remove_branch(tx, branch.id, clock::now_ms())?;
+                    }
+                }
+                Ok::<_, EngineError>(gone)
+            })
+            .await?;
+        for one in removed {
+            tracing::info!(plan.key = %one.key, "removed plan branch {}: {}", one.key, one.sentence);
+        }
+    }
+    Ok(())
+}

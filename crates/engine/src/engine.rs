@@ -1,0 +1,341 @@
+//! The engine: the store, the repositories, the built-in agents, and the loops that keep them going.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use madake_agent::local::LocalAgent;
+use madake_domain::plan::PlanConfiguration;
+use madake_store::seal::Sealer;
+use madake_store::{Store, StoreError, Topic, plan};
+use madake_vcs::git::read::{GitReader, PoolLimits};
+use madake_vcs::process::GitProgram;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::heads::Refreshes;
+use crate::home::Home;
+use crate::intake::Lanes;
+use crate::lease::Slots;
+use crate::ops::log_in::Believed;
+use crate::ops::receive_push::PushesInFlight;
+use crate::poll::Looks;
+use crate::settings::Settings;
+use crate::{EngineError, changes, clean, intake, lease, poll, reconcile, timer};
+
+/// How many plan configurations are kept parsed.
+const CONFIGURATIONS: usize = 2000;
+/// How long a reconciler rests after a failure, so that a broken disk does not fill the log.
+const AFTER_FAILURE: Duration = Duration::from_secs(2);
+
+/// The engine of one home. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    home: Home,
+    settings: Settings,
+    sealer: Sealer,
+    git: GitProgram,
+    reader: GitReader,
+    agent: LocalAgent,
+    slots: Slots,
+    refreshes: Refreshes,
+    lanes: Lanes,
+    looks: Looks,
+    in_flight: PushesInFlight,
+    changes_seen: AtomicI64,
+    believed: Believed,
+    configurations: Mutex<HashMap<i64, Arc<PlanConfiguration>>>,
+    pushes: TaskTracker,
+    loops: TaskTracker,
+    stopping: CancellationToken,
+    paused: AtomicBool,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("home", &self.inner.home.root())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Opens the engine of a home. Nothing runs yet; operations work.
+    ///
+    /// # Errors
+    /// When the store or the key of the home cannot be opened.
+    pub fn open(home: Home, settings: Settings) -> Result<Self, EngineError> {
+        let store = Store::open(&home.database())?;
+        let sealer = Sealer::open(&home.secret_key())?;
+        let git = GitProgram::new(&settings.git).with_home(home.empty());
+        let reader = GitReader::new(git.clone(), PoolLimits::default());
+        let agent = LocalAgent::new(home.jobs(), settings.program.clone());
+        Ok(Self {
+            inner: Arc::new(Inner {
+                store,
+                git,
+                reader,
+                agent,
+                slots: Slots::new(settings.agents),
+                refreshes: Refreshes::default(),
+                lanes: Lanes::default(),
+                looks: Looks::default(),
+                in_flight: PushesInFlight::default(),
+                changes_seen: AtomicI64::new(0),
+                believed: Believed::new()?,
+                configurations: Mutex::new(HashMap::new()),
+                pushes: TaskTracker::new(),
+                loops: TaskTracker::new(),
+                stopping: CancellationToken::new(),
+                paused: AtomicBool::new(false),
+                home,
+                settings,
+                sealer,
+            }),
+        })
+    }
+
+    /// Takes up what was going on when the last server ended, and starts the loops.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn start(&self) -> Result<(), EngineError> {
+        lease::recover(self).await?;
+        self.spawn(
+            "intake",
+            Topic::Events,
+            Duration::from_secs(5),
+            |engine| async move { intake::run(&engine).await },
+        );
+        self.spawn(
+            "lease",
+            Topic::Queue,
+            Duration::from_secs(5),
+            |engine| async move { lease::run(&engine).await },
+        );
+        self.spawn(
+            "cancel",
+            Topic::Cancel,
+            Duration::from_secs(5),
+            |engine| async move { lease::cancel(&engine).await },
+        );
+        self.spawn(
+            "timer",
+            Topic::Plans,
+            Duration::from_secs(60),
+            |engine| async move { timer::run(&engine).await },
+        );
+        self.every("changes", Duration::from_secs(2), |engine| async move {
+            changes::run(&engine).await
+        });
+        let reconcile = Duration::from_secs(self.settings().reconcile_seconds.max(1));
+        self.every("reconcile", reconcile, |engine| async move {
+            reconcile::run(&engine).await
+        });
+        self.every("poll", Duration::from_secs(1), |engine| async move {
+            poll::run(&engine).await
+        });
+        self.every("clean", Duration::from_secs(600), |engine| async move {
+            clean::run(&engine).await
+        });
+        Ok(())
+    }
+
+    /// Stops the loops and waits for pushes that are being recorded. Jobs go on; the next server adopts them.
+    pub async fn stop(&self) {
+        self.inner.stopping.cancel();
+        self.inner.loops.close();
+        self.inner.pushes.close();
+        self.inner.loops.wait().await;
+        self.inner.pushes.wait().await;
+    }
+
+    /// Runs `body` when `topic` rings, and now and then without, in case a ring was lost. `body` says when it
+    /// wants to be called again at the latest.
+    fn spawn<F, Fut>(&self, name: &'static str, topic: Topic, sweep: Duration, body: F)
+    where
+        F: Fn(Self) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Option<Duration>, EngineError>> + Send,
+    {
+        let engine = self.clone();
+        self.inner.loops.spawn(async move {
+            loop {
+                let wait = match body(engine.clone()).await {
+                    Ok(next) => next.unwrap_or(sweep).min(sweep),
+                    Err(error) => {
+                        tracing::error!(reconciler = name, "{name} failed and will try again: {error}");
+                        AFTER_FAILURE
+                    }
+                };
+                tokio::select! {
+                    () = engine.inner.stopping.cancelled() => return,
+                    () = engine.inner.store.wakes().wait(topic) => {}
+                    () = tokio::time::sleep(wait) => {}
+                }
+            }
+        });
+    }
+
+    /// Runs `body` at once and then again and again, `rest` apart.
+    fn every<F, Fut>(&self, name: &'static str, rest: Duration, body: F)
+    where
+        F: Fn(Self) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), EngineError>> + Send,
+    {
+        let engine = self.clone();
+        self.inner.loops.spawn(async move {
+            loop {
+                if let Err(error) = body(engine.clone()).await {
+                    tracing::error!(reconciler = name, "{name} failed and will try again: {error}");
+                }
+                tokio::select! {
+                    () = engine.inner.stopping.cancelled() => return,
+                    () = tokio::time::sleep(rest) => {}
+                }
+            }
+        });
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// The home.
+    #[must_use]
+    pub fn home(&self) -> &Home {
+        &self.inner.home
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    /// The `git` program, fenced in.
+    #[must_use]
+    pub fn git(&self) -> &GitProgram {
+        &self.inner.git
+    }
+
+    /// The reader of repositories.
+    #[must_use]
+    pub fn reader(&self) -> &GitReader {
+        &self.inner.reader
+    }
+
+    /// Holds the ends of pushes whose clients have gone.
+    #[must_use]
+    pub fn pushes(&self) -> &TaskTracker {
+        &self.inner.pushes
+    }
+
+    /// Whether new jobs are held back.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.inner.paused.load(Ordering::Relaxed)
+    }
+
+    /// Holds new jobs back, or lets them go. Arrivals are taken and decided all the same.
+    pub fn set_paused(&self, paused: bool) {
+        self.inner.paused.store(paused, Ordering::Relaxed);
+        self.inner.store.wakes().ring(Topic::Queue);
+    }
+
+    pub(crate) fn sealer(&self) -> &Sealer {
+        &self.inner.sealer
+    }
+
+    pub(crate) fn agent(&self) -> &LocalAgent {
+        &self.inner.agent
+    }
+
+    pub(crate) fn slots(&self) -> &Slots {
+        &self.inner.slots
+    }
+
+    pub(crate) fn refreshes(&self) -> &Refreshes {
+        &self.inner.refreshes
+    }
+
+    pub(crate) fn lanes(&self) -> &Lanes {
+        &self.inner.lanes
+    }
+
+    pub(crate) fn looks(&self) -> &Looks {
+        &self.inner.looks
+    }
+
+    pub(crate) fn pushes_in_flight(&self) -> &PushesInFlight {
+        &self.inner.in_flight
+    }
+
+    /// Whether somebody pushes to a hosted repository just now.
+    pub(crate) fn push_in_flight(&self, repository_id: i64) -> bool {
+        self.inner.in_flight.contains(repository_id)
+    }
+
+    /// The id of the last build whose commits were looked up since the start.
+    pub(crate) fn changes_seen(&self) -> &AtomicI64 {
+        &self.inner.changes_seen
+    }
+
+    /// How many built-in agents there are, and how many are at work.
+    #[must_use]
+    pub fn agent_counts(&self) -> (usize, usize) {
+        self.inner.slots.counts()
+    }
+
+    pub(crate) fn believed(&self) -> &Believed {
+        &self.inner.believed
+    }
+
+    pub(crate) fn loops(&self) -> &TaskTracker {
+        &self.inner.loops
+    }
+
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.inner.stopping
+    }
+
+    /// The configuration of a plan version, parsed once: a version never changes.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn configuration(&self, version_id: i64) -> Result<Arc<PlanConfiguration>, EngineError> {
+        let kept = || {
+            self.inner
+                .configurations
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(found) = kept().get(&version_id) {
+            return Ok(Arc::clone(found));
+        }
+        let read = self
+            .store()
+            .read(move |tx| Ok::<_, StoreError>(Arc::new(plan::configuration(tx, version_id)?)))
+            .await?;
+        let mut kept = kept();
+        if kept.len() >= CONFIGURATIONS {
+            kept.clear();
+        }
+        kept.insert(version_id, Arc::clone(&read));
+        Ok(read)
+    }
+
+    /// The folder on this machine that holds a repository's commits.
+    #[must_use]
+    pub fn local_path(&self, repository: &madake_store::repository::Repository) -> PathBuf {
+        PathBuf::from(&repository.path)
+    }
+}

@@ -1,0 +1,175 @@
+//! Step 10 of the walk: the end of a job is accepted from its holder only, stored with what the agent said, and
+//! the build goes on. An end is never lost: what cannot be stored now is stored when the disk has room again.
+
+use std::time::Duration;
+
+use madake_agent::local::{JobEnd, RunningJob};
+use madake_domain::schedule::{Input, JobOutcome as Outcome};
+use madake_protocol::{JobOutcome, JobResult};
+use madake_store::{StoreError, Topic, build};
+
+use crate::enqueue::start_waiting;
+use crate::lease::error_outcome;
+use crate::schedule::apply;
+use crate::{Engine, EngineError, clock};
+
+/// How long to wait before something that must be stored is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Waits for a job's end and records it. The server's end ends the waiting, not the job.
+pub(crate) async fn watch(
+    engine: Engine,
+    job: build::Job,
+    holder: String,
+    slot: usize,
+    mut running: RunningJob,
+) {
+    note_started(&engine, &job, &holder).await;
+    loop {
+        let ended = tokio::select! {
+            () = engine.stopping().cancelled() => return,
+            ended = running.finished() => ended,
+        };
+        match ended {
+            Ok(JobEnd::Finished(outcome)) => return record(&engine, &job, &holder, slot, Ok(outcome)).await,
+            Ok(JobEnd::Lost { reason, .. }) => {
+                return record(&engine, &job, &holder, slot, Err(reason)).await;
+            }
+            Err(error) => {
+                tracing::error!(
+                    job.id = job.id,
+                    "the end of job {} cannot be read yet: {error}",
+                    job.key
+                );
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+    }
+}
+
+async fn note_started(engine: &Engine, job: &build::Job, holder: &str) {
+    let attempt = u32::try_from(job.attempt).unwrap_or(u32::MAX);
+    let input = Input::JobStarted {
+        job: job.id,
+        attempt,
+        holder: holder.to_owned(),
+    };
+    let build_id = job.build_id;
+    let noted = engine
+        .store()
+        .write(move |tx| apply(tx, build_id, input, clock::now_ms()).map(|_| ()))
+        .await;
+    if let Err(error) = noted {
+        tracing::debug!(
+            job.id = job.id,
+            "the start of job {} was not noted: {error}",
+            job.key
+        );
+    }
+}
+
+/// Ends a job that could not be run.
+pub(crate) async fn fail(engine: Engine, job: build::Job, holder: String, slot: usize, reason: &str) {
+    tracing::error!(job.id = job.id, "job {} could not be run: {reason}", job.key);
+    store_end(&engine, &job, &holder, error_outcome(reason), None, reason).await;
+    engine.slots().release(slot);
+    engine.store().wakes().ring(Topic::Queue);
+}
+
+/// Stores the end of a job, removes its directory, and lets its agent go.
+pub(crate) async fn record(
+    engine: &Engine,
+    job: &build::Job,
+    holder: &str,
+    slot: usize,
+    end: Result<JobOutcome, String>,
+) {
+    let (outcome, told, message) = match end {
+        Ok(told) => (
+            outcome_of(&told),
+            serde_json::to_string(&told).ok(),
+            told.message.clone(),
+        ),
+        Err(reason) => (error_outcome(&reason), None, reason),
+    };
+    store_end(engine, job, holder, outcome, told, &message).await;
+    let directory = engine.agent().job_directory(job.id, job.attempt);
+    if let Err(error) = engine.agent().remove(&directory) {
+        tracing::warn!(
+            job.id = job.id,
+            "{} stays behind: {error}",
+            directory.path().display()
+        );
+    }
+    engine.slots().release(slot);
+    engine.store().wakes().ring(Topic::Queue);
+}
+
+fn outcome_of(told: &JobOutcome) -> Outcome {
+    match &told.result {
+        JobResult::Successful => Outcome::Successful,
+        JobResult::Failed | JobResult::TimedOut => Outcome::Failed {
+            reason: told.message.clone(),
+        },
+        JobResult::Stopped => Outcome::Stopped,
+        JobResult::Error(reason) => Outcome::Error {
+            reason: reason.clone(),
+        },
+    }
+}
+
+async fn store_end(
+    engine: &Engine,
+    job: &build::Job,
+    holder: &str,
+    outcome: Outcome,
+    told: Option<String>,
+    message: &str,
+) {
+    let attempt = u32::try_from(job.attempt).unwrap_or(u32::MAX);
+    let told = told.unwrap_or_else(|| serde_json::json!({ "message": message }).to_string());
+    loop {
+        let input = Input::JobFinished {
+            job: job.id,
+            attempt,
+            holder: holder.to_owned(),
+            outcome: outcome.clone(),
+        };
+        let (job_id, build_id, told) = (job.id, job.build_id, told.clone());
+        let limit = engine.settings().concurrent_builds;
+        let stored = engine
+            .store()
+            .write(move |tx| {
+                let now = clock::now_ms();
+                let next = apply(tx, build_id, input, now)?;
+                build::set_job_outcome(tx, job_id, &told)?;
+                if !build::is_active(next.schedule.summary().life_cycle) {
+                    start_waiting(tx, next.plan_branch_id, limit, now)?;
+                }
+                Ok::<_, EngineError>(())
+            })
+            .await;
+        match stored {
+            Ok(()) => return,
+            // The state machine says that the job is over or somebody else's: there is nothing to store.
+            Err(EngineError::Conflict(reason)) => {
+                tracing::debug!(job.id = job.id, "the end of job {} is dropped: {reason}", job.key);
+                return;
+            }
+            Err(error) => {
+                tracing::error!(
+                    job.id = job.id,
+                    "the end of job {} cannot be stored yet: {error}",
+                    job.key
+                );
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+    }
+}
+
+impl From<serde_json::Error> for EngineError {
+    fn from(error: serde_json::Error) -> Self {
+        StoreError::from(error).into()
+    }
+}

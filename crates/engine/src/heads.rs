@@ -1,0 +1,254 @@
+//! Where branches are: read from hosted and attached repositories on this machine, asked of the host of linked
+//! ones. However many plans and callers want to know, a host is asked once at a time, and who waits shares.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use madake_domain::repository::RepositoryKind;
+use madake_store::plan::PlanRepositoryRow;
+use madake_store::repository::{self, Repository};
+use madake_vcs::git::mirror::{RefScope, RemoteLimits, fetch, ls_remote};
+use madake_vcs::git::read::refs::{RefList, list_refs, read_ref};
+use madake_vcs::name::{BranchName, ObjectId, RefName};
+use madake_vcs::url::{Credential, RepositoryUrl, UrlPolicy};
+
+use crate::enqueue::RequestedRevision;
+use crate::{Engine, EngineError, clock};
+
+/// The refs of a repository as they were read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RefsRead {
+    /// Full names of branches and tags to object ids.
+    pub(crate) refs: BTreeMap<String, String>,
+    /// Nothing was left out.
+    pub(crate) complete: bool,
+}
+
+impl RefsRead {
+    /// Branch names to object ids.
+    pub(crate) fn heads(&self) -> BTreeMap<String, String> {
+        let branch =
+            |(name, id): (&String, &String)| Some((name.strip_prefix("refs/heads/")?.to_owned(), id.clone()));
+        self.refs.iter().filter_map(branch).collect()
+    }
+}
+
+/// The last look at each linked repository.
+#[derive(Debug, Default)]
+pub(crate) struct Refreshes {
+    looks: Mutex<HashMap<i64, Arc<tokio::sync::Mutex<Option<Look>>>>>,
+}
+
+#[derive(Debug, Clone)]
+struct Look {
+    began: Instant,
+    read: RefsRead,
+}
+
+/// Where the credential of a linked repository is sealed for.
+pub(crate) fn credential_place(repository_id: i64) -> String {
+    format!("repository.credential:{repository_id}")
+}
+
+impl Engine {
+    /// What the settings allow of repository addresses.
+    pub(crate) fn url_policy(&self) -> UrlPolicy {
+        UrlPolicy {
+            allow_local_paths: self.settings().local_repositories,
+            allow_private_hosts: self.settings().private_repositories,
+        }
+    }
+
+    /// All branches and tags of a repository. The host of a linked one is asked, and our mirror brought up to date.
+    pub(crate) async fn refs(&self, repository: &Repository) -> Result<RefsRead, EngineError> {
+        match repository.kind {
+            RepositoryKind::Hosted | RepositoryKind::Attached => {
+                local_refs(self, Path::new(&repository.path)).await
+            }
+            RepositoryKind::Linked => self.refresh(repository).await,
+        }
+    }
+
+    /// Where one branch is, or `None` when there is no such branch.
+    pub(crate) async fn current_head(
+        &self,
+        repository: &Repository,
+        branch: &str,
+    ) -> Result<Option<String>, EngineError> {
+        let Ok(name) = BranchName::parse(branch) else {
+            return Ok(None);
+        };
+        match repository.kind {
+            RepositoryKind::Hosted | RepositoryKind::Attached => {
+                let found = read_ref(self.git(), Path::new(&repository.path), &name.ref_name()).await;
+                Ok(found.map_err(unreadable)?.map(|id| id.to_string()))
+            }
+            RepositoryKind::Linked => Ok(self
+                .refresh(repository)
+                .await?
+                .refs
+                .remove(name.ref_name().as_str())),
+        }
+    }
+
+    /// The full id of a commit that `text` names (an id, a branch or a tag), if the repository has it.
+    pub(crate) async fn resolve_revision(
+        &self,
+        revision: &RequestedRevision,
+        text: &str,
+    ) -> Result<Option<String>, EngineError> {
+        let Some(id) = revision.repository_id else {
+            return Ok(None);
+        };
+        let found = self
+            .store()
+            .read(move |tx| Ok::<_, EngineError>(repository::by_id(tx, id)?))
+            .await?;
+        let Some(found) = found else { return Ok(None) };
+        let path = self.local_path(&found);
+        let named = match ObjectId::parse(text) {
+            Ok(id) => Some(id),
+            Err(_) => {
+                let mut known = None;
+                for name in [
+                    format!("refs/heads/{text}"),
+                    format!("refs/tags/{text}"),
+                    text.to_owned(),
+                ] {
+                    if let Ok(name) = RefName::parse(&name)
+                        && let Some(id) = read_ref(self.git(), &path, &name).await.map_err(unreadable)?
+                    {
+                        known = Some(id);
+                        break;
+                    }
+                }
+                known
+            }
+        };
+        match named {
+            Some(id) => Ok(self
+                .reader()
+                .peel_to_commit(&path, &id)
+                .await
+                .ok()
+                .map(|id| id.to_string())),
+            None => Ok(None),
+        }
+    }
+
+    /// The repository that a plan's row points at, by id, or by a name that has come to be known since.
+    pub(crate) async fn repository_of(
+        &self,
+        row: &PlanRepositoryRow,
+    ) -> Result<Option<Repository>, EngineError> {
+        let row = row.clone();
+        let found = self.store().read(move |tx| match row.repository_id {
+            Some(id) => repository::by_id(tx, id),
+            None => repository::by_name(tx, &row.name),
+        });
+        Ok(found.await?)
+    }
+
+    async fn refresh(&self, repository: &Repository) -> Result<RefsRead, EngineError> {
+        let asked = Instant::now();
+        let slot = {
+            let mut looks = self
+                .refreshes()
+                .looks
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(looks.entry(repository.id).or_default())
+        };
+        let mut last = slot.lock().await;
+        // A look that began after this call did saw all that this call is to see.
+        if let Some(look) = last.as_ref().filter(|look| look.began > asked) {
+            return Ok(look.read.clone());
+        }
+        let began = Instant::now();
+        let outcome = self.look(repository, last.as_ref().map(|look| &look.read)).await;
+        let problem = outcome.as_ref().err().map(ToString::to_string);
+        let id = repository.id;
+        if problem.is_some() || repository.problem.is_some() || repository.last_checked_ms.is_none() {
+            self.store()
+                .write(move |tx| repository::note_checked(tx, id, problem.as_deref(), clock::now_ms()))
+                .await?;
+        }
+        let read = outcome?;
+        *last = Some(Look {
+            began,
+            read: read.clone(),
+        });
+        Ok(read)
+    }
+
+    async fn look(
+        &self,
+        repository: &Repository,
+        before: Option<&RefsRead>,
+    ) -> Result<RefsRead, EngineError> {
+        let url = RepositoryUrl::parse(&repository.url, self.url_policy())
+            .map_err(|error| EngineError::Unavailable(error.to_string()))?;
+        let credential = self.credential(repository)?;
+        let limits = RemoteLimits::default();
+        let asked = ls_remote(
+            self.git(),
+            &url,
+            credential.as_ref(),
+            RefScope::BranchesAndTags,
+            &limits,
+        )
+        .await
+        .map_err(|error| EngineError::Unavailable(format!("{} cannot be read: {error}", repository.name)))?;
+        let read = collect(&asked.list);
+        let mirror = Path::new(&repository.path);
+        let up_to_date = match before {
+            Some(before) => before.refs == read.refs,
+            None => mirror.join("HEAD").is_file() && local_refs(self, mirror).await?.refs == read.refs,
+        };
+        if !up_to_date {
+            fetch(self.git(), mirror, &url, credential.as_ref(), &[], &limits)
+                .await
+                .map_err(|error| {
+                    EngineError::Unavailable(format!("{} cannot be fetched: {error}", repository.name))
+                })?;
+        }
+        Ok(read)
+    }
+
+    fn credential(&self, repository: &Repository) -> Result<Option<Credential>, EngineError> {
+        let Some(sealed) = &repository.credential else {
+            return Ok(None);
+        };
+        let opened = self
+            .sealer()
+            .open_sealed(&credential_place(repository.id), sealed)?;
+        let text = String::from_utf8_lossy(&opened).into_owned();
+        let (username, password) = text.split_once('\0').unwrap_or((&text, ""));
+        Credential::new(username, password)
+            .map(Some)
+            .map_err(|error| EngineError::Internal(format!("the stored credential cannot be used: {error}")))
+    }
+}
+
+async fn local_refs(engine: &Engine, path: &Path) -> Result<RefsRead, EngineError> {
+    Ok(collect(&list_refs(engine.git(), path).await.map_err(unreadable)?))
+}
+
+fn collect(list: &RefList) -> RefsRead {
+    let refs = list
+        .refs
+        .iter()
+        .map(|one| (one.name.to_string(), one.peeled.unwrap_or(one.id).to_string()))
+        .collect();
+    RefsRead {
+        refs,
+        complete: !list.truncated,
+    }
+}
+
+/// A repository that cannot be read now may be readable later.
+pub(crate) fn unreadable(error: impl std::fmt::Display) -> EngineError {
+    EngineError::Unavailable(format!("the repository cannot be read: {error}"))
+}

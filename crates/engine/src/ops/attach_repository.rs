@@ -1,0 +1,96 @@
+//! Attaches a bare repository of this machine that others push to.
+
+use std::path::Path;
+
+use madake_domain::permission::Permission;
+use madake_domain::repository::{RepositoryKind, RepositoryPath};
+use madake_store::repository::{self, NewRepository, Repository};
+use madake_vcs::git::git_directory;
+use madake_vcs::git::read::refs::head_branch;
+use madake_vcs::name::ObjectId;
+
+use crate::access::{Caller, Target, require};
+use crate::heads::unreadable;
+use crate::ops::create_repository::insert;
+use crate::{Engine, EngineError, clock, specs};
+
+impl Engine {
+    /// Attaches the repository at `path` under the name `OWNER/SLUG`. Its refs as they are become the starting
+    /// point; its plan file is read.
+    ///
+    /// # Errors
+    /// [`EngineError::Invalid`] when there is no repository at the path, [`EngineError::Exists`] for a taken name.
+    pub async fn attach_repository(
+        &self,
+        caller: &Caller,
+        name: &str,
+        path: &Path,
+    ) -> Result<Repository, EngineError> {
+        let named: RepositoryPath = name
+            .parse()
+            .map_err(|error| EngineError::Invalid(format!("{error}")))?;
+        let check = caller.clone();
+        // A path on the server's machine is for those who administrate the server.
+        self.store()
+            .read(move |tx| require(tx, &check, Permission::Administration, Target::Global))
+            .await?;
+        let folder = git_directory(path)
+            .and_then(|folder| folder.canonicalize().ok())
+            .ok_or_else(|| {
+                EngineError::Invalid(format!(
+                    "there is no Git repository at {}; give the path of a bare one",
+                    path.display()
+                ))
+            })?;
+        let default_branch = head_branch(&folder)
+            .map_err(unreadable)?
+            .and_then(|name| name.branch())
+            .map_or_else(|| "master".to_owned(), |branch| branch.to_string());
+        let new = NewRepository {
+            kind: RepositoryKind::Attached,
+            name: named.to_string(),
+            owner: named.owner,
+            slug: named.slug,
+            path: folder.display().to_string(),
+            url: String::new(),
+            default_branch,
+        };
+        let maker = caller.clone();
+        let made = self
+            .store()
+            .write(move |tx| match repository::by_path(tx, &new.path)? {
+                Some(other) => Err(EngineError::Exists(format!(
+                    "{} is attached as {} already",
+                    new.path, other.name
+                ))),
+                None => insert(tx, &maker, &new),
+            })
+            .await?;
+        self.start_from_here(&made).await?;
+        self.repository_for(caller, &made.name, Permission::Read).await
+    }
+
+    /// Takes the refs of a new attached or linked repository as the starting point, and reads its plan file.
+    pub(crate) async fn start_from_here(&self, made: &Repository) -> Result<(), EngineError> {
+        let read = self.refs(made).await?;
+        let default = read
+            .refs
+            .get(&format!("refs/heads/{}", made.default_branch))
+            .cloned();
+        let id = made.id;
+        self.store()
+            .write(move |tx| {
+                let now = clock::now_ms();
+                for (name, object_id) in &read.refs {
+                    repository::set_ref(tx, id, name, Some(object_id), None, now)?;
+                }
+                repository::set_refs_known(tx, id)?;
+                repository::note_checked(tx, id, None, now)
+            })
+            .await?;
+        if let Some(commit) = default.and_then(|id| ObjectId::parse(&id).ok()) {
+            specs::apply_default_branch(self, made, &commit, None).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! Makes a hosted repository.
+
+use madake_domain::key::ProjectKey;
+use madake_domain::permission::{Grantee, Permission, Principal, Scope};
+use madake_domain::repository::{RepositoryKind, RepositoryPath};
+use madake_store::repository::{self, NewRepository, Repository};
+use madake_store::{Tx, permission, plan, project};
+use madake_vcs::git::host::{HostError, create_repository};
+use madake_vcs::name::BranchName;
+
+use crate::access::{Caller, Target, require};
+use crate::{Engine, EngineError, clock};
+
+impl Engine {
+    /// Makes a hosted Git repository with `default_branch` as its first branch.
+    ///
+    /// # Errors
+    /// [`EngineError::Invalid`] for names that will not do, [`EngineError::Exists`] when it is there.
+    pub async fn create_repository(
+        &self,
+        caller: &Caller,
+        name: &str,
+        default_branch: &str,
+    ) -> Result<Repository, EngineError> {
+        let path: RepositoryPath = name
+            .parse()
+            .map_err(|error| EngineError::Invalid(format!("{error}")))?;
+        let branch = BranchName::parse(default_branch).map_err(|error| {
+            EngineError::Invalid(format!("`{default_branch}` cannot be a branch: {error}"))
+        })?;
+        let (check, folded, owner) = (caller.clone(), path.folded(), path.owner.clone());
+        self.store()
+            .read(move |tx| {
+                require(tx, &check, Permission::CreateRepository, Target::Project(&owner))?;
+                match repository::by_name(tx, &folded)? {
+                    Some(found) => Err(EngineError::Exists(format!(
+                        "a repository named {} exists already",
+                        found.name
+                    ))),
+                    None => Ok(()),
+                }
+            })
+            .await?;
+        let folder = self
+            .home()
+            .repositories()
+            .join(path.owner.to_lowercase())
+            .join(format!("{}.git", path.slug.to_lowercase()));
+        match create_repository(self.git(), &folder, &branch).await {
+            // The folder of a creation that died before its row was stored; it is empty, as nobody could push to it.
+            Ok(()) | Err(HostError::Exists { .. }) => {}
+            Err(error) => return Err(EngineError::Unavailable(error.to_string())),
+        }
+        let new = NewRepository {
+            kind: RepositoryKind::Hosted,
+            name: path.to_string(),
+            owner: path.owner,
+            slug: path.slug,
+            path: folder.display().to_string(),
+            url: String::new(),
+            default_branch: branch.to_string(),
+        };
+        let caller = caller.clone();
+        self.store().write(move |tx| insert(tx, &caller, &new)).await
+    }
+
+    /// All repositories that the caller may read.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn list_repositories(&self, caller: &Caller) -> Result<Vec<Repository>, EngineError> {
+        let caller = caller.clone();
+        self.store()
+            .read(move |tx| {
+                let mut readable = Vec::new();
+                for one in repository::all(tx)? {
+                    if crate::access::may(tx, &caller, Permission::Read, Target::Repository(&one))? {
+                        readable.push(one);
+                    }
+                }
+                Ok(readable)
+            })
+            .await
+    }
+
+    /// The repository with this name, if the caller has the permission.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`], or what lacks.
+    pub async fn repository_for(
+        &self,
+        caller: &Caller,
+        name: &str,
+        needed: Permission,
+    ) -> Result<Repository, EngineError> {
+        let (caller, name) = (caller.clone(), name.to_owned());
+        self.store()
+            .read(move |tx| {
+                let found = repository::by_name(tx, &name)?;
+                match found {
+                    Some(found) => {
+                        require(tx, &caller, needed, Target::Repository(&found))?;
+                        Ok(found)
+                    }
+                    // An anonymous caller is asked to log in whether or not it is there: names are not told.
+                    None if !caller.principal.is_logged_in() => Err(EngineError::Unauthenticated {
+                        needed,
+                        subject: format!("repository {name}"),
+                    }),
+                    None => Err(EngineError::NotFound(format!(
+                        "a repository named {name} does not exist"
+                    ))),
+                }
+            })
+            .await
+    }
+}
+
+/// Stores a new repository: its project if the owner is one, what its maker may do, plans that waited for it.
+pub(crate) fn insert(tx: &Tx<'_>, caller: &Caller, new: &NewRepository) -> Result<Repository, EngineError> {
+    let now = clock::now_ms();
+    let id = repository::insert(tx, new, now)?;
+    if let Ok(key) = new.owner.parse::<ProjectKey>() {
+        project::ensure(tx, &key, now)?;
+    }
+    if let Principal::User(user) = &caller.principal {
+        let maker = Grantee::User(user.name.clone());
+        permission::grant(
+            tx,
+            Scope::Repository,
+            &new.name,
+            &maker,
+            Permission::Administration,
+            now,
+        )?;
+    }
+    plan::resolve_repository_name(tx, &new.name, id)?;
+    repository::by_id(tx, id)?.ok_or_else(|| EngineError::Internal("the new repository is gone".into()))
+}

@@ -1,0 +1,114 @@
+//! Makes, lists and revokes access tokens.
+
+use madake_domain::permission::{Permission, TokenLimit};
+use madake_store::user::{self, Token};
+
+use crate::access::{Caller, Target, require};
+use crate::{Engine, EngineError, clock, password};
+
+/// What a new token is made of.
+#[derive(Debug, Clone)]
+pub struct CreateToken {
+    /// The owner.
+    pub user: String,
+    /// What the owner calls it.
+    pub name: String,
+    /// What it allows; empty: all that the owner may.
+    pub permissions: Vec<Permission>,
+    /// The project that it is for.
+    pub project: Option<String>,
+    /// Days until it expires; `None`: never.
+    pub days_until_expiry: Option<u32>,
+}
+
+impl Engine {
+    /// Makes a token and gives it away, the only time that it can be seen. Users make their own, administrators
+    /// anybody's.
+    ///
+    /// # Errors
+    /// When the caller may not, or there is no such user.
+    pub async fn create_token(
+        &self,
+        caller: &Caller,
+        new: CreateToken,
+    ) -> Result<(i64, String), EngineError> {
+        if new.name.is_empty() || new.name.len() > 255 || new.name.chars().any(char::is_control) {
+            return Err(EngineError::Invalid(
+                "a token's name has 1 to 255 printable characters".into(),
+            ));
+        }
+        let raw = password::random_token("mdk_")?;
+        let (caller, stored) = (caller.clone(), raw.clone());
+        let id = self
+            .store()
+            .write(move |tx| {
+                if !caller.name().eq_ignore_ascii_case(&new.user) {
+                    require(tx, &caller, Permission::Administration, Target::Global)?;
+                }
+                let permissions = if new.permissions.is_empty() {
+                    vec![
+                        Permission::Administration,
+                        Permission::Create,
+                        Permission::CreateRepository,
+                    ]
+                } else {
+                    new.permissions
+                };
+                let limit = TokenLimit {
+                    permissions,
+                    project: new.project,
+                };
+                let now = clock::now_ms();
+                let expires = new
+                    .days_until_expiry
+                    .map(|days| now + i64::from(days) * 24 * 3600 * 1000);
+                Ok::<_, EngineError>(user::insert_token(
+                    tx, &new.user, &new.name, &stored, &limit, expires, now,
+                )?)
+            })
+            .await?;
+        Ok((id, raw))
+    }
+
+    /// Tokens of a user, or of all for administrators.
+    ///
+    /// # Errors
+    /// When the caller may not see them.
+    pub async fn list_tokens(
+        &self,
+        caller: &Caller,
+        owner: Option<String>,
+    ) -> Result<Vec<Token>, EngineError> {
+        let caller = caller.clone();
+        self.store()
+            .read(move |tx| {
+                if !owner
+                    .as_deref()
+                    .is_some_and(|owner| caller.name().eq_ignore_ascii_case(owner))
+                {
+                    require(tx, &caller, Permission::Administration, Target::Global)?;
+                }
+                Ok(user::tokens(tx, owner.as_deref())?)
+            })
+            .await
+    }
+
+    /// Revokes a token. Users may revoke their own.
+    ///
+    /// # Errors
+    /// When the caller may not, or there is no such token.
+    pub async fn revoke_token(&self, caller: &Caller, id: i64) -> Result<(), EngineError> {
+        let caller = caller.clone();
+        self.store()
+            .write(move |tx| {
+                let own = user::tokens(tx, Some(caller.name()))?
+                    .iter()
+                    .any(|token| token.id == id);
+                if !(own && caller.principal.is_logged_in()) {
+                    require(tx, &caller, Permission::Administration, Target::Global)?;
+                }
+                Ok(user::revoke_token(tx, id, clock::now_ms())?)
+            })
+            .await
+    }
+}

@@ -1,0 +1,106 @@
+//! Links a repository that lives elsewhere, under a name that plan files refer to.
+
+use madake_domain::permission::Permission;
+use madake_domain::repository::RepositoryKind;
+use madake_store::repository::{self, NewRepository, Repository};
+use madake_vcs::git::mirror::{RefScope, RemoteLimits, ls_remote, mirror_path};
+use madake_vcs::url::{Credential, RepositoryUrl};
+
+use crate::access::{Caller, Target, require};
+use crate::heads::credential_place;
+use crate::ops::create_repository::insert;
+use crate::{Engine, EngineError};
+
+/// What a link is made of.
+#[derive(Debug, Clone)]
+pub struct LinkRepository {
+    /// The name, as plan files write it.
+    pub name: String,
+    /// The address: http(s), ssh, git, or a path of this machine. A credential in it is taken out and sealed.
+    pub url: String,
+    /// User name and password or token; wins over one in the address.
+    pub credential: Option<(String, String)>,
+    /// The branch that master plans build; `None`: the one that the host names.
+    pub default_branch: Option<String>,
+}
+
+impl Engine {
+    /// Links a repository. The host is asked at once, so that a wrong address or password shows here.
+    ///
+    /// # Errors
+    /// [`EngineError::Invalid`] for an address that is not allowed or does not answer, [`EngineError::Exists`] for
+    /// a taken name.
+    pub async fn link_repository(
+        &self,
+        caller: &Caller,
+        new: LinkRepository,
+    ) -> Result<Repository, EngineError> {
+        let check = caller.clone();
+        self.store()
+            .read(move |tx| require(tx, &check, Permission::Administration, Target::Global))
+            .await?;
+        if new.name.is_empty() || new.name.len() > 128 || new.name.chars().any(char::is_control) {
+            return Err(EngineError::Invalid(
+                "a link's name has 1 to 128 printable characters".into(),
+            ));
+        }
+        let url = RepositoryUrl::parse(&new.url, self.url_policy())
+            .map_err(|error| EngineError::Invalid(format!("the address cannot be linked: {error}")))?;
+        let credential = match &new.credential {
+            Some((username, password)) => Some(
+                Credential::new(username, password)
+                    .map_err(|error| EngineError::Invalid(error.to_string()))?,
+            ),
+            None => url.credential().cloned(),
+        };
+        let limits = RemoteLimits {
+            timeout: std::time::Duration::from_secs(60),
+            ..RemoteLimits::default()
+        };
+        let remote = ls_remote(
+            self.git(),
+            &url,
+            credential.as_ref(),
+            RefScope::Everything,
+            &limits,
+        )
+        .await
+        .map_err(|error| {
+            EngineError::Invalid(format!(
+                "{} does not answer as a repository: {error}",
+                url.display()
+            ))
+        })?;
+        let told = remote
+            .head
+            .and_then(|name| name.branch())
+            .map(|branch| branch.to_string());
+        let row = NewRepository {
+            kind: RepositoryKind::Linked,
+            name: new.name.clone(),
+            owner: String::new(),
+            slug: String::new(),
+            path: mirror_path(&self.home().mirrors(), &new.name, &url)
+                .display()
+                .to_string(),
+            url: url.display().to_owned(),
+            default_branch: new.default_branch.or(told).unwrap_or_else(|| "master".into()),
+        };
+        let (maker, sealer) = (caller.clone(), self.sealer().clone());
+        let made = self
+            .store()
+            .write(move |tx| {
+                let made = insert(tx, &maker, &row)?;
+                if let Some(credential) = credential {
+                    let text = format!("{}\0{}", credential.username(), credential.password());
+                    let sealed = sealer.seal(&credential_place(made.id), text.as_bytes())?;
+                    repository::set_credential(tx, made.id, &sealed)?;
+                }
+                repository::by_id(tx, made.id)?
+                    .ok_or_else(|| EngineError::Internal("the new link is gone".into()))
+            })
+            .await?;
+        self.start_from_here(&made).await?;
+        self.repository_for(caller, &made.name, Permission::Read).await
+    }
+}

@@ -1,0 +1,118 @@
+//! Takes a push to a hosted repository: entered in the ledger before the pusher is told that it went well.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use madake_store::event::{self, Content, NewEvent, Received, RefUpdate, Via};
+use madake_store::repository::Repository;
+use madake_vcs::git::smart_http::PushReport;
+use uuid::Uuid;
+
+use crate::access::Caller;
+use crate::{Engine, EngineError, clock};
+
+/// Repositories to which somebody pushes just now, with the number of pushes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PushesInFlight {
+    counts: Arc<Mutex<HashMap<i64, usize>>>,
+}
+
+/// A push that is going on; it ends with the drop.
+#[derive(Debug)]
+pub struct PushInFlight {
+    counts: Arc<Mutex<HashMap<i64, usize>>>,
+    repository_id: i64,
+}
+
+impl Drop for PushInFlight {
+    fn drop(&mut self) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.repository_id) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.repository_id);
+            }
+        }
+    }
+}
+
+impl PushesInFlight {
+    pub(crate) fn contains(&self, repository_id: i64) -> bool {
+        self.counts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(&repository_id)
+    }
+}
+
+impl Engine {
+    /// Notes that a push to a hosted repository begins; reconciliation leaves it alone until the guard is dropped.
+    #[must_use]
+    pub fn begin_push(&self, repository_id: i64) -> PushInFlight {
+        let counts = Arc::clone(&self.pushes_in_flight().counts);
+        *counts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(repository_id)
+            .or_default() += 1;
+        PushInFlight {
+            counts,
+            repository_id,
+        }
+    }
+
+    /// Enters the refs that a push to a hosted repository moved. After this returns, the push is safe.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`] when nothing can be stored; reconciliation enters the push later.
+    pub async fn receive_push(
+        &self,
+        caller: &Caller,
+        found: &Repository,
+        report: &PushReport,
+    ) -> Result<Option<Received>, EngineError> {
+        let id = |id: madake_vcs::name::ObjectId| (!id.is_zero()).then(|| id.to_string());
+        let updates: Vec<RefUpdate> = report
+            .moved()
+            .map(|update| RefUpdate {
+                name: update.name.to_string(),
+                old: id(update.old),
+                new: id(update.new),
+            })
+            .collect();
+        if updates.is_empty() {
+            return Ok(None);
+        }
+        let raw = updates.iter().fold(String::new(), |mut text, update| {
+            let shown = |id: &Option<String>| id.clone().unwrap_or_else(|| "0".repeat(40));
+            text.push_str(&format!(
+                "{} {} {}\n",
+                shown(&update.old),
+                shown(&update.new),
+                update.name
+            ));
+            text
+        });
+        let new = NewEvent {
+            kind: "push",
+            delivery_id: Some(Uuid::now_v7().to_string()),
+            address: caller.address.clone(),
+            principal: caller.name().to_owned(),
+            repository_id: Some(found.id),
+            plan_key: None,
+            summary: format!("push to {} ({} refs)", found.name, updates.len()),
+            raw: raw.into_bytes(),
+            content: Content::Push {
+                via: Via::Http,
+                updates,
+                pusher: Some(caller.name().to_owned()),
+                options: report.push_options.clone(),
+            },
+        };
+        let received = self
+            .store()
+            .write(move |tx| event::receive(tx, new, clock::now_ms()))
+            .await?;
+        Ok(Some(received))
+    }
+}

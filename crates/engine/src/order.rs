@@ -1,0 +1,289 @@
+//! What an agent is told to do for one attempt at one job: everything resolved, so that it asks for nothing.
+
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+use madake_domain::plan::{CheckoutTask, Job, Task, TaskAction, Variable};
+use madake_domain::variables::{
+    BuildFacts, BuildRepository, JobFacts, VariableLayers, VariableSource, build_specific, job_specific,
+    looks_secret, resolve,
+};
+use madake_protocol::{DEFAULT_FINAL_TASKS_SECONDS, JobOrder, JobRepository, JobVariable};
+use madake_store::build::{Build, Reason, Revision};
+use madake_store::plan::{Plan, PlanBranch};
+use madake_store::repository::{self, Repository};
+use madake_store::{build, build_query, plan, project};
+
+use crate::{Engine, EngineError};
+
+/// The log of one job grows to this size at most, in bytes.
+const LOG_LIMIT: u64 = 2 * 1024 * 1024 * 1024;
+
+struct Loaded {
+    build: Build,
+    plan: Plan,
+    branch: PlanBranch,
+    project_name: String,
+    revisions: Vec<(Revision, Option<Repository>)>,
+}
+
+/// Makes the order for an attempt at a job, to be run by the agent in the slot with this number.
+pub(crate) async fn make(
+    engine: &Engine,
+    job: &build::Job,
+    attempt: i64,
+    agent_name: &str,
+    slot: usize,
+) -> Result<JobOrder, EngineError> {
+    let build_id = job.build_id;
+    let loaded = engine
+        .store()
+        .read(move |tx| {
+            let build = build::by_id(tx, build_id)?;
+            let plan = plan::by_id(tx, build.plan_id)?;
+            let branch = plan::branch_by_id(tx, build.plan_branch_id)?;
+            let project_name = project::by_key(tx, &plan.key.project())?
+                .map_or_else(|| plan.key.project().to_string(), |one| one.name);
+            let mut revisions = Vec::new();
+            for revision in build_query::revisions(tx, build.id)? {
+                let found = match revision.repository_id {
+                    Some(id) => repository::by_id(tx, id)?,
+                    None => None,
+                };
+                revisions.push((revision, found));
+            }
+            Ok::<_, EngineError>(Loaded {
+                build,
+                plan,
+                branch,
+                project_name,
+                revisions,
+            })
+        })
+        .await?;
+    let configuration = engine.configuration(loaded.build.version_id).await?;
+    let definition = configuration.job(&job.name).ok_or_else(|| {
+        EngineError::Internal(format!(
+            "the plan version of {} has no job {}",
+            loaded.build.key, job.name
+        ))
+    })?;
+    let mut tasks = definition.tasks.clone();
+    let has_repository = configuration
+        .repositories
+        .as_ref()
+        .is_none_or(|list| !list.is_empty());
+    if has_repository
+        && !tasks
+            .iter()
+            .any(|task| matches!(task.action, TaskAction::Checkout(_)))
+    {
+        tasks.insert(0, implicit_checkout());
+    }
+    let mut repositories = repositories(&engine.settings().base_url, &loaded);
+    add_named(engine, &tasks, &definition.final_tasks, &mut repositories).await?;
+    let facts = build_facts(engine, &loaded);
+    let settings = engine.settings();
+    let folder = format!("{}-{}", loaded.branch.key, job.key);
+    Ok(JobOrder {
+        format: madake_protocol::FORMAT,
+        job_result_key: format!("{}-{}-{}", loaded.branch.key, job.key, loaded.build.number),
+        plan_name: match &facts.branch_name {
+            Some(branch) => format!("{} - {} - {branch}", facts.project_name, facts.plan_name),
+            None => format!("{} - {}", facts.project_name, facts.plan_name),
+        },
+        job_name: job.name.clone(),
+        agent_name: agent_name.to_owned(),
+        job_id: job.id,
+        attempt,
+        working_directory: workspace(engine, slot, &folder),
+        log_path: engine.home().job_log(loaded.build.id, job.id, attempt),
+        tasks,
+        final_tasks: definition.final_tasks.clone(),
+        repositories,
+        variables: variables(&facts, &loaded.build, &configuration.variables, definition),
+        environment: Vec::new(),
+        masks: Vec::new(),
+        timeout_seconds: Some(definition.timeout_seconds.unwrap_or(settings.job_timeout_seconds)),
+        stop_grace_seconds: settings.stop_grace_seconds,
+        final_tasks_seconds: DEFAULT_FINAL_TASKS_SECONDS,
+        log_limit_bytes: Some(LOG_LIMIT),
+        time_zone: zone_name(&settings.time_zone),
+        git_program: settings.git.clone(),
+        clean_working_directory: definition.clean_working_directory,
+    })
+}
+
+/// The name of a time zone that another process can find it by.
+pub(crate) fn zone_name(zone: &TimeZone) -> String {
+    zone.iana_name().unwrap_or("UTC").to_owned()
+}
+
+fn workspace(engine: &Engine, slot: usize, folder: &str) -> PathBuf {
+    engine.home().workspaces().join(slot.to_string()).join(folder)
+}
+
+fn implicit_checkout() -> Task {
+    Task {
+        description: "Checkout Default Repository".into(),
+        enabled: true,
+        action: TaskAction::Checkout(CheckoutTask {
+            repository: None,
+            path: String::new(),
+            force_clean_build: false,
+        }),
+    }
+}
+
+fn repositories(base_url: &str, loaded: &Loaded) -> Vec<JobRepository> {
+    loaded
+        .revisions
+        .iter()
+        .enumerate()
+        .filter_map(|(position, (revision, found))| {
+            let found = found.as_ref()?;
+            Some(JobRepository {
+                name: revision.name.clone(),
+                source: PathBuf::from(&found.path),
+                origin: Some(clone_url(base_url, found)),
+                revision: revision.revision.clone(),
+                branch: revision.branch.clone().unwrap_or_default(),
+                is_default: position == 0,
+            })
+        })
+        .collect()
+}
+
+/// Adds repositories that a checkout task names although the plan does not list them (bamboo-specs.md 4.3).
+async fn add_named(
+    engine: &Engine,
+    tasks: &[Task],
+    final_tasks: &[Task],
+    repositories: &mut Vec<JobRepository>,
+) -> Result<(), EngineError> {
+    for task in tasks.iter().chain(final_tasks) {
+        let TaskAction::Checkout(CheckoutTask {
+            repository: Some(name),
+            ..
+        }) = &task.action
+        else {
+            continue;
+        };
+        if repositories
+            .iter()
+            .any(|known| known.name.eq_ignore_ascii_case(name))
+        {
+            continue;
+        }
+        let wanted = name.clone();
+        let found = engine
+            .store()
+            .read(move |tx| repository::by_name(tx, &wanted))
+            .await?;
+        // One that is unknown is left out: the task says so in the log of the job.
+        let Some(found) = found else { continue };
+        if let Some(head) = engine.current_head(&found, &found.default_branch).await? {
+            repositories.push(JobRepository {
+                name: name.clone(),
+                source: PathBuf::from(&found.path),
+                origin: Some(clone_url(&engine.settings().base_url, &found)),
+                revision: head,
+                branch: found.default_branch.clone(),
+                is_default: false,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn build_facts(engine: &Engine, loaded: &Loaded) -> BuildFacts {
+    let base_url = &engine.settings().base_url;
+    let started =
+        jiff::Timestamp::from_millisecond(loaded.build.created_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let zoned = started.to_zoned(engine.settings().time_zone.clone());
+    let started_by = match &loaded.build.reason {
+        Reason::Manual { user }
+        | Reason::CustomRevision { user, .. }
+        | Reason::StageContinued { user, .. }
+        | Reason::Rebuilt { user } => Some(user.clone()),
+        Reason::CodeChanged | Reason::FirstBuild | Reason::Scheduled => None,
+    };
+    BuildFacts {
+        plan: loaded.branch.key.clone(),
+        project_name: loaded.project_name.clone(),
+        plan_name: loaded.plan.name.clone(),
+        branch_name: (!loaded.branch.is_master).then(|| loaded.branch.display_name.clone()),
+        number: loaded.build.number,
+        timestamp: zoned.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string(),
+        base_url: base_url.clone(),
+        started_by,
+        repositories: loaded
+            .revisions
+            .iter()
+            .map(|(revision, found)| BuildRepository {
+                name: revision.name.clone(),
+                url: found
+                    .as_ref()
+                    .map_or_else(String::new, |found| clone_url(base_url, found)),
+                branch: revision.branch.clone().unwrap_or_default(),
+                revision: revision.revision.clone(),
+                previous_revision: revision.previous.clone(),
+                username: None,
+                is_git: true,
+            })
+            .collect(),
+    }
+}
+
+/// The address that people clone a repository from.
+#[must_use]
+pub fn clone_url(base_url: &str, found: &Repository) -> String {
+    use madake_domain::repository::RepositoryKind;
+    match found.kind {
+        RepositoryKind::Hosted => {
+            format!(
+                "{base_url}/scm/{}/{}.git",
+                found.owner.to_lowercase(),
+                found.slug.to_lowercase()
+            )
+        }
+        RepositoryKind::Attached => found.path.clone(),
+        RepositoryKind::Linked => found.url.clone(),
+    }
+}
+
+fn variables(facts: &BuildFacts, build: &Build, plan: &[Variable], job: &Job) -> Vec<JobVariable> {
+    let mut specific = build_specific(facts);
+    specific.extend(job_specific(&JobFacts {
+        build: facts,
+        key: &job.key,
+        name: &job.name,
+    }));
+    let manual: Vec<Variable> = build
+        .variables
+        .iter()
+        .map(|(name, value)| Variable {
+            name: name.clone(),
+            value: value.clone(),
+        })
+        .collect();
+    let layers = VariableLayers {
+        plan,
+        manual: &manual,
+        build_specific: &specific,
+        ..VariableLayers::default()
+    };
+    resolve(&layers)
+        .into_iter()
+        .map(|one| JobVariable {
+            secret: looks_secret(&one.name),
+            // Only what the plan's authors wrote may refer to other variables, not what a commit or a caller says.
+            may_refer: matches!(
+                one.source,
+                VariableSource::Global | VariableSource::Project | VariableSource::Plan
+            ),
+            name: one.name,
+            value: one.value,
+        })
+        .collect()
+}

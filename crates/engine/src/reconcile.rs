@@ -1,0 +1,103 @@
+//! Compares the refs of hosted and attached repositories with the ledger: what a lost hook, or a crash between
+//! `receive-pack` and the ledger, left out is found and entered, once.
+//!
+//! Also sweeps what a lost wake-up or a crash between two transactions left behind.
+
+use madake_domain::repository::RepositoryKind;
+use madake_store::event::{self, Content, NewEvent, RefUpdate, Via};
+use madake_store::repository::{self, Repository};
+use madake_store::{Topic, build};
+
+use crate::enqueue::start_waiting;
+use crate::{Engine, EngineError, clock};
+
+/// Reconciles every hosted and attached repository, and starts what waits for a place that is free.
+pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
+    let all = engine
+        .store()
+        .read(|tx| Ok::<_, EngineError>(repository::all(tx)?))
+        .await?;
+    for one in all.into_iter().filter(|one| one.kind != RepositoryKind::Linked) {
+        if engine.stopping().is_cancelled() {
+            return Ok(());
+        }
+        if let Err(error) = repository_refs(engine, &one).await {
+            tracing::warn!(repository = %one.name, "the refs of {} could not be compared: {error}", one.name);
+        }
+    }
+    let limit = engine.settings().concurrent_builds;
+    engine
+        .store()
+        .write(move |tx| {
+            for branch in build::branches_waiting(tx)? {
+                start_waiting(tx, branch, limit, clock::now_ms())?;
+            }
+            tx.wake(Topic::Queue);
+            Ok::<_, EngineError>(())
+        })
+        .await
+}
+
+/// Enters the refs of one repository that moved without our being told.
+pub(crate) async fn repository_refs(engine: &Engine, one: &Repository) -> Result<(), EngineError> {
+    if engine.push_in_flight(one.id) {
+        // Its refs move just now, and the push itself will be entered.
+        return Ok(());
+    }
+    let id = one.id;
+    let known = engine.store().read(move |tx| repository::refs(tx, id)).await?;
+    let read = engine.refs(one).await?;
+    let mut updates: Vec<RefUpdate> = read
+        .refs
+        .iter()
+        .filter(|(name, new)| known.get(*name) != Some(new))
+        .map(|(name, new)| RefUpdate {
+            name: name.clone(),
+            old: known.get(name).cloned(),
+            new: Some(new.clone()),
+        })
+        .collect();
+    if read.complete {
+        let gone = known.iter().filter(|(name, _)| !read.refs.contains_key(*name));
+        updates.extend(gone.map(|(name, old)| RefUpdate {
+            name: name.clone(),
+            old: Some(old.clone()),
+            new: None,
+        }));
+    }
+    if updates.is_empty() || engine.push_in_flight(one.id) {
+        return Ok(());
+    }
+    tracing::info!(
+        repository = %one.name,
+        refs = updates.len(),
+        "{} refs of {} had moved without our being told; they are entered now",
+        updates.len(),
+        one.name
+    );
+    let new = NewEvent {
+        kind: "reconciliation",
+        delivery_id: None,
+        address: String::new(),
+        principal: "reconciliation".into(),
+        repository_id: Some(one.id),
+        plan_key: None,
+        summary: format!(
+            "{} refs of {} had moved without our being told",
+            updates.len(),
+            one.name
+        ),
+        raw: Vec::new(),
+        content: Content::Push {
+            via: Via::Reconciliation,
+            updates,
+            pusher: None,
+            options: Vec::new(),
+        },
+    };
+    engine
+        .store()
+        .write(move |tx| event::receive(tx, new, clock::now_ms()))
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! Step 7 of the walk: every change of a build goes through the state machine, and what follows from it is
+//! carried out in the same transaction.
+
+use madake_domain::schedule::{BuildOutcome, Effect, Input, InvalidTransition, step};
+use madake_store::{Millis, StoreError, Topic, Tx, build, event};
+
+use crate::EngineError;
+
+/// Puts `input` through the state machine of a build and stores what follows.
+///
+/// # Errors
+/// [`EngineError::Conflict`] when the build is not in a state to take the input; nothing is stored then.
+pub(crate) fn apply(
+    tx: &Tx<'_>,
+    build_id: i64,
+    input: Input,
+    now: Millis,
+) -> Result<build::Build, EngineError> {
+    let before = build::by_id(tx, build_id)?;
+    let (next, effects) = step(&before.schedule, input, now).map_err(refusal)?;
+    build::save(tx, &before, &next, now)?;
+    for effect in effects {
+        match effect {
+            Effect::QueueJob { .. } => tx.wake(Topic::Queue),
+            Effect::CancelJob { .. } => tx.wake(Topic::Cancel),
+            Effect::BuildPaused { next_stage } => {
+                let stage = next
+                    .stages()
+                    .get(next_stage)
+                    .map_or("", |stage| stage.name.as_str());
+                note(
+                    tx,
+                    &before,
+                    &format!("{} waits for a person at the manual stage '{stage}'", before.key),
+                    now,
+                )?;
+            }
+            Effect::BuildFinished { outcome } => {
+                let verdict = match outcome {
+                    BuildOutcome::Successful => "was successful".to_owned(),
+                    BuildOutcome::Failed => "failed".to_owned(),
+                    BuildOutcome::Stopped => "was stopped".to_owned(),
+                    BuildOutcome::NotStarted { reason } => format!("could not start: {reason}"),
+                };
+                tracing::info!(build.key = %before.key, "{} {verdict}", before.key);
+                note(tx, &before, &format!("{} {verdict}", before.key), now)?;
+            }
+            Effect::BuildStarted
+            | Effect::BuildContinued { .. }
+            | Effect::StageStarted { .. }
+            | Effect::StageFinished { .. }
+            | Effect::WithdrawJob { .. } => {}
+        }
+    }
+    Ok(build::by_id(tx, build_id)?)
+}
+
+fn note(tx: &Tx<'_>, build: &build::Build, text: &str, now: Millis) -> Result<(), StoreError> {
+    match build.event_id {
+        Some(event_id) => event::note(tx, event_id, "info", text, now),
+        None => Ok(()),
+    }
+}
+
+fn refusal(error: InvalidTransition) -> EngineError {
+    match error {
+        InvalidTransition::Continue(refusal) => EngineError::Conflict(refusal.sentence()),
+        other => EngineError::Conflict(other.to_string()),
+    }
+}

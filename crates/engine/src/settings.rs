@@ -1,0 +1,44 @@
+//! What an administrator can set, as the engine needs it. The server reads it from the configuration file, the
+//! environment and flags.
+
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+use madake_domain::address::AddressPattern;
+
+/// Settings of an engine.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The address that links start with, without a slash at the end.
+    pub base_url: String,
+    /// The name that `server-name` in plan files is matched with.
+    pub server_name: String,
+    /// The time zone of logs, cron expressions and time windows.
+    pub time_zone: TimeZone,
+    /// How many jobs the built-in agents run at once.
+    pub agents: usize,
+    /// How many builds of one plan branch may run at once, where the plan says nothing. `None`: any number.
+    pub concurrent_builds: Option<u32>,
+    /// The longest time that a job may run, in seconds, where the plan says nothing.
+    pub job_timeout_seconds: u64,
+    /// How long a job that is told to stop may take before it is killed, in seconds.
+    pub stop_grace_seconds: u64,
+    /// How often the refs of hosted and attached repositories are compared with the ledger, in seconds.
+    pub reconcile_seconds: u64,
+    /// How often a linked repository is looked at for plans that say nothing of triggers, in seconds.
+    pub poll_seconds: u64,
+    /// Addresses whose remote triggers count for every plan, besides those of the plan's own trigger.
+    pub trigger_addresses: Vec<AddressPattern>,
+    /// Whether callers that are not logged in may use remote triggers of plans that they may read.
+    pub anonymous_triggers: bool,
+    /// Whether linked repositories may be folders of this machine.
+    pub local_repositories: bool,
+    /// Whether linked repositories may be at loopback and private addresses.
+    pub private_repositories: bool,
+    /// Plans and refs of one push that are looked at, at most.
+    pub refs_per_push: usize,
+    /// This very program, which supervises jobs and answers hooks.
+    pub program: PathBuf,
+    /// The `git` program.
+    pub git: PathBuf,
+}

@@ -1,0 +1,177 @@
+//! Tells the kinds of document apart (bamboo-specs.md 2.1) and hands each to its section.
+
+use super::{Context, permission, plan, scalar};
+use crate::options::Options;
+use crate::report::{Finding, Report, nearest, shown};
+use crate::source::Span;
+use crate::yaml::{Map, Node, Value};
+use crate::{DocumentPosition, OtherDocument, OtherKind, PlanDocument, Reading};
+
+use crate::yaml::Document;
+
+/// Adds what a document says to the reading.
+pub(crate) fn lower(document: Document, options: &Options<'_>, report: &mut Report, reading: &mut Reading) {
+    let Document { root, faulty } = document;
+    let mut cx = Context { options, report };
+    let map = match &root.value {
+        Value::Map(map) => map,
+        Value::Null | Value::Broken => return,
+        Value::Scalar(_) | Value::List(_) => {
+            if !faulty {
+                unrecognised(&mut cx, &root, None);
+            }
+            return;
+        }
+    };
+    let position = |span: Span, cx: &Context<'_>| DocumentPosition {
+        file: cx.report.sources.name(span.file).to_owned(),
+        line: span.line,
+    };
+    let at = position(root.span, &cx);
+    let note = |kind, reading: &mut Reading| {
+        reading.other_documents.push(OtherDocument {
+            kind,
+            position: at.clone(),
+        });
+    };
+    if !is_for_this_server(&mut cx, map) {
+        note(OtherKind::ForAnotherServer, reading);
+        return;
+    }
+    match kind(map) {
+        Kind::Plan => {
+            let errors = cx.report.errors();
+            let configuration = plan::plan(&mut cx, map, &root);
+            let permissions = map
+                .get("plan-permissions")
+                .and_then(|entry| permission::beside_plan(&mut cx, map, entry));
+            if faulty || cx.report.errors() > errors {
+                return;
+            }
+            if let Some(configuration) = configuration {
+                let plan_key = map.get("plan").map_or(root.span, |entry| entry.key.span);
+                let twin = reading
+                    .plans
+                    .iter()
+                    .find(|other| other.configuration.key == configuration.key);
+                if let Some(twin) = twin {
+                    let message = format!(
+                        "the plan `{}` is defined twice, first in {}:{}",
+                        configuration.key, twin.position.file, twin.position.line
+                    );
+                    cx.add(Finding::error("duplicate-plan", plan_key, message));
+                    return;
+                }
+                let position = position(plan_key, &cx);
+                reading.plans.push(PlanDocument {
+                    configuration,
+                    position,
+                });
+                reading.permissions.extend(permissions);
+            }
+        }
+        Kind::PlanPermissions => {
+            let errors = cx.report.errors();
+            let permissions = permission::document(&mut cx, map, &root);
+            if !faulty && cx.report.errors() == errors {
+                reading.permissions.extend(permissions);
+            }
+        }
+        Kind::Deployment => {
+            cx.not_run(root.span, "a deployment document");
+            note(OtherKind::Deployment, reading);
+        }
+        Kind::DeploymentPermissions => {
+            cx.not_run(root.span, "a deployment permissions document");
+            note(OtherKind::DeploymentPermissions, reading);
+        }
+        Kind::Version1 => cx.add(
+            Finding::error(
+                "version-1",
+                map.entries.first().map_or(root.span, |entry| entry.key.span),
+                "this is the first version of the format, which is not read",
+            )
+            .expected("`version: 2` with `plan:`, `stages:` and the jobs at the root"),
+        ),
+        Kind::Unknown if faulty => {}
+        Kind::Unknown => unrecognised(&mut cx, &root, Some(map)),
+    }
+}
+
+enum Kind {
+    Plan,
+    PlanPermissions,
+    Deployment,
+    DeploymentPermissions,
+    Version1,
+    Unknown,
+}
+
+const DEPLOYMENT_PERMISSIONS: [&str; 3] = [
+    "deployment-permissions",
+    "default-environment-permissions",
+    "environment-permissions",
+];
+
+fn kind(map: &Map) -> Kind {
+    if DEPLOYMENT_PERMISSIONS.iter().any(|key| map.has(key)) {
+        return Kind::DeploymentPermissions;
+    }
+    if map.has("deployment") {
+        return Kind::Deployment;
+    }
+    let project = map.get("project").and_then(|entry| entry.value.as_map());
+    if !map.has("plan") && project.is_some_and(|project| project.has("plan")) {
+        return Kind::Version1;
+    }
+    if map.has("plan-permissions") && !map.has("stages") {
+        return Kind::PlanPermissions;
+    }
+    if map.has("plan") || map.has("stages") {
+        return Kind::Plan;
+    }
+    Kind::Unknown
+}
+
+fn unrecognised(cx: &mut Context<'_>, root: &Node, map: Option<&Map>) {
+    let finding = Finding::error(
+        "unrecognised-document",
+        root.span,
+        "this document is none of those that a plan file may hold",
+    )
+    .expected("a document with `plan`, `plan-permissions`, `deployment` or `!include 'file.yml'`");
+    let keys = map.map(|map| map.entries.as_slice()).unwrap_or_default();
+    let suggestion = keys.iter().find_map(|entry| {
+        nearest(
+            &entry.key.text,
+            ["plan", "plan-permissions", "deployment", "stages"],
+        )
+    });
+    let finding = finding.suggestion(suggestion);
+    cx.add(if map.is_some_and(|map| map.has("tasks")) {
+        finding.note("it looks like a part that another file is meant to include")
+    } else {
+        finding
+    });
+}
+
+/// Whether the document's `server-name` is ours; says so when it is not.
+fn is_for_this_server(cx: &mut Context<'_>, map: &Map) -> bool {
+    let Some(entry) = map.get("server-name") else {
+        return true;
+    };
+    let Some(text) = scalar::pattern(cx, &entry.value, "the server name") else {
+        return false;
+    };
+    let name = cx.options.server_name.unwrap_or_default();
+    let matches = regex::Regex::new(&format!("^(?:{text})$")).is_ok_and(|pattern| pattern.is_match(name));
+    if !matches {
+        let message = format!(
+            "the document is for another server: `{}` does not match our name `{}`",
+            shown(&text),
+            shown(name)
+        );
+        cx.add(Finding::info("another-server", entry.value.span, message));
+    }
+    matches
+}

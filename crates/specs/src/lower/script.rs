@@ -1,0 +1,147 @@
+//! The script task in its five spellings (bamboo-specs.md 4.2).
+
+use madake_domain::plan::{Interpreter, ScriptSource, ScriptTask, Task, TaskAction};
+
+use super::task::{Common, Item};
+use super::{Context, path, scalar};
+use crate::report::{Finding, shown};
+use crate::yaml::{Node, Value};
+
+const SHAPE: &str = "a text, a list of texts, or a map with `scripts` or `file`";
+
+/// The task that a `script` item describes.
+pub(super) fn script(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
+    let mut script = ScriptTask {
+        interpreter: Interpreter::Shell,
+        source: ScriptSource::Inline(String::new()),
+        argument: String::new(),
+        environment: String::new(),
+        working_directory: String::new(),
+    };
+    let Some(mut fields) = item.fields("a script") else {
+        let source = item
+            .value
+            .filter(|node| !node.is_null())
+            .and_then(|node| body(cx, node));
+        if item.value.is_none_or(Node::is_null) {
+            cx.add(Finding::error("missing-key", item.span(), "the script is empty").expected(SHAPE));
+        }
+        script.source = ScriptSource::Inline(source?);
+        substitution(cx, item, &script.source);
+        return Some(Common::default().task("script", TaskAction::Script(script)));
+    };
+    let common = Common::of(cx, &mut fields);
+    if let Some(node) = fields.take("interpreter") {
+        script.interpreter = interpreter(cx, node).unwrap_or(Interpreter::Shell);
+    }
+    let scripts = fields.take("scripts");
+    let file = fields.take("file");
+    if let Some(node) = fields.take("argument") {
+        script.argument = scalar::text(cx, node, "`argument`").unwrap_or_default();
+    }
+    if let Some(node) = fields.take("environment") {
+        script.environment = scalar::text(cx, node, "`environment`").unwrap_or_default();
+    }
+    if let Some(node) = fields.take("working-dir") {
+        script.working_directory = path::relative(cx, node, "`working-dir`").unwrap_or_default();
+    }
+    let beside = item
+        .value
+        .filter(|node| !node.is_null() && node.as_map().is_none());
+    let source = match (scripts.or(beside), file) {
+        (Some(node), None) => body(cx, node).map(ScriptSource::Inline),
+        (None, Some(node)) => scalar::non_empty_text(cx, node, "`file`")
+            .and_then(|_| path::relative(cx, node, "the script file"))
+            .map(ScriptSource::File),
+        (Some(_), Some(node)) => {
+            let message = "a script has either `scripts` or `file`";
+            cx.add(Finding::error("exclusive-keys", node.span, message));
+            None
+        }
+        (None, None) => {
+            let finding = Finding::error(
+                "missing-key",
+                item.span(),
+                "the script has neither `scripts` nor `file`",
+            );
+            cx.add(finding.suggestion(item.has("body").then_some("scripts")));
+            None
+        }
+    };
+    item.finish(cx, fields);
+    script.source = source?;
+    substitution(cx, item, &script.source);
+    Some(common.task("script", TaskAction::Script(script)))
+}
+
+/// Points at variables whose values outsiders choose (whoever may name a branch) and that are put into the body as
+/// text, where they could end a word and start a command.
+fn substitution(cx: &mut Context<'_>, item: &Item<'_>, source: &ScriptSource) {
+    let ScriptSource::Inline(body) = source else {
+        return;
+    };
+    let chosen_outside = |name: &&str| {
+        let name = name.to_ascii_lowercase();
+        ["branch", "repository.pr.", "triggerreason"]
+            .iter()
+            .any(|part| name.contains(part))
+    };
+    let name = body
+        .split("${bamboo.")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
+        .find(chosen_outside);
+    if let Some(name) = name {
+        let message = format!(
+            "`${{bamboo.{}}}` is put into the script as text, and its value is chosen by whoever pushes",
+            shown(name)
+        );
+        let variable = format!("$bamboo_{}", name.replace('.', "_"));
+        cx.add(
+            Finding::info("script-substitution", item.span(), message).expected(format!(
+                "the environment variable, in quotes: `\"{}\"`",
+                shown(&variable)
+            )),
+        );
+    }
+}
+
+/// One body: several items are the lines of one script.
+fn body(cx: &mut Context<'_>, node: &Node) -> Option<String> {
+    match &node.value {
+        Value::Scalar(text) => Some(text.clone()),
+        Value::List(items) => {
+            let mut lines = Vec::with_capacity(items.len());
+            for item in items {
+                match &item.value {
+                    Value::Null => {}
+                    _ => lines.push(scalar::text(cx, item, "an item of a script")?),
+                }
+            }
+            Some(lines.join("\n"))
+        }
+        Value::Broken => None,
+        Value::Null | Value::Map(_) => {
+            scalar::wrong_type(cx, node, "a script", SHAPE);
+            None
+        }
+    }
+}
+
+fn interpreter(cx: &mut Context<'_>, node: &Node) -> Option<Interpreter> {
+    let text = scalar::text(cx, node, "the interpreter")?;
+    match text.trim().to_ascii_lowercase().as_str() {
+        "shell" => Some(Interpreter::Shell),
+        "binsh_or_cmdexe" | "/bin/sh" | "cmd" | "cmd.exe" => Some(Interpreter::BinShOrCmdExe),
+        "windows_power_shell" | "powershell" => Some(Interpreter::PowerShell),
+        _ => {
+            let message = format!("there is no interpreter `{}`", shown(&text));
+            cx.add(
+                Finding::error("unknown-interpreter", node.span, message)
+                    .expected("`SHELL`, `BINSH_OR_CMDEXE` or `WINDOWS_POWER_SHELL`")
+                    .note("under `SHELL` the first line of the script chooses: `#!/bin/bash`"),
+            );
+            None
+        }
+    }
+}

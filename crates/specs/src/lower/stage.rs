@@ -1,0 +1,199 @@
+//! Stages (bamboo-specs.md 3.3).
+
+use madake_domain::plan::Stage;
+
+use super::fields::Fields;
+use super::{Context, job, scalar};
+use crate::report::{Finding, shown};
+use crate::yaml::{Entry, Map, Node, Value};
+
+const SHAPE: &str = "`- Stage name: [Job name]` or a map with `jobs`";
+
+/// A stage, with the places where it names its jobs.
+pub(super) struct ReadStage<'n> {
+    pub(super) stage: Stage,
+    pub(super) job_nodes: Vec<&'n Node>,
+}
+
+/// The stages of a plan document.
+pub(super) fn stages<'n>(cx: &mut Context<'_>, map: &'n Map, root: &Node) -> Vec<ReadStage<'n>> {
+    let Some(entry) = map.get("stages") else {
+        let below_plan = map.get("plan").and_then(|entry| entry.value.as_map());
+        if !below_plan.is_some_and(|plan| plan.has("stages")) {
+            let span = map.get("plan").map_or(root.span, |entry| entry.key.span);
+            cx.add(Finding::error("missing-key", span, "the plan has no `stages`"));
+        }
+        return Vec::new();
+    };
+    let items = match &entry.value.value {
+        Value::List(items) => items,
+        Value::Broken => return Vec::new(),
+        _ => {
+            scalar::wrong_type(cx, &entry.value, "`stages`", "a list of stages");
+            return Vec::new();
+        }
+    };
+    if items.is_empty() {
+        cx.add(Finding::warning(
+            "empty",
+            entry.key.span,
+            "the plan has no stages, so nothing runs",
+        ));
+    }
+    let mut stages: Vec<ReadStage<'n>> = Vec::new();
+    for item in items {
+        let Some((key, stage)) = stage(cx, item) else {
+            continue;
+        };
+        if stages.iter().any(|other| other.stage.name == stage.stage.name) {
+            let message = format!("there are two stages `{}`", shown(&stage.stage.name));
+            cx.add(Finding::error("duplicate-stage", key.key.span, message));
+        }
+        stages.push(stage);
+    }
+    stages
+}
+
+fn stage<'n>(cx: &mut Context<'_>, item: &'n Node) -> Option<(&'n Entry, ReadStage<'n>)> {
+    let map = match &item.value {
+        Value::Map(map) => map,
+        Value::Broken => return None,
+        Value::Scalar(name) => {
+            let message = format!("the stage `{}` is only a name", shown(name));
+            cx.add(Finding::error("stage-shape", item.span, message).expected(SHAPE));
+            return None;
+        }
+        Value::Null | Value::List(_) => {
+            scalar::wrong_type(cx, item, "a stage", SHAPE);
+            return None;
+        }
+    };
+    let [key, siblings @ ..] = map.entries.as_slice() else {
+        scalar::wrong_type(cx, item, "a stage", SHAPE);
+        return None;
+    };
+    if key.key.text == "name" && !siblings.is_empty() {
+        let message = "the stage's name is the key of the list item, not a value";
+        cx.add(Finding::error("stage-shape", key.key.span, message).expected(SHAPE));
+        return None;
+    }
+    if key.key.text == "jobs" {
+        let message = "the stage has no name, so it is called `jobs`";
+        cx.add(Finding::warning("stage-shape", key.key.span, message).expected(SHAPE));
+    }
+    let mut read = ReadStage {
+        stage: Stage {
+            name: key.key.text.clone(),
+            description: String::new(),
+            manual: false,
+            final_stage: false,
+            jobs: Vec::new(),
+        },
+        job_nodes: Vec::new(),
+    };
+    if !siblings.is_empty() {
+        if !key.value.is_null() {
+            let message = "a stage is a list item of its own";
+            cx.add(Finding::error("stage-shape", siblings[0].key.span, message).expected(SHAPE));
+            return None;
+        }
+        super::task::indentation(cx, siblings[0].key.span, &key.key.text);
+        options(cx, Fields::new(map, "a stage"), Some(key), &mut read);
+        return Some((key, read));
+    }
+    match &key.value.value {
+        Value::List(_) | Value::Scalar(_) => jobs(cx, &key.value, &mut read),
+        Value::Map(map) if let Some(inline) = inline_job(map) => {
+            inline_error(cx, inline);
+        }
+        Value::Map(map) => options(cx, Fields::new(map, "a stage"), None, &mut read),
+        Value::Null => {
+            let message = format!("the stage `{}` has no jobs", shown(&key.key.text));
+            cx.add(Finding::error("stage-shape", key.key.span, message).expected(SHAPE));
+        }
+        Value::Broken => {}
+    }
+    Some((key, read))
+}
+
+fn options<'n>(cx: &mut Context<'_>, mut fields: Fields<'n>, name: Option<&Entry>, read: &mut ReadStage<'n>) {
+    let manual = fields
+        .take("manual")
+        .and_then(|node| scalar::flag(cx, node, "`manual`"));
+    let final_stage = fields
+        .take("final")
+        .and_then(|node| scalar::flag(cx, node, "`final`"));
+    let description = fields
+        .take("description")
+        .and_then(|node| scalar::text(cx, node, "the stage's description"));
+    if let Some(node) = fields.take("jobs") {
+        jobs(cx, node, read);
+    }
+    read.stage.manual = manual.unwrap_or(false);
+    read.stage.final_stage = final_stage.unwrap_or(false);
+    read.stage.description = description.unwrap_or_default();
+    fields.finish_except(cx, name);
+}
+
+fn jobs<'n>(cx: &mut Context<'_>, node: &'n Node, read: &mut ReadStage<'n>) {
+    let items = match &node.value {
+        Value::List(items) => items.as_slice(),
+        Value::Scalar(_) => {
+            cx.add(
+                Finding::warning("wrong-type", node.span, "the jobs of a stage are a list")
+                    .expected("`[Job name]`"),
+            );
+            std::slice::from_ref(node)
+        }
+        Value::Map(map) => {
+            match map.entries.first() {
+                Some(entry) => inline_error(cx, entry),
+                None => scalar::wrong_type(cx, node, "the jobs of a stage", "a list of job names"),
+            }
+            return;
+        }
+        Value::Null | Value::Broken => return,
+    };
+    for item in items {
+        match &item.value {
+            Value::Scalar(name) if read.stage.jobs.contains(name) => {
+                let message = format!("the stage names the job `{}` twice", shown(name));
+                cx.add(Finding::warning("duplicate-job", item.span, message));
+            }
+            Value::Scalar(name) => {
+                read.stage.jobs.push(name.clone());
+                read.job_nodes.push(item);
+            }
+            Value::Map(map) if !map.entries.is_empty() => inline_error(cx, &map.entries[0]),
+            Value::Broken => {}
+            _ => scalar::wrong_type(cx, item, "a job of a stage", "the name of a job"),
+        }
+    }
+}
+
+/// A job written where a stage's options belong.
+fn inline_job(map: &Map) -> Option<&Entry> {
+    map.entries.iter().find(|entry| {
+        let is_job_key = job::KEYS.contains(&entry.key.text.as_str()) && entry.key.text != "description";
+        let holds_job = entry.value.as_map().is_some_and(|inner| {
+            inner
+                .entries
+                .iter()
+                .any(|inner| job::KEYS.contains(&inner.key.text.as_str()))
+        });
+        is_job_key || (holds_job && entry.key.text != "jobs")
+    })
+}
+
+fn inline_error(cx: &mut Context<'_>, entry: &Entry) {
+    let name = shown(&entry.key.text);
+    let message = if job::KEYS.contains(&entry.key.text.as_str()) {
+        format!("`{name}` of a job stands inside a stage")
+    } else {
+        format!("the job `{name}` is written inside a stage")
+    };
+    cx.add(
+        Finding::error("inline-job", entry.key.span, message)
+            .expected("the job's name; the job itself is a key at the root of the document"),
+    );
+}

@@ -1,0 +1,80 @@
+//! Plan variables (bamboo-specs.md 5).
+
+use madake_domain::plan::Variable;
+
+use super::{Context, scalar};
+use crate::report::{Finding, shown};
+use crate::yaml::{Node, Value};
+
+/// What encrypted values of another server start with.
+const FOREIGN_SECRET: &str = "BAMSCRT@";
+
+/// Parts of names whose values are secrets.
+const SECRET_WORDS: [&str; 5] = ["password", "secret", "passphrase", "sshkey", "token"];
+
+/// The variables in the order of the file.
+pub(super) fn variables(cx: &mut Context<'_>, node: &Node) -> Vec<Variable> {
+    let map = match &node.value {
+        Value::Map(map) => map,
+        Value::Broken => return Vec::new(),
+        Value::List(items) if items.is_empty() => return Vec::new(),
+        _ => {
+            scalar::wrong_type(cx, node, "`variables`", "a map from name to value");
+            return Vec::new();
+        }
+    };
+    let mut variables = Vec::new();
+    for entry in &map.entries {
+        let name = entry.key.text.as_str();
+        if name.is_empty()
+            || name
+                .chars()
+                .any(|c| c == '=' || c.is_whitespace() || c.is_control())
+        {
+            let message = format!("`{}` is not the name of a variable", shown(name));
+            cx.add(
+                Finding::error("bad-variable", entry.key.span, message)
+                    .expected("letters, digits, `.`, `_` and `-`"),
+            );
+            continue;
+        }
+        let value = match &entry.value.value {
+            Value::Null => String::new(),
+            _ => match scalar::text(cx, &entry.value, &format!("the variable `{}`", shown(name))) {
+                Some(value) => value,
+                None => continue,
+            },
+        };
+        secrets(cx, name, &value, &entry.value);
+        variables.push(Variable {
+            name: name.to_owned(),
+            value,
+        });
+    }
+    variables
+}
+
+/// Warns of secrets that cannot be read, and of those that everybody can.
+fn secrets(cx: &mut Context<'_>, name: &str, value: &str, node: &Node) {
+    let folded: String = name
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect::<String>()
+        .to_lowercase();
+    if value.starts_with(FOREIGN_SECRET) {
+        let message = format!(
+            "the value of `{}` was encrypted by another server and cannot be read here",
+            shown(name)
+        );
+        cx.add(
+            Finding::warning("foreign-secret", node.span, message)
+                .note("an administrator has to give its value once"),
+        );
+    } else if !value.is_empty() && SECRET_WORDS.iter().any(|word| folded.contains(word)) {
+        let message = format!(
+            "`{}` looks like a secret, and everybody who can read the repository can read it",
+            shown(name)
+        );
+        cx.add(Finding::warning("plain-secret", node.span, message));
+    }
+}
