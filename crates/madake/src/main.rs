@@ -1,2 +1,31 @@
-//! The one binary.
-fn main() {}
+//! The one binary: the server, its command line, the supervisor of jobs and the receiver of hooks.
+
+mod command;
+mod log;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use command::{Arguments, run};
+
+fn main() -> ExitCode {
+    // A job waits for its supervisor: no argument parser, no runtime on this path.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == "job-supervisor") {
+        return match arguments.next() {
+            Some(directory) => madake_agent::supervisor::run(directory.as_ref()),
+            None => ExitCode::from(2),
+        };
+    }
+    // One provider for all of TLS, before anything asks for one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            anstream::eprintln!("madake: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

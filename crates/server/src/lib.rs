@@ -1,1 +1,19 @@
-//! The HTTP faces of the product: Bamboo's REST API, our own, Git over HTTP, webhook intake, and the local socket.
+//! The HTTP faces of the product: Bamboo's REST API, our own, Git over HTTP, webhook intake, remote triggers.
+//!
+//! A request is cleaned ([`path`]), authenticated ([`auth`]), and only then routed; each route declares who may
+//! call it ([`routes`]), and every refusal is logged and entered in the ledger ([`refusal`]).
+
+pub mod api;
+pub mod auth;
+pub mod config;
+mod git;
+mod intake;
+pub mod path;
+mod refusal;
+pub mod router;
+pub mod routes;
+pub mod serve;
+mod state;
+
+pub use router::build_router;
+pub use state::App;

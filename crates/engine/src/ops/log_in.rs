@@ -66,6 +66,17 @@ impl Believed {
     }
 }
 
+/// What became of a name and a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogIn {
+    /// They are right.
+    Welcome(Principal),
+    /// They are not.
+    Wrong,
+    /// They were not looked at, as there were too many tries.
+    TooManyTries,
+}
+
 /// A new browser session.
 #[derive(Debug, Clone)]
 pub struct Session {
@@ -78,11 +89,17 @@ pub struct Session {
 }
 
 impl Engine {
-    /// The principal with this name and password, or `None`. Takes as long for a name that does not exist.
+    /// The principal with this name and password. Takes as long for a name that does not exist. `may_try` is asked
+    /// before a password is hashed, which is where guessing is slowed.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn log_in(&self, name: &str, secret: &str) -> Result<Option<Principal>, EngineError> {
+    pub async fn log_in(
+        &self,
+        name: &str,
+        secret: &str,
+        may_try: impl FnOnce() -> bool,
+    ) -> Result<LogIn, EngineError> {
         let asked = name.to_owned();
         let found = self
             .store()
@@ -98,23 +115,26 @@ impl Engine {
             .and_then(|stored| self.believed().digest(name, secret, stored));
         let believed = digest.is_some_and(|digest| self.believed().contains(&digest, now));
         if !believed {
+            if !may_try() {
+                return Ok(LogIn::TooManyTries);
+            }
             let (secret, stored) = (secret.to_owned(), stored.clone());
             let right = tokio::task::spawn_blocking(move || password::verify(&secret, stored.as_deref()))
                 .await
                 .map_err(|error| EngineError::Internal(error.to_string()))?;
             if !right {
-                return Ok(None);
+                return Ok(LogIn::Wrong);
             }
             if let Some(digest) = digest {
                 self.believed().insert(digest, now);
             }
         }
-        let Some(found) = found else { return Ok(None) };
+        let Some(found) = found else { return Ok(LogIn::Wrong) };
         let principal = self
             .store()
             .read(move |tx| Ok::<_, EngineError>(user::principal(tx, &found, None)?))
             .await?;
-        Ok(Some(Principal::User(principal)))
+        Ok(LogIn::Welcome(Principal::User(principal)))
     }
 
     /// The principal that an access token stands for, or `None`.

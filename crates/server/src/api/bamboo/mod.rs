@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod error;
 pub mod expand;
+pub mod handlers;
 pub mod link;
 pub mod negotiate;
 pub mod node;

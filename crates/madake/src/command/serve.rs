@@ -1,0 +1,120 @@
+//! `madake serve`: the server in the foreground, until it is told to stop.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+use madake_engine::Engine;
+use madake_engine::home::{Home, HomeLock};
+use madake_server::config::Configuration;
+use madake_server::{App, build_router};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::Global;
+
+/// Where the server listens.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Serve {
+    /// Address and port to listen on; port 0 picks a free one [default: 127.0.0.1:8085].
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<String>,
+    /// The address that links start with, for servers behind a proxy.
+    #[arg(long, value_name = "URL")]
+    pub(crate) base_url: Option<String>,
+}
+
+/// A server that is ready and not yet serving.
+pub(crate) struct Prepared {
+    pub(crate) engine: Engine,
+    pub(crate) base_url: String,
+    listener: TcpListener,
+    trusted_proxies: Vec<madake_domain::address::AddressPattern>,
+    _lock: HomeLock,
+}
+
+pub(crate) fn run(global: &Global, arguments: &Serve) -> anyhow::Result<ExitCode> {
+    let home = Home::open(&global.home)?;
+    let configuration = configuration(&home, arguments)?;
+    crate::log::start(&configuration.log)?;
+    runtime()?.block_on(async {
+        let prepared = prepare(home, &configuration).await?;
+        let stop = stop_on_signals()?;
+        anstream::println!("listening on {}", prepared.base_url);
+        serve(prepared, stop).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// The runtime of the server and of commands.
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+}
+
+/// File, environment and flags together.
+pub(crate) fn configuration(home: &Home, arguments: &Serve) -> anyhow::Result<Configuration> {
+    let mut configuration = Configuration::load(&home.configuration(), std::env::vars())?;
+    if let Some(listen) = &arguments.listen {
+        configuration.server.listen.clone_from(listen);
+    }
+    if let Some(base_url) = &arguments.base_url {
+        configuration.server.base_url.clone_from(base_url);
+    }
+    Ok(configuration)
+}
+
+/// Takes the home, opens the store, binds the port, and takes up what was going on.
+pub(crate) async fn prepare(home: Home, configuration: &Configuration) -> anyhow::Result<Prepared> {
+    let lock = home.lock()?;
+    let address = configuration.listen()?;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))?;
+    let bound = listener.local_addr().context("the listener has no address")?;
+    let base_url = match configuration.server.base_url.as_str() {
+        "" => format!("http://{bound}"),
+        given => given.trim_end_matches('/').to_owned(),
+    };
+    let program = std::env::current_exe().context("this program's own path is not known")?;
+    let engine = Engine::open(home, configuration.settings(&base_url, program)?)?;
+    engine.start().await?;
+    Ok(Prepared {
+        engine,
+        base_url,
+        listener,
+        trusted_proxies: configuration.trusted_proxies()?,
+        _lock: lock,
+    })
+}
+
+/// Serves until `stop`, then lets requests end and stops the engine. Jobs go on.
+pub(crate) async fn serve(prepared: Prepared, stop: CancellationToken) -> anyhow::Result<()> {
+    let socket = prepared.engine.home().socket();
+    let app = App::new(prepared.engine.clone(), prepared.trusted_proxies);
+    madake_server::serve::serve(prepared.listener, Some(&socket), build_router(&app), stop)
+        .await
+        .context("the server stopped")?;
+    prepared.engine.stop().await;
+    tracing::info!("stopped; jobs that were running go on and are adopted by the next start");
+    Ok(())
+}
+
+/// Cancelled by SIGTERM or SIGINT.
+pub(crate) fn stop_on_signals() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let cancelled = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        cancelled.cancel();
+    });
+    Ok(stop)
+}

@@ -1,0 +1,4 @@
+//! Interfaces for programs: Bamboo's and our own.
+
+pub mod bamboo;
+pub mod native;
