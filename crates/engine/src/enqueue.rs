@@ -40,7 +40,7 @@ pub(crate) struct RequestedRevision {
 #[derive(Debug, Clone)]
 pub(crate) enum Enqueued {
     /// It became this build.
-    Started(build::Build),
+    Started(Box<build::Build>),
     /// It waits for a place.
     Waiting,
     /// A newer one waits already.
@@ -92,7 +92,9 @@ pub(crate) fn enqueue_change(
         Ok(())
     };
     match admission {
-        Admission::Start => start(tx, request, &StageRequest::default(), now).map(Enqueued::Started),
+        Admission::Start => {
+            start(tx, request, &StageRequest::default(), now).map(|made| Enqueued::Started(Box::new(made)))
+        }
         Admission::Wait(waiting) => {
             put_in_line(&waiting)?;
             Ok(Enqueued::Waiting)

@@ -39,14 +39,15 @@ pub(crate) async fn gather(
         Some(old) => reader.object(path, old).await.map_err(unreadable)?.is_some(),
         None => true,
     };
-    if needed.ancestry && old_exists {
-        if let Some(old) = &old {
-            let follows = reader.is_ancestor(path, old, &new).await.map_err(unreadable)?;
-            facts.history_rewritten = !follows;
-            if !follows {
-                facts.revision_precedes_previous =
-                    Some(reader.is_ancestor(path, &new, old).await.map_err(unreadable)?);
-            }
+    if needed.ancestry
+        && old_exists
+        && let Some(old) = &old
+    {
+        let follows = reader.is_ancestor(path, old, &new).await.map_err(unreadable)?;
+        facts.history_rewritten = !follows;
+        if !follows {
+            let precedes = reader.is_ancestor(path, &new, old).await.map_err(unreadable)?;
+            facts.revision_precedes_previous = Some(precedes);
         }
     }
     if (needed.commits || needed.commits_since_build) && old_exists {

@@ -109,7 +109,7 @@ async fn work(engine: Engine, lane: i64, events: Vec<Event>) {
         match decide_event(&engine, &one).await {
             Ok(()) => engine.lanes().forget(id),
             Err(error) if clock::now_ms() - one.received_ms > TRIED_FOR_MS => {
-                give_up(&engine, &one, &error).await
+                give_up(&engine, &one, &error).await;
             }
             Err(error) => {
                 let pause = engine.lanes().rest(id);

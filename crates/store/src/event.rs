@@ -170,16 +170,16 @@ pub fn receive(tx: &Tx<'_>, mut new: NewEvent, now: Millis) -> Result<Received, 
                 fresh.push(update);
             }
         }
-        if fresh.is_empty() {
-            if let Some(first) = repeats {
-                return enter_repeat(
-                    tx,
-                    &new,
-                    first,
-                    "the refs were already entered at these values",
-                    now,
-                );
-            }
+        if fresh.is_empty()
+            && let Some(first) = repeats
+        {
+            return enter_repeat(
+                tx,
+                &new,
+                first,
+                "the refs were already entered at these values",
+                now,
+            );
         }
         *updates = fresh;
     }

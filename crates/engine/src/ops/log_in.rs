@@ -129,7 +129,9 @@ impl Engine {
                 self.believed().insert(digest, now);
             }
         }
-        let Some(found) = found else { return Ok(LogIn::Wrong) };
+        let Some(found) = found else {
+            return Ok(LogIn::Wrong);
+        };
         let principal = self
             .store()
             .read(move |tx| Ok::<_, EngineError>(user::principal(tx, &found, None)?))

@@ -1,0 +1,419 @@
+//! Puts an event before the judge for each plan that it concerns. Everything is read here, nothing is written.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use madake_domain::change::{
+    Arrival, ArrivedRepository, BranchChange, BranchRow, ChangeJudge, Decision, Heads, Moment, MovedRef,
+    News, Revision, Source, Subject,
+};
+use madake_domain::condition::Person;
+use madake_domain::plan::PlanConfiguration;
+use madake_domain::repository::Scm;
+use madake_store::build_query;
+use madake_store::plan::{self, Plan, PlanBranch, PlanRepositoryRow};
+use madake_store::repository::{self, Repository};
+use madake_vcs::name::ObjectId;
+
+use crate::enqueue::RequestedRevision;
+use crate::heads::RefsRead;
+use crate::{Engine, EngineError, clock, facts, specs};
+
+/// What is put before the judge, for any number of plans.
+pub(super) struct Asked {
+    pub(super) source: Source,
+    pub(super) news: AskedNews,
+    pub(super) current_heads: BTreeMap<String, Option<Revision>>,
+    pub(super) pusher: Option<Person>,
+    pub(super) remote_counts: bool,
+    pub(super) pushes_known: bool,
+}
+
+pub(super) enum AskedNews {
+    Moved(Vec<MovedRef>),
+    Heads {
+        heads: BTreeMap<String, Revision>,
+        complete: bool,
+    },
+    NoRepository,
+}
+
+pub(super) fn heads_asked(found: &Repository, source: Source, read: &RefsRead) -> Asked {
+    let heads = read
+        .heads()
+        .into_iter()
+        .filter_map(|(name, id)| Some((name, Revision::new(&id)?)))
+        .collect();
+    Asked {
+        news: AskedNews::Heads {
+            heads,
+            complete: read.complete,
+        },
+        pushes_known: found.pushes_known(),
+        ..heads_asked_without(source)
+    }
+}
+
+pub(super) fn heads_asked_without(source: Source) -> Asked {
+    Asked {
+        source,
+        news: AskedNews::NoRepository,
+        current_heads: BTreeMap::new(),
+        pusher: None,
+        remote_counts: true,
+        pushes_known: false,
+    }
+}
+
+/// A plan as it is when an event is judged.
+struct Loaded {
+    plan: Plan,
+    branches: Vec<PlanBranch>,
+    repositories: Vec<PlanRepositoryRow>,
+    /// Of a repository that is not the default one: the revision that each plan branch built last.
+    built: BTreeMap<i64, String>,
+    known: BTreeMap<String, String>,
+}
+
+/// What was decided for one plan.
+pub(super) struct Judged {
+    pub(super) plan: Plan,
+    pub(super) repository: Option<Repository>,
+    pub(super) is_default: bool,
+    pub(super) changes: Vec<BranchChange>,
+    pub(super) decisions: Vec<Decided>,
+}
+
+pub(super) struct Decided {
+    pub(super) decision: Decision,
+    /// The revisions of all repositories of the plan, where it is to be built.
+    pub(super) revisions: Vec<RequestedRevision>,
+    /// What the plan file of the branch itself says of the plan.
+    pub(super) own: Option<PlanConfiguration>,
+    pub(super) notes: Vec<(&'static str, String)>,
+}
+
+async fn load(
+    engine: &Engine,
+    found: Option<&Repository>,
+    plan_ids: Vec<i64>,
+) -> Result<Vec<Loaded>, EngineError> {
+    let repository_id = found.map(|found| found.id);
+    engine
+        .store()
+        .read(move |tx| {
+            let mut all = Vec::with_capacity(plan_ids.len());
+            for id in plan_ids {
+                let plan = plan::by_id(tx, id)?;
+                let branches = plan::branches(tx, id)?;
+                let repositories = plan::repositories(tx, id)?;
+                let is_default = repositories.first().and_then(|first| first.repository_id) == repository_id;
+                let mut built = BTreeMap::new();
+                let mut known = BTreeMap::new();
+                if let Some(repository_id) = repository_id {
+                    if !is_default {
+                        for branch in &branches {
+                            if let Some(last) = build_query::last_revision_of(tx, branch.id, repository_id)? {
+                                built.insert(branch.id, last);
+                            }
+                        }
+                    }
+                    known = repository::refs_unmoved_since(tx, repository_id, plan.created_ms)?;
+                }
+                all.push(Loaded {
+                    plan,
+                    branches,
+                    repositories,
+                    built,
+                    known,
+                });
+            }
+            Ok(all)
+        })
+        .await
+}
+
+/// Judges an event for plans; everything is read, nothing is written.
+pub(super) async fn judge(
+    engine: &Engine,
+    found: Option<&Repository>,
+    plan_ids: Vec<i64>,
+    asked: &Asked,
+) -> Result<Vec<Judged>, EngineError> {
+    let mut all = Vec::new();
+    for loaded in load(engine, found, plan_ids).await? {
+        let configuration = engine.configuration(loaded.plan.version_id).await?;
+        let configuration = with_switch(configuration, &loaded.plan);
+        let is_default =
+            loaded.repositories.first().and_then(|first| first.repository_id) == found.map(|found| found.id);
+        let arrival = arrival(engine, found, &loaded, asked, is_default);
+        let rows = rows(found, &loaded, &configuration, is_default);
+        // The judge is prepared anew after each wait, as it is not kept across one.
+        let first = ChangeJudge::new(&configuration, &arrival).first_pass(&rows);
+        let mut decisions: Vec<Decision> = first.decisions;
+        for candidate in &first.candidates {
+            let needed = ChangeJudge::new(&configuration, &arrival).facts_needed(candidate);
+            let facts = facts::gather(engine, found, candidate, &needed).await?;
+            let moment = Moment {
+                now: clock::now(),
+                server_zone: &engine.settings().time_zone,
+                zone_named: &|name| jiff::tz::TimeZone::get(name).ok(),
+            };
+            decisions.push(ChangeJudge::new(&configuration, &arrival).decide(candidate, &facts, &moment));
+        }
+        let mut decided = Vec::with_capacity(decisions.len());
+        for decision in decisions {
+            decided.push(prepare(engine, found, &loaded, &configuration, is_default, decision).await?);
+        }
+        all.push(Judged {
+            plan: loaded.plan,
+            repository: found.cloned(),
+            is_default,
+            changes: first.branch_changes,
+            decisions: decided,
+        });
+    }
+    Ok(all)
+}
+
+/// A plan may be switched off by its file or by a person.
+fn with_switch(configuration: Arc<PlanConfiguration>, plan: &Plan) -> Arc<PlanConfiguration> {
+    if plan.enabled || !configuration.enabled {
+        return configuration;
+    }
+    Arc::new(PlanConfiguration {
+        enabled: false,
+        ..(*configuration).clone()
+    })
+}
+
+fn arrival(
+    engine: &Engine,
+    found: Option<&Repository>,
+    loaded: &Loaded,
+    asked: &Asked,
+    is_default: bool,
+) -> Arrival {
+    let name = found
+        .and_then(|found| {
+            loaded
+                .repositories
+                .iter()
+                .find(|row| row.repository_id == Some(found.id))
+        })
+        .or_else(|| loaded.repositories.first())
+        .map(|row| row.name.clone());
+    let news = match &asked.news {
+        AskedNews::Moved(moved) => News::Moved(moved.clone()),
+        AskedNews::Heads { heads, complete } => News::Heads(Heads {
+            heads: heads.clone(),
+            known: loaded
+                .known
+                .iter()
+                .filter_map(|(name, id)| {
+                    Some((name.strip_prefix("refs/heads/")?.to_owned(), Revision::new(id)?))
+                })
+                .collect(),
+            complete: *complete,
+        }),
+        AskedNews::NoRepository => News::NoRepository,
+    };
+    Arrival {
+        source: asked.source.clone(),
+        repository: found.map(|found| ArrivedRepository {
+            name: name.unwrap_or_default(),
+            is_default,
+            scm: Scm::Git,
+            pushes_known: asked.pushes_known,
+            remote_counts: asked.remote_counts,
+            default_branch: Some(found.default_branch.clone()),
+        }),
+        news,
+        current_heads: asked.current_heads.clone(),
+        pusher: asked.pusher.clone(),
+        max_candidates: engine.settings().refs_per_push,
+    }
+}
+
+/// The plan's branches as the judge sees them. A branch that was made without a branch of the repository builds
+/// what the master builds, by hand only, and is not part of change detection.
+fn rows(
+    found: Option<&Repository>,
+    loaded: &Loaded,
+    configuration: &PlanConfiguration,
+    is_default: bool,
+) -> Vec<BranchRow> {
+    let configured = configuration
+        .repositories
+        .as_ref()
+        .and_then(|list| list.first())
+        .and_then(|one| one.branch.clone());
+    let master = configured
+        .or_else(|| found.map(|found| found.default_branch.clone()))
+        .unwrap_or_default();
+    loaded
+        .branches
+        .iter()
+        .filter_map(|branch| {
+            let vcs_branch = if branch.is_master {
+                Some(master.clone())
+            } else {
+                branch.vcs_branch.clone()
+            }?;
+            let last = if is_default {
+                branch.last_revision.clone()
+            } else {
+                loaded.built.get(&branch.id).cloned()
+            };
+            Some(BranchRow {
+                key: branch.key.clone(),
+                is_master: branch.is_master,
+                vcs_branch,
+                enabled: branch.enabled,
+                last_revision: last.as_deref().and_then(Revision::new),
+                missing_since_ms: branch.missing_since_ms,
+            })
+        })
+        .collect()
+}
+
+/// Reads what a build of the decision is to be made of.
+async fn prepare(
+    engine: &Engine,
+    found: Option<&Repository>,
+    loaded: &Loaded,
+    configuration: &PlanConfiguration,
+    is_default: bool,
+    decision: Decision,
+) -> Result<Decided, EngineError> {
+    let mut decided = Decided {
+        decision,
+        revisions: Vec::new(),
+        own: None,
+        notes: Vec::new(),
+    };
+    let (true, Some(found), Some(revision)) =
+        (decided.decision.build, found, decided.decision.revision.clone())
+    else {
+        return Ok(decided);
+    };
+    let changed = RequestedRevision {
+        repository_id: Some(found.id),
+        name: loaded
+            .repositories
+            .iter()
+            .find(|row| row.repository_id == Some(found.id))
+            .map_or_else(|| found.name.clone(), |row| row.name.clone()),
+        revision: revision.to_string(),
+        previous: decided.decision.previous.as_ref().map(ToString::to_string),
+        branch: decided.decision.vcs_branch.clone(),
+    };
+    if loaded.repositories.len() < 2 {
+        decided.revisions = vec![changed];
+    } else {
+        let branch = branch_of(loaded, &decided.decision.subject, is_default.then_some(&changed));
+        let mut revisions = engine.revisions_of(&loaded.plan, &branch, configuration).await?;
+        for one in &mut revisions {
+            if one.repository_id == changed.repository_id {
+                *one = changed.clone();
+            }
+        }
+        decided.revisions = revisions;
+    }
+    let off_default = decided.decision.vcs_branch.as_deref() != Some(&found.default_branch);
+    if is_default && off_default && loaded.plan.specs_repository_id == Some(found.id) {
+        own_configuration(engine, found, &loaded.plan, &revision, &mut decided).await?;
+    }
+    Ok(decided)
+}
+
+/// The row of a decision's plan branch; one that is yet to be made is thought up.
+fn branch_of(loaded: &Loaded, subject: &Subject, changed: Option<&RequestedRevision>) -> PlanBranch {
+    let key = match subject {
+        Subject::Plan { key } | Subject::Branch { key } => key,
+        Subject::NewBranch { plan, .. } => plan,
+    };
+    let row = loaded
+        .branches
+        .iter()
+        .find(|branch| branch.key == *key)
+        .or_else(|| loaded.branches.first());
+    let mut branch = row.cloned().unwrap_or_else(|| PlanBranch {
+        id: 0,
+        plan_id: loaded.plan.id,
+        key: loaded.plan.key.clone(),
+        is_master: true,
+        vcs_branch: None,
+        display_name: String::new(),
+        description: String::new(),
+        enabled: true,
+        cleanup_enabled: false,
+        automatic: false,
+        version_id: None,
+        next_build_number: 1,
+        last_revision: None,
+        last_change_ms: 0,
+        missing_since_ms: None,
+        created_ms: 0,
+    });
+    if let Some(changed) = changed {
+        branch.vcs_branch.clone_from(&changed.branch);
+    }
+    branch
+}
+
+/// Reads the plan file of the branch itself, unless it is the one of the default branch.
+async fn own_configuration(
+    engine: &Engine,
+    found: &Repository,
+    plan: &Plan,
+    revision: &Revision,
+    decided: &mut Decided,
+) -> Result<(), EngineError> {
+    let path = Path::new(&found.path);
+    let Ok(commit) = ObjectId::parse(revision.as_str()) else {
+        return Ok(());
+    };
+    let here = specs::folder_id(engine, path, &commit).await?;
+    let default = engine.current_head(found, &found.default_branch).await?;
+    let there = match default.and_then(|id| ObjectId::parse(&id).ok()) {
+        Some(default) => specs::folder_id(engine, path, &default).await?,
+        None => None,
+    };
+    if here.is_none() || here == there {
+        return Ok(());
+    }
+    let (configurations, notes) = specs::branch_configurations(engine, found, &commit).await?;
+    decided.own = configurations.into_iter().find(|one| one.key == plan.key);
+    decided.notes = notes;
+    Ok(())
+}
+
+/// Which of these plans a look at a repository's heads would build or change: what polling asks before it enters an
+/// arrival. A refusal that stays open (a closed time window) counts the first time that it is seen, so that the
+/// ledger has it once and not once for each look.
+pub(crate) async fn would_act(
+    engine: &Engine,
+    found: &Repository,
+    plan_ids: Vec<i64>,
+    read: &RefsRead,
+) -> Result<Vec<i64>, EngineError> {
+    let asked = heads_asked(found, Source::Poll, read);
+    let mut acting = Vec::new();
+    for judged in judge(engine, Some(found), plan_ids, &asked).await? {
+        let acts = !judged.changes.is_empty()
+            || judged.decisions.iter().any(|one| {
+                let decision = &one.decision;
+                decision.build
+                    || engine.looks().is_news(&format!(
+                        "{} {:?} {:?}",
+                        decision.subject, decision.code, decision.revision
+                    ))
+            });
+        if acts {
+            acting.push(judged.plan.id);
+        }
+    }
+    Ok(acting)
+}

@@ -1,0 +1,354 @@
+//! Step 4 of the walk, the part that reads and writes: gathers what the pure decision of
+//! [`madake_domain::change`] looks at, and stores what it says together with the builds that come of it.
+
+mod judge;
+mod record;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use madake_domain::change::{MovedRef, RefKind, Revision, Source};
+use madake_domain::condition::Person;
+use madake_domain::key::PlanKey;
+use madake_domain::repository::RepositoryKind;
+use madake_store::event::{self, Content, Event, RefUpdate, Via};
+use madake_store::plan;
+use madake_store::repository::{self, Repository};
+use madake_vcs::name::ObjectId;
+
+use self::judge::{Asked, AskedNews, heads_asked, heads_asked_without, judge};
+use self::record::store;
+use crate::heads::RefsRead;
+use crate::{Engine, EngineError, clock, specs};
+
+pub(crate) use self::judge::would_act;
+
+/// Decides one arrival and stores the decisions, the builds, and that it is decided, in one transaction.
+pub(crate) async fn decide_event(engine: &Engine, event: &Event) -> Result<(), EngineError> {
+    match &event.content {
+        Content::Push {
+            via, updates, pusher, ..
+        } => push(engine, event, *via, updates, pusher.as_deref()).await,
+        Content::RemoteTrigger {
+            plan_key,
+            skip_branches,
+        } => remote_trigger(engine, event, plan_key, *skip_branches).await,
+        Content::Poll { plans, .. } => {
+            let Some(found) = repository_of(engine, event).await? else {
+                return close(engine, event, "the repository is gone").await;
+            };
+            look_at_heads(engine, event, &found, plans.clone(), Source::Poll).await
+        }
+        Content::Cron { plan_id, expression } => cron(engine, event, *plan_id, expression).await,
+        Content::Request { .. } | Content::Refused => close(engine, event, "nothing is to be decided").await,
+    }
+}
+
+async fn push(
+    engine: &Engine,
+    event: &Event,
+    via: Via,
+    updates: &[RefUpdate],
+    pusher: Option<&str>,
+) -> Result<(), EngineError> {
+    let Some(found) = repository_of(engine, event).await? else {
+        return close(engine, event, "the repository is gone").await;
+    };
+    let found = follow_default_branch(engine, found, updates).await?;
+    // A webhook is a hint, and a linked repository is elsewhere: what is really there is read.
+    let hint = via == Via::Webhook || found.kind == RepositoryKind::Linked;
+    let read = if hint {
+        Some(engine.refs(&found).await?)
+    } else {
+        None
+    };
+    apply_plan_files(engine, event, &found, updates, read.as_ref()).await?;
+    let (moved, current_heads) = as_news(updates, read.as_ref());
+    let id = found.id;
+    let plan_ids = engine
+        .store()
+        .read(move |tx| Ok::<_, EngineError>(plan::using_repository(tx, id)?))
+        .await?;
+    let news = Asked {
+        source: Source::Push,
+        news: AskedNews::Moved(moved),
+        current_heads,
+        pusher: pusher.map(|name| Person {
+            name: name.to_owned(),
+            email: None,
+        }),
+        // A reconciliation finds what nobody told us of; without our hook it is no call of the repository's host.
+        remote_counts: found.kind == RepositoryKind::Hosted
+            || (found.kind == RepositoryKind::Attached && found.hook_installed),
+        pushes_known: found.pushes_known() || via == Via::Reconciliation,
+    };
+    let judged = judge(engine, Some(&found), plan_ids, &news).await?;
+    store(engine, event, Some(found), judged, read).await
+}
+
+/// Gives an empty hosted repository the branch that was pushed first as its default branch, as the hosts that
+/// people know do.
+async fn follow_default_branch(
+    engine: &Engine,
+    mut found: Repository,
+    updates: &[RefUpdate],
+) -> Result<Repository, EngineError> {
+    if found.kind != RepositoryKind::Hosted
+        || engine
+            .current_head(&found, &found.default_branch)
+            .await?
+            .is_some()
+    {
+        return Ok(found);
+    }
+    let made: Vec<&str> = updates
+        .iter()
+        .filter(|update| update.new.is_some())
+        .filter_map(|update| update.name.strip_prefix("refs/heads/"))
+        .collect();
+    let preferred = ["main", "master"].into_iter().find(|name| made.contains(name));
+    let Some(branch) = preferred.or_else(|| made.first().copied()) else {
+        return Ok(found);
+    };
+    engine
+        .git()
+        .command("symbolic-ref")
+        .repository(Path::new(&found.path))
+        .args(["HEAD", &format!("refs/heads/{branch}")])
+        .run()
+        .await
+        .map_err(|error| EngineError::Unavailable(error.to_string()))?;
+    let (id, name) = (found.id, branch.to_owned());
+    engine
+        .store()
+        .write(move |tx| repository::set_default_branch(tx, id, &name))
+        .await?;
+    branch.clone_into(&mut found.default_branch);
+    Ok(found)
+}
+
+/// Puts plan files in force that the default branch brings, before anything is decided.
+async fn apply_plan_files(
+    engine: &Engine,
+    event: &Event,
+    found: &Repository,
+    updates: &[RefUpdate],
+    read: Option<&RefsRead>,
+) -> Result<(), EngineError> {
+    let default = format!("refs/heads/{}", found.default_branch);
+    let Some(update) = updates.iter().find(|update| update.name == default) else {
+        return Ok(());
+    };
+    let newest = match read {
+        Some(read) => read.refs.get(&default).cloned(),
+        None => update.new.clone(),
+    };
+    let parse = |id: &Option<String>| id.as_deref().and_then(|id| ObjectId::parse(id).ok());
+    let Some(new) = parse(&newest) else { return Ok(()) };
+    let path = Path::new(&found.path);
+    let folder = specs::folder_id(engine, path, &new).await?;
+    if folder.is_none() || !found.specs_enabled {
+        return Ok(());
+    }
+    if let Some(old) = parse(&update.old)
+        && engine
+            .reader()
+            .object(path, &old)
+            .await
+            .map_err(crate::heads::unreadable)?
+            .is_some()
+        && specs::folder_id(engine, path, &old).await? == folder
+    {
+        return Ok(());
+    }
+    specs::apply_default_branch(engine, found, &new, Some(event.id)).await
+}
+
+fn as_news(
+    updates: &[RefUpdate],
+    read: Option<&RefsRead>,
+) -> (Vec<MovedRef>, BTreeMap<String, Option<Revision>>) {
+    let revision = |id: &Option<String>| id.as_deref().and_then(Revision::new);
+    let mut current = BTreeMap::new();
+    let moved = updates
+        .iter()
+        .map(|update| {
+            let (kind, name) = match (
+                update.name.strip_prefix("refs/heads/"),
+                update.name.strip_prefix("refs/tags/"),
+            ) {
+                (Some(branch), _) => (RefKind::Branch, branch),
+                (_, Some(tag)) => (RefKind::Tag, tag),
+                _ => (RefKind::Other, update.name.as_str()),
+            };
+            if let (RefKind::Branch, Some(read)) = (kind, read) {
+                current.insert(
+                    name.to_owned(),
+                    read.refs.get(&update.name).and_then(|id| Revision::new(id)),
+                );
+            }
+            MovedRef {
+                kind,
+                name: name.to_owned(),
+                old: revision(&update.old),
+                new: revision(&update.new),
+            }
+        })
+        .collect();
+    (moved, current)
+}
+
+async fn remote_trigger(
+    engine: &Engine,
+    event: &Event,
+    plan_key: &str,
+    skip_branches: bool,
+) -> Result<(), EngineError> {
+    let Ok(asked) = plan_key.parse::<PlanKey>() else {
+        return close(engine, event, "the key is not a key").await;
+    };
+    let key = asked.clone();
+    let found = engine
+        .store()
+        .read(move |tx| {
+            let Some(branch) = plan::branch_by_key(tx, &key)? else {
+                return Ok(None);
+            };
+            Ok::<_, EngineError>(Some((branch.plan_id, plan::repositories(tx, branch.plan_id)?)))
+        })
+        .await?;
+    let Some((plan_id, rows)) = found else {
+        return close(engine, event, "the plan is gone").await;
+    };
+    let mut judged = Vec::new();
+    let mut first = None;
+    for row in &rows {
+        let Some(one) = engine.repository_of(row).await? else {
+            continue;
+        };
+        let read = engine.refs(&one).await?;
+        apply_new_plan_file(engine, event, &one, &read).await?;
+        let source = Source::RemoteTrigger {
+            asked: asked.clone(),
+            skip_branches,
+        };
+        judged.extend(
+            judge(
+                engine,
+                Some(&one),
+                vec![plan_id],
+                &heads_asked(&one, source, &read),
+            )
+            .await?,
+        );
+        if first.is_none() {
+            first = Some((one, read));
+        }
+    }
+    if rows.is_empty() {
+        return close(
+            engine,
+            event,
+            "the plan has no repository, so nothing can have changed",
+        )
+        .await;
+    }
+    let (found, read) = match first {
+        Some((found, read)) => (Some(found), Some(read)),
+        None => {
+            return close(
+                engine,
+                event,
+                "none of the plan's repositories is known to this server",
+            )
+            .await;
+        }
+    };
+    store(engine, event, found, judged, read).await
+}
+
+async fn look_at_heads(
+    engine: &Engine,
+    event: &Event,
+    found: &Repository,
+    plan_ids: Vec<i64>,
+    source: Source,
+) -> Result<(), EngineError> {
+    let read = engine.refs(found).await?;
+    apply_new_plan_file(engine, event, found, &read).await?;
+    let judged = judge(engine, Some(found), plan_ids, &heads_asked(found, source, &read)).await?;
+    store(engine, event, Some(found.clone()), judged, Some(read)).await
+}
+
+/// Puts the plan file of a linked repository in force when its default branch has moved since the last look.
+async fn apply_new_plan_file(
+    engine: &Engine,
+    event: &Event,
+    found: &Repository,
+    read: &RefsRead,
+) -> Result<(), EngineError> {
+    if found.kind != RepositoryKind::Linked {
+        return Ok(());
+    }
+    let (id, name) = (found.id, format!("refs/heads/{}", found.default_branch));
+    let Some(new) = read.refs.get(&name).cloned() else {
+        return Ok(());
+    };
+    let asked = name.clone();
+    let old = engine
+        .store()
+        .read(move |tx| Ok::<_, EngineError>(repository::ref_value(tx, id, &asked)?))
+        .await?;
+    let update = RefUpdate {
+        name,
+        old,
+        new: Some(new),
+    };
+    apply_plan_files(engine, event, found, &[update], Some(read)).await
+}
+
+async fn cron(engine: &Engine, event: &Event, plan_id: i64, expression: &str) -> Result<(), EngineError> {
+    let source = Source::Cron {
+        expression: expression.to_owned(),
+    };
+    let rows = engine
+        .store()
+        .read(move |tx| Ok::<_, EngineError>(plan::repositories(tx, plan_id)?))
+        .await?;
+    let Some(row) = rows.first() else {
+        let asked = Asked {
+            news: AskedNews::NoRepository,
+            ..heads_asked_without(source)
+        };
+        let judged = judge(engine, None, vec![plan_id], &asked).await?;
+        return store(engine, event, None, judged, None).await;
+    };
+    match engine.repository_of(row).await? {
+        Some(found) => look_at_heads(engine, event, &found, vec![plan_id], source).await,
+        None => {
+            close(
+                engine,
+                event,
+                &format!("the repository {} is not known to this server", row.name),
+            )
+            .await
+        }
+    }
+}
+
+async fn repository_of(engine: &Engine, event: &Event) -> Result<Option<Repository>, EngineError> {
+    let Some(id) = event.repository_id else {
+        return Ok(None);
+    };
+    Ok(engine.store().read(move |tx| repository::by_id(tx, id)).await?)
+}
+
+/// Ends an event of which nothing can come.
+async fn close(engine: &Engine, event: &Event, why: &str) -> Result<(), EngineError> {
+    let (id, why) = (event.id, why.to_owned());
+    engine
+        .store()
+        .write(move |tx| event::mark_processed(tx, id, Some(&why), clock::now_ms()).map(|_| ()))
+        .await?;
+    Ok(())
+}

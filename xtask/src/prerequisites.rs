@@ -1,0 +1,130 @@
+//! Programs that tests and measurements need: looked for, and installed on Debian when one is missing.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+use crate::process::{answers, output_of};
+
+/// A Debian package and how to tell that it is there already, wherever it came from.
+pub(crate) struct Prerequisite {
+    /// The package's name.
+    pub(crate) package: &'static str,
+    /// Whether what the package brings is there.
+    pub(crate) is_there: fn() -> bool,
+}
+
+/// What the tests need.
+pub(crate) const FOR_TESTS: [Prerequisite; 4] = [
+    Prerequisite {
+        package: "git",
+        is_there: || answers("git", "--version"),
+    },
+    Prerequisite {
+        package: "python3",
+        is_there: || answers("python3", "--version"),
+    },
+    Prerequisite {
+        package: "openssh-client",
+        is_there: || answers("ssh", "-V"),
+    },
+    Prerequisite {
+        package: "ca-certificates",
+        is_there: || Path::new("/etc/ssl/certs/ca-certificates.crt").exists(),
+    },
+];
+
+/// The oldest git whose `cat-file --batch-command` the reader of repositories uses.
+const OLDEST_GIT: (u32, u32) = (2, 36);
+
+/// Installs what is missing of `wanted` and says so; silent when everything is there.
+///
+/// # Errors
+/// When something is missing and this is not Debian, or neither root nor a `sudo` that asks nothing is at hand.
+pub(crate) fn install_missing(wanted: &[Prerequisite]) -> anyhow::Result<()> {
+    let missing: Vec<&str> = wanted
+        .iter()
+        .filter(|one| !(one.is_there)())
+        .map(|one| one.package)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = missing.join(", ");
+    if !answers("apt-get", "--version") {
+        bail!("{list} is missing, and there is no apt-get to install it with: install it by hand");
+    }
+    let root = output_of(Command::new("id").arg("-u"))?.trim() == "0";
+    if !root && output_of(Command::new("sudo").args(["-n", "true"])).is_err() {
+        bail!("{list} is missing: run `sudo apt-get install {}`", missing.join(" "));
+    }
+    println!("installing with apt-get, as it is missing here: {list}");
+    // Run level 1: what is installed is used by hand and not started as a service.
+    let settings = ["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1"];
+    let prefix: Vec<&str> = if root {
+        settings.to_vec()
+    } else {
+        ["sudo", "-n"].into_iter().chain(settings).collect()
+    };
+    for step in [
+        vec!["apt-get", "update", "-qq"],
+        [
+            &["apt-get", "install", "-y", "-qq", "--no-install-recommends"],
+            missing.as_slice(),
+        ]
+        .concat(),
+    ] {
+        let words: Vec<&str> = prefix.iter().copied().chain(step).collect();
+        output_of(Command::new(words[0]).args(&words[1..]))
+            .with_context(|| format!("cannot install {list}"))?;
+    }
+    match wanted
+        .iter()
+        .find(|one| missing.contains(&one.package) && !(one.is_there)())
+    {
+        Some(one) => bail!(
+            "{} was installed, and still what it brings is not found",
+            one.package
+        ),
+        None => Ok(()),
+    }
+}
+
+/// Checks that git is new enough and returns its version for people.
+///
+/// # Errors
+/// When git is missing, older, or does not say its version.
+pub(crate) fn check_git() -> anyhow::Result<String> {
+    let text = output_of(Command::new("git").arg("--version"))?;
+    let text = text.trim().to_owned();
+    let Some(version) = git_version(&text) else {
+        bail!("`git --version` says `{text}`, which is no version");
+    };
+    if version < OLDEST_GIT {
+        bail!(
+            "{text} is too old: {}.{} or newer is needed",
+            OLDEST_GIT.0,
+            OLDEST_GIT.1
+        );
+    }
+    Ok(text)
+}
+
+fn git_version(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.strip_prefix("git version ")?.split(['.', ' ']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn git_versions_are_read_with_and_without_a_vendor() {
+        assert_eq!(git_version("git version 2.47.3"), Some((2, 47)));
+        assert_eq!(git_version("git version 2.39.5 (Apple Git-154)"), Some((2, 39)));
+        assert_eq!(git_version("git version x"), None);
+        assert_eq!(git_version("jj 0.20"), None);
+    }
+}
