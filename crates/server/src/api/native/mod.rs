@@ -1,8 +1,212 @@
-//! Our own interface, under `/rest/madake/1.0/`: JSON only.
+//! Our own interface, under `/rest/madake/1.0/`: JSON only. docs/native-api.md has every route with its fields.
+//!
+//! Handlers read a request, call one operation of the engine, and word what came of it. Times are milliseconds since
+//! 1970 in fields whose names end in `Ms`.
 
-use crate::routes::Routes;
+mod body;
+mod builds;
+mod events;
+mod groups;
+mod hooks;
+mod log;
+mod permissions;
+mod plans;
+mod repositories;
+mod server;
+mod tokens;
+mod users;
+mod webhooks;
+
+use http::Method;
+
+use crate::routes::{Access, Routes};
+
+const GLOBAL: Access = Access::Permission("ADMINISTRATION on the server");
+const OWN: Access = Access::Permission("ADMINISTRATION on the server, except for one's own");
+const SUBJECT: Access = Access::Permission("ADMINISTRATION on the thing that the permission is on");
+const READ: Access = Access::Permission("READ on the plan");
+const BUILD: Access = Access::Permission("BUILD on the plan");
 
 /// The routes of our own interface.
 pub(crate) fn routes() -> Routes {
     Routes::default()
+        .merge(arrivals())
+        .merge(people())
+        .merge(running())
+}
+
+/// Repositories and what tells us of pushes to them.
+fn arrivals() -> Routes {
+    let create = Access::Permission("CREATEREPOSITORY on the project");
+    let write = Access::Permission("WRITE on the repository");
+    let repository = Access::Permission("ADMINISTRATION on the repository");
+    Routes::default()
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/repositories",
+            Access::Public,
+            repositories::list,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/repositories",
+            create,
+            repositories::create,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/repositories/attach",
+            GLOBAL,
+            repositories::attach,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/repositories/link",
+            GLOBAL,
+            repositories::link,
+        )
+        .add(Method::POST, "/rest/madake/1.0/hooks", GLOBAL, hooks::install)
+        .add(Method::DELETE, "/rest/madake/1.0/hooks", GLOBAL, hooks::remove)
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/hooks/receive",
+            write,
+            hooks::receive,
+        )
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/webhooks",
+            repository,
+            webhooks::list,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/webhooks",
+            repository,
+            webhooks::create,
+        )
+        .add(
+            Method::DELETE,
+            "/rest/madake/1.0/webhooks/{id}",
+            GLOBAL,
+            webhooks::revoke,
+        )
+}
+
+/// Users, groups, tokens, permissions.
+fn people() -> Routes {
+    Routes::default()
+        .add(Method::GET, "/rest/madake/1.0/users", GLOBAL, users::list)
+        .add(Method::POST, "/rest/madake/1.0/users", GLOBAL, users::create)
+        .add(
+            Method::PUT,
+            "/rest/madake/1.0/users/{name}/password",
+            OWN,
+            users::set_password,
+        )
+        .add(Method::GET, "/rest/madake/1.0/groups", GLOBAL, groups::list)
+        .add(Method::POST, "/rest/madake/1.0/groups", GLOBAL, groups::create)
+        .add(
+            Method::DELETE,
+            "/rest/madake/1.0/groups/{name}",
+            GLOBAL,
+            groups::remove,
+        )
+        .add(
+            Method::PUT,
+            "/rest/madake/1.0/groups/{name}/members/{user}",
+            GLOBAL,
+            groups::add_member,
+        )
+        .add(
+            Method::DELETE,
+            "/rest/madake/1.0/groups/{name}/members/{user}",
+            GLOBAL,
+            groups::remove_member,
+        )
+        .add(Method::GET, "/rest/madake/1.0/tokens", OWN, tokens::list)
+        .add(Method::POST, "/rest/madake/1.0/tokens", OWN, tokens::create)
+        .add(
+            Method::DELETE,
+            "/rest/madake/1.0/tokens/{id}",
+            OWN,
+            tokens::revoke,
+        )
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/permissions",
+            SUBJECT,
+            permissions::list,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/permissions/grant",
+            SUBJECT,
+            permissions::grant,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/permissions/revoke",
+            SUBJECT,
+            permissions::revoke,
+        )
+}
+
+/// Plans, builds, the ledger, the server.
+fn running() -> Routes {
+    Routes::default()
+        .add(Method::GET, "/rest/madake/1.0/plans", Access::Public, plans::list)
+        .add(Method::GET, "/rest/madake/1.0/plans/{key}/why", READ, plans::why)
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/plans/{key}/trigger",
+            READ,
+            plans::trigger,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/plans/{key}/builds",
+            BUILD,
+            builds::queue,
+        )
+        .add(Method::GET, "/rest/madake/1.0/builds/{key}", READ, builds::status)
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/builds/{key}/continue",
+            BUILD,
+            builds::go_on,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/builds/{key}/stop",
+            BUILD,
+            builds::stop,
+        )
+        .add(Method::GET, "/rest/madake/1.0/builds/{key}/log", READ, log::read)
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/events",
+            Access::Public,
+            events::list,
+        )
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/events/{id}",
+            Access::Permission("READ on what it is about"),
+            events::explain,
+        )
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/events/{id}/raw",
+            GLOBAL,
+            events::raw,
+        )
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/status",
+            Access::LoggedIn,
+            server::status,
+        )
+        .add(Method::POST, "/rest/madake/1.0/pause", GLOBAL, server::pause)
+        .add(Method::POST, "/rest/madake/1.0/resume", GLOBAL, server::resume)
 }

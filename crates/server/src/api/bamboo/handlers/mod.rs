@@ -1,8 +1,248 @@
 //! The resources of Bamboo's REST API: each loads what the caller may see and hands it to [`super::render`].
+//!
+//! Handlers decide nothing: operations of the engine check permissions, [`load`] fills views inside one read of
+//! the store, and the renderers know the shapes (bamboo-rest.md 2 to 6).
 
-use crate::routes::Routes;
+mod asked;
+mod branch;
+mod filter;
+mod load;
+mod log;
+mod plan;
+mod project;
+mod queue;
+mod result;
+mod server;
+mod stop_plan;
+mod variable;
 
-/// The routes of Bamboo's REST API.
+use http::Method;
+
+use super::error::ApiError;
+use crate::refusal::Failure;
+use crate::routes::{Access, Routes};
+
+const READ: Access = Access::Permission("READ on the plan");
+const BUILD: Access = Access::Permission("BUILD on the plan");
+const WRITE: Access = Access::Permission("WRITE on the plan");
+const CREATE_BRANCH: Access = Access::Permission("CREATE PLAN BRANCH on the plan");
+const ADMINISTRATION: Access = Access::Permission("ADMINISTRATION on the server");
+
+/// The routes of Bamboo's REST API, and of the logs and the web action that its clients use beside it.
 pub(crate) fn routes() -> Routes {
     Routes::default()
+        .merge(server_routes())
+        .merge(plan_routes())
+        .merge(result_routes())
+        .merge(queue_routes())
+}
+
+fn server_routes() -> Routes {
+    let public = Access::Public;
+    Routes::default()
+        .add(Method::GET, "/rest/api/latest", public, server::root)
+        .add(Method::GET, "/rest/api/1.0", public, server::root)
+        .add(Method::GET, "/rest/api/latest/info", public, server::info)
+        .add(Method::GET, "/rest/api/latest/server", public, server::server)
+        .add(Method::GET, "/rest/api/latest/status", public, server::status)
+        .add(
+            Method::POST,
+            "/rest/api/latest/server/pause",
+            ADMINISTRATION,
+            server::pause,
+        )
+        .add(
+            Method::POST,
+            "/rest/api/latest/server/resume",
+            ADMINISTRATION,
+            server::resume,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/currentUser",
+            Access::LoggedIn,
+            server::current_user,
+        )
+}
+
+fn plan_routes() -> Routes {
+    let public = Access::Public;
+    let project = Access::Permission("READ on the project or on one of its plans");
+    Routes::default()
+        .add(Method::GET, "/rest/api/latest/project", public, project::list)
+        .add(
+            Method::GET,
+            "/rest/api/latest/project/{key}",
+            project,
+            project::single,
+        )
+        .add(Method::GET, "/rest/api/latest/plan", public, plan::list)
+        .add(Method::GET, "/rest/api/latest/plan/{key}", READ, plan::single)
+        .add(
+            Method::GET,
+            "/rest/api/latest/plan/{key}/{second}",
+            READ,
+            plan::single_in_two_parts,
+        )
+        .add(
+            Method::POST,
+            "/rest/api/latest/plan/{key}/enable",
+            WRITE,
+            plan::enable,
+        )
+        .add(
+            Method::DELETE,
+            "/rest/api/latest/plan/{key}/enable",
+            WRITE,
+            plan::disable,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/plan/{key}/label",
+            READ,
+            plan::labels,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/plan/{key}/variables",
+            READ,
+            variable::list,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/plan/{key}/variable",
+            READ,
+            variable::list,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/plan/{key}/variables/{name}",
+            READ,
+            variable::single,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/plan/{key}/variable/{name}",
+            READ,
+            variable::single,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/plan/{key}/branch",
+            READ,
+            branch::list,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/plan/{key}/branch/{*name}",
+            READ,
+            branch::single,
+        )
+        .add(
+            Method::PUT,
+            "/rest/api/latest/plan/{key}/branch/{*name}",
+            CREATE_BRANCH,
+            branch::create,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/plan/{key}/vcsBranches",
+            READ,
+            branch::vcs_branches,
+        )
+}
+
+fn result_routes() -> Routes {
+    let public = Access::Public;
+    Routes::default()
+        .add(Method::GET, "/rest/api/latest/result", public, result::latest_of_all)
+        .add(Method::GET, "/rest/api/latest/result/{key}", READ, result::by_key)
+        .add(
+            Method::GET,
+            "/rest/api/latest/result/{key}/{second}",
+            READ,
+            result::by_two_parts,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/result/{key}/{second}/{third}",
+            READ,
+            result::by_three_parts,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/result/{key}/branch/{*name}",
+            READ,
+            result::of_branch,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/result/{key}/label",
+            READ,
+            result::labels,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/result/{key}/comment",
+            READ,
+            result::comments,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/result/byChangeset/{id}",
+            public,
+            result::by_changeset,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/result/byCheckoutChangeset/{id}",
+            public,
+            result::by_checkout_changeset,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/result/status/{key}",
+            READ,
+            result::status,
+        )
+        .add(
+            Method::GET,
+            "/download/{key}/build_logs/{file}",
+            READ,
+            log::download,
+        )
+}
+
+fn queue_routes() -> Routes {
+    Routes::default()
+        .add(Method::GET, "/rest/api/latest/queue", Access::Public, queue::list)
+        .add(Method::POST, "/rest/api/latest/queue/{key}", BUILD, queue::add)
+        .add(
+            Method::PUT,
+            "/rest/api/latest/queue/{key}",
+            BUILD,
+            queue::go_on,
+        )
+        .add(
+            Method::DELETE,
+            "/rest/api/latest/queue/{key}",
+            BUILD,
+            queue::stop,
+        )
+        .add(
+            Method::POST,
+            "/build/admin/stopPlan.action",
+            BUILD,
+            stop_plan::stop_plan,
+        )
+}
+
+/// A refusal that no administrator needs to hear of.
+fn refuse(error: ApiError) -> Failure {
+    Failure { error, trace: None }
+}
+
+/// 404 for a text that names no plan, made harmless, since it may be anything.
+fn no_such_plan(text: &str) -> Failure {
+    refuse(ApiError::plan_not_found(&madake_domain::text::inert(text, 80)))
 }

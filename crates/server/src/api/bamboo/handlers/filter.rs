@@ -1,0 +1,92 @@
+//! The filters of lists of results (bamboo-rest.md 5.1).
+
+use madake_domain::schedule::{LifeCycleState, ResultState};
+use madake_store::build_query;
+
+use super::super::error::ApiError;
+use super::super::query::Parameters;
+
+const LIFE_CYCLES: [LifeCycleState; 5] = [
+    LifeCycleState::Pending,
+    LifeCycleState::Queued,
+    LifeCycleState::InProgress,
+    LifeCycleState::Finished,
+    LifeCycleState::NotBuilt,
+];
+const STATES: [ResultState; 3] = [
+    ResultState::Unknown,
+    ResultState::Successful,
+    ResultState::Failed,
+];
+
+/// Which results a list shows.
+#[derive(Debug, Clone)]
+pub(super) struct ResultFilter {
+    /// What the store filters by.
+    pub(super) stored: build_query::Filter,
+    /// Only results with one of these labels; empty: all. Results carry the labels of their plan.
+    pub(super) labels: Vec<String>,
+    /// Asks for something that no result has: an issue, the caller's favourites.
+    pub(super) nothing: bool,
+}
+
+impl ResultFilter {
+    /// Reads the parameters.
+    pub(super) fn read(parameters: &Parameters) -> Result<Self, ApiError> {
+        let state = match parameters.text("buildstate") {
+            None => None,
+            Some(asked) => Some(
+                STATES
+                    .iter()
+                    .find(|state| state.as_str().eq_ignore_ascii_case(asked))
+                    .map(|state| state.as_str().to_owned())
+                    .ok_or_else(|| {
+                        ApiError::unknown_build_state(&madake_domain::text::inert(asked, 80))
+                    })?,
+            ),
+        };
+        let mut life_cycles = Vec::new();
+        for asked in parameters.list("lifeCycleState") {
+            let known = LIFE_CYCLES
+                .iter()
+                .find(|word| word.as_str().eq_ignore_ascii_case(asked))
+                .ok_or_else(|| {
+                    let asked = madake_domain::text::inert(asked, 80);
+                    ApiError::invalid(format!("There is no LifeCycleState called '{asked}'"))
+                })?;
+            life_cycles.push(known.as_str().to_owned());
+        }
+        Ok(Self {
+            stored: build_query::Filter {
+                include_all_states: parameters.flag("includeAllStates"),
+                state,
+                life_cycles,
+                continuable: parameters.flag("continuable"),
+            },
+            labels: parameters.list("label").into_iter().map(str::to_owned).collect(),
+            nothing: !parameters.list("issueKey").is_empty() || parameters.flag("favourite"),
+        })
+    }
+
+    /// Whether something in this state is shown.
+    pub(super) fn admits(
+        &self,
+        life_cycle: LifeCycleState,
+        state: ResultState,
+        continuable: bool,
+    ) -> bool {
+        let stored = &self.stored;
+        let life_cycle_fits = if stored.life_cycles.is_empty() {
+            stored.include_all_states || life_cycle == LifeCycleState::Finished
+        } else {
+            stored.life_cycles.iter().any(|word| word == life_cycle.as_str())
+        };
+        let state_fits = stored.state.as_deref().is_none_or(|word| word == state.as_str());
+        life_cycle_fits && state_fits && (continuable || !stored.continuable)
+    }
+
+    /// Whether results of a plan with these labels are shown.
+    pub(super) fn admits_labels(&self, labels: &[String]) -> bool {
+        self.labels.is_empty() || self.labels.iter().any(|label| labels.contains(label))
+    }
+}

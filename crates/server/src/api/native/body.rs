@@ -1,0 +1,88 @@
+//! Reads what requests bring, and refuses what it does not understand with a sentence.
+
+use std::str::FromStr;
+
+use axum::extract::{FromRequest, Request};
+use http::{StatusCode, header};
+use madake_domain::text::inert;
+use serde::de::DeserializeOwned;
+
+use crate::api::bamboo::error::ApiError;
+use crate::refusal::Failure;
+use crate::router::BODY_LIMIT;
+
+/// A JSON body. It must say that it is JSON: a form of a foreign page cannot, so a browser that kept credentials
+/// cannot be made to send one. Without a body, an empty object is read.
+#[derive(Debug)]
+pub(super) struct Json<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        let is_json = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| text.split(';').next())
+            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
+        if !is_json {
+            return Err(plain(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "send JSON, with the header Content-Type: application/json",
+            ));
+        }
+        let bytes = axum::body::to_bytes(request.into_body(), BODY_LIMIT)
+            .await
+            .map_err(|_| {
+                plain(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "the body is too large or ended early",
+                )
+            })?;
+        let text = if bytes.is_empty() {
+            b"{}".as_slice()
+        } else {
+            &bytes
+        };
+        serde_json::from_slice(text)
+            .map(Self)
+            .map_err(|error| invalid(format!("the body cannot be read: {error}")))
+    }
+}
+
+/// A key or number of the path.
+///
+/// # Errors
+/// A 400 that quotes it.
+pub(super) fn parse<T: FromStr>(text: &str) -> Result<T, Failure>
+where
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error| invalid(format!("{error}")))
+}
+
+/// The id of a row.
+///
+/// # Errors
+/// A 400 that quotes it.
+pub(super) fn id(text: &str) -> Result<i64, Failure> {
+    text.parse()
+        .map_err(|_| invalid(format!("`{}` is not a number", inert(text, 40))))
+}
+
+/// A 400.
+pub(super) fn invalid(message: impl Into<String>) -> Failure {
+    Failure {
+        error: ApiError::invalid(message),
+        trace: None,
+    }
+}
+
+/// A refusal that nobody needs to find in the ledger.
+pub(super) fn plain(status: StatusCode, message: &str) -> Failure {
+    Failure {
+        error: ApiError::new(status, message),
+        trace: None,
+    }
+}
