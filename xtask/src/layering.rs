@@ -124,7 +124,10 @@ fn read_table(text: &str) -> anyhow::Result<BTreeMap<String, Row>> {
 }
 
 fn cells(line: &str) -> Vec<&str> {
-    let inner = line.trim().strip_prefix('|').and_then(|rest| rest.strip_suffix('|'));
+    let inner = line
+        .trim()
+        .strip_prefix('|')
+        .and_then(|rest| rest.strip_suffix('|'));
     inner.map_or_else(Vec::new, |inner| inner.split('|').map(str::trim).collect())
 }
 
@@ -193,10 +196,7 @@ mod tests {
 
     fn differences(store_uses: &str) -> Vec<String> {
         let table = read_table(TEXT).expect("a table");
-        compare(
-            &table,
-            &read_metadata(&metadata(store_uses)).expect("metadata"),
-        )
+        compare(&table, &read_metadata(&metadata(store_uses)).expect("metadata"))
     }
 
     #[test]

@@ -1,8 +1,5 @@
 //! Chores of this repository: `cargo xtask test`, `cargo xtask layering`, `cargo xtask bench`.
-#![expect(
-    clippy::print_stdout,
-    reason = "a chore talks to the person who started it"
-)]
+#![expect(clippy::print_stdout, reason = "a chore talks to the person who started it")]
 
 mod bench;
 mod layering;

@@ -57,7 +57,10 @@ pub(crate) fn install_missing(wanted: &[Prerequisite]) -> anyhow::Result<()> {
     }
     let root = output_of(Command::new("id").arg("-u"))?.trim() == "0";
     if !root && output_of(Command::new("sudo").args(["-n", "true"])).is_err() {
-        bail!("{list} is missing: run `sudo apt-get install {}`", missing.join(" "));
+        bail!(
+            "{list} is missing: run `sudo apt-get install {}`",
+            missing.join(" ")
+        );
     }
     println!("installing with apt-get, as it is missing here: {list}");
     // Run level 1: what is installed is used by hand and not started as a service.

@@ -190,7 +190,11 @@ fn tested(nextest: bool, long: bool) -> anyhow::Result<Ended> {
     let mut tally = Tally::default();
     let mut lines = BufReader::new(reading);
     let mut line = Vec::new();
-    while lines.read_until(b'\n', &mut line).context("cannot read what the tests print")? > 0 {
+    while lines
+        .read_until(b'\n', &mut line)
+        .context("cannot read what the tests print")?
+        > 0
+    {
         let mut shown = std::io::stdout().lock();
         shown.write_all(&line).context("cannot print")?;
         shown.flush().context("cannot print")?;
@@ -252,7 +256,7 @@ fn without_colour(line: &str) -> String {
     while let Some(character) = characters.next() {
         if character == '\u{1b}' {
             // A colour ends with its first letter.
-            characters.by_ref().find(|next| next.is_ascii_alphabetic());
+            characters.by_ref().find(char::is_ascii_alphabetic);
         } else {
             plain.push(character);
         }

@@ -1,7 +1,10 @@
 //! The one binary: the server, its command line, the supervisor of jobs and the receiver of hooks.
 
 mod command;
+mod connection;
 mod log;
+mod terminal;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -23,9 +26,17 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments) {
         Ok(code) => code,
+        // Whoever reads our output has enough, `madake events | head` for instance.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             anstream::eprintln!("madake: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

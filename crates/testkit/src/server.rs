@@ -52,6 +52,8 @@ impl Server {
     /// A running server with the administrator `admin`, and options.
     pub async fn start_with(options: ServerOptions) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the home");
+        // One provider for all of TLS; a second test in this process finds it there.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         let mut server = Self { folder, child: None, port: 0, options, client };
         std::fs::create_dir_all(server.home()).expect("a home");

@@ -84,7 +84,13 @@ pub(crate) fn usage(pid: u32) -> anyhow::Result<Usage> {
     let mib = |name: &str| {
         status
             .lines()
-            .find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse::<f64>().ok())
+            .find_map(|line| {
+                line.strip_prefix(name)?
+                    .split_whitespace()
+                    .next()?
+                    .parse::<f64>()
+                    .ok()
+            })
             .map_or(0.0, |kib| kib / 1024.0)
     };
     Ok(Usage {
@@ -147,7 +153,9 @@ pub(crate) fn wall_clock() -> f64 {
 pub(crate) fn random_below(limit: u64) -> u64 {
     use std::hash::{BuildHasher as _, Hasher as _};
     // Each state is keyed anew by the standard library.
-    let drawn = std::collections::hash_map::RandomState::new().build_hasher().finish();
+    let drawn = std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish();
     drawn % limit.max(1)
 }
 

@@ -175,7 +175,12 @@ pub(crate) fn as_table(all: &[Results]) -> String {
         rows.push(row);
     }
     let widths: Vec<usize> = (0..=all.len())
-        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+        .map(|column| {
+            rows.iter()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
     let mut text = String::new();
     for row in rows {
@@ -207,7 +212,7 @@ fn shown(value: f64) -> String {
 mod tests {
     use super::*;
 
-    fn results(values: &[f64], gate: Result<(), String>) -> Results {
+    fn results(values: &[f64], gate: &Result<(), String>) -> Results {
         Results {
             contestant: "one",
             runs: values
@@ -235,14 +240,14 @@ mod tests {
 
     #[test]
     fn table_shows_median_range_and_gate() {
-        let table = as_table(&[results(&[300.0, 100.0, 200.0], Ok(()))]);
+        let table = as_table(&[results(&[300.0, 100.0, 200.0], &Ok(()))]);
         assert!(table.contains("speed, 1/s   200 (100 to 300)"), "{table}");
         assert!(table.ends_with("one: pass\n"), "{table}");
     }
 
     #[test]
     fn one_failed_run_fails_the_contestant() {
-        let table = as_table(&[results(&[1.5], Err("two were lost".into()))]);
+        let table = as_table(&[results(&[1.5], &Err("two were lost".into()))]);
         assert!(table.ends_with("one: fail: two were lost\n"), "{table}");
     }
 }

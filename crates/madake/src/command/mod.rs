@@ -1,6 +1,20 @@
 //! The command line. Scripts rely on it: what is here stays (design.md, "The command line").
 
+mod build;
+mod events;
+mod group;
+mod hook;
+mod permission;
+mod quickstart;
+mod repo;
 mod serve;
+mod server;
+mod specs;
+mod token;
+mod trigger;
+mod user;
+mod webhook;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,7 +23,13 @@ use clap::{Args, Parser, Subcommand};
 
 /// A self-hosted push-to-build server that speaks Bamboo and Bitbucket.
 #[derive(Debug, Parser)]
-#[command(name = "madake", version, propagate_version = true)]
+#[command(
+    name = "madake",
+    version,
+    propagate_version = true,
+    after_help = "Commands find the server by the socket in the home, or by MADAKE_URL and MADAKE_TOKEN. Where no \
+                  server runs, those that need none work on the home itself."
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -39,12 +59,65 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Run the server.
     Serve(serve::Serve),
+    /// Try it: an empty home, a sample repository and plan, a push, a build.
+    Quickstart(quickstart::Quickstart),
+    /// Create, attach, link and list repositories.
+    #[command(subcommand)]
+    Repo(repo::Repo),
+    /// Put our hook into attached repositories.
+    #[command(subcommand)]
+    Hook(hook::Hook),
+    /// Addresses at which other forges tell us of pushes.
+    #[command(subcommand)]
+    Webhook(webhook::Webhook),
+    /// Add and list users.
+    #[command(subcommand)]
+    User(user::User),
+    /// Create, fill and list groups.
+    #[command(subcommand)]
+    Group(group::Group),
+    /// Create, list and revoke access tokens.
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Grant, revoke and list permissions.
+    #[command(subcommand)]
+    Permission(permission::Permission),
+    /// Look for changes of a plan now, as the remote trigger does.
+    Trigger(trigger::Trigger),
+    /// Queue, follow, continue and stop builds.
+    #[command(subcommand)]
+    Build(build::Build),
+    /// Say why something was built, or was not.
+    Why(why::Why),
+    /// List what arrived, newest first.
+    Events(events::Events),
+    /// See how the server stands; hold new jobs back, or let them go.
+    #[command(subcommand)]
+    Server(server::Server),
+    /// Check plan files.
+    #[command(subcommand)]
+    Specs(specs::Specs),
 }
 
 /// Does it.
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { global, command } = arguments;
+    let done = |outcome: anyhow::Result<()>| outcome.map(|()| ExitCode::SUCCESS);
     match command {
         Command::Serve(serve) => serve::run(&global, &serve),
+        Command::Quickstart(quickstart) => quickstart::run(&global, &quickstart),
+        Command::Repo(repo) => done(repo::run(&global, repo)),
+        Command::Hook(hook) => hook::run(&global, hook),
+        Command::Webhook(webhook) => done(webhook::run(&global, webhook)),
+        Command::User(user) => done(user::run(&global, user)),
+        Command::Group(group) => done(group::run(&global, group)),
+        Command::Token(token) => done(token::run(&global, token)),
+        Command::Permission(permission) => done(permission::run(&global, permission)),
+        Command::Trigger(trigger) => done(trigger::run(&global, &trigger)),
+        Command::Build(build) => build::run(&global, build),
+        Command::Why(why) => done(why::run(&global, &why)),
+        Command::Events(events) => done(events::run(&global, &events)),
+        Command::Server(server) => done(server::run(&global, &server)),
+        Command::Specs(specs) => specs::run(&global, specs),
     }
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use axum::extract::{FromRequest, Request};
 use http::{StatusCode, header};
 use madake_domain::text::inert;
+use madake_engine::EngineError;
 use serde::de::DeserializeOwned;
 
 use crate::api::bamboo::error::ApiError;
@@ -47,7 +48,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
         };
         serde_json::from_slice(text)
             .map(Self)
-            .map_err(|error| invalid(format!("the body cannot be read: {error}")))
+            .map_err(|error| invalid(format!("the body cannot be read: {error}")).into())
     }
 }
 
@@ -55,7 +56,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
 ///
 /// # Errors
 /// A 400 that quotes it.
-pub(super) fn parse<T: FromStr>(text: &str) -> Result<T, Failure>
+pub(super) fn parse<T: FromStr>(text: &str) -> Result<T, EngineError>
 where
     T::Err: std::fmt::Display,
 {
@@ -66,17 +67,14 @@ where
 ///
 /// # Errors
 /// A 400 that quotes it.
-pub(super) fn id(text: &str) -> Result<i64, Failure> {
+pub(super) fn id(text: &str) -> Result<i64, EngineError> {
     text.parse()
         .map_err(|_| invalid(format!("`{}` is not a number", inert(text, 40))))
 }
 
 /// A 400.
-pub(super) fn invalid(message: impl Into<String>) -> Failure {
-    Failure {
-        error: ApiError::invalid(message),
-        trace: None,
-    }
+pub(super) fn invalid(message: impl Into<String>) -> EngineError {
+    EngineError::Invalid(message.into())
 }
 
 /// A refusal that nobody needs to find in the ledger.

@@ -42,7 +42,7 @@ impl Ask {
         }
     }
 
-    fn variables(&self) -> Result<Vec<(String, String)>, Failure> {
+    fn variables(&self) -> Result<Vec<(String, String)>, EngineError> {
         self.variables
             .iter()
             .map(|(name, value)| match value {
@@ -78,7 +78,7 @@ pub(super) async fn go_on(
     Json(ask): Json<Ask>,
 ) -> Result<Answer<Value>, Failure> {
     if ask.revision.is_some() {
-        return Err(invalid("a build goes on with the revision that it has"));
+        return Err(invalid("a build goes on with the revision that it has").into());
     }
     let key: ResultKey = parse(&key)?;
     let (stages, variables) = (ask.stages(), ask.variables()?);

@@ -28,9 +28,7 @@ pub(super) async fn list(
     if let Some(state) = &state
         && !["received", "processed", "duplicate", "refused"].contains(&state.as_str())
     {
-        return Err(invalid(
-            "`state` is `received`, `processed`, `duplicate` or `refused`",
-        ));
+        return Err(invalid("`state` is `received`, `processed`, `duplicate` or `refused`").into());
     }
     let before = match parameters.text("before") {
         Some(text) => id(text)?,

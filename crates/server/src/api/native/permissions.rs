@@ -3,6 +3,7 @@
 use axum::Json as Answer;
 use axum::extract::{RawQuery, State};
 use madake_domain::permission::{Grantee, Permission, Scope};
+use madake_engine::EngineError;
 use madake_engine::ops::change_permission::Subject;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -78,7 +79,8 @@ async fn change(
         _ => {
             return Err(invalid(
                 "`to` is `user` or `group` with a `name`, or `logged-in` or `anonymous` without one",
-            ));
+            )
+            .into());
         }
     };
     // All names are read before the first change.
@@ -88,7 +90,7 @@ async fn change(
         .map(|name| parse::<Permission>(name))
         .collect::<Result<Vec<_>, _>>()?;
     if permissions.is_empty() {
-        return Err(invalid("`permissions` names at least one permission"));
+        return Err(invalid("`permissions` names at least one permission").into());
     }
     let (mut changed, mut unchanged) = (Vec::new(), Vec::new());
     for permission in permissions {
@@ -108,7 +110,7 @@ async fn change(
     Ok(Answer(json!({ "changed": changed, "unchanged": unchanged })))
 }
 
-fn subject(scope: &str, key: Option<&str>) -> Result<Subject, Failure> {
+fn subject(scope: &str, key: Option<&str>) -> Result<Subject, EngineError> {
     let found = [Scope::Global, Scope::Project, Scope::Plan, Scope::Repository]
         .into_iter()
         .find(|known| known.as_str() == scope)

@@ -42,9 +42,10 @@ pub(super) async fn create(
         Some("hg") => {
             return Err(invalid(
                 "hosting Mercurial repositories comes in a later version; Git is what can be hosted now",
-            ));
+            )
+            .into());
         }
-        Some(_) => return Err(invalid("`scm` is `git`")),
+        Some(_) => return Err(invalid("`scm` is `git`").into()),
     }
     let branch = new.default_branch.as_deref().unwrap_or("main");
     let made = app
@@ -93,7 +94,7 @@ pub(super) async fn link(
     let credential = match (new.username, new.password) {
         (None, None) => None,
         (Some(username), Some(password)) => Some((username, password)),
-        _ => return Err(invalid("`username` and `password` go together")),
+        _ => return Err(invalid("`username` and `password` go together").into()),
     };
     let asked = LinkRepository {
         name: new.name,

@@ -13,11 +13,7 @@ const LIFE_CYCLES: [LifeCycleState; 5] = [
     LifeCycleState::Finished,
     LifeCycleState::NotBuilt,
 ];
-const STATES: [ResultState; 3] = [
-    ResultState::Unknown,
-    ResultState::Successful,
-    ResultState::Failed,
-];
+const STATES: [ResultState; 3] = [ResultState::Unknown, ResultState::Successful, ResultState::Failed];
 
 /// Which results a list shows.
 #[derive(Debug, Clone)]
@@ -40,9 +36,7 @@ impl ResultFilter {
                     .iter()
                     .find(|state| state.as_str().eq_ignore_ascii_case(asked))
                     .map(|state| state.as_str().to_owned())
-                    .ok_or_else(|| {
-                        ApiError::unknown_build_state(&madake_domain::text::inert(asked, 80))
-                    })?,
+                    .ok_or_else(|| ApiError::unknown_build_state(&madake_domain::text::inert(asked, 80)))?,
             ),
         };
         let mut life_cycles = Vec::new();
@@ -69,12 +63,7 @@ impl ResultFilter {
     }
 
     /// Whether something in this state is shown.
-    pub(super) fn admits(
-        &self,
-        life_cycle: LifeCycleState,
-        state: ResultState,
-        continuable: bool,
-    ) -> bool {
+    pub(super) fn admits(&self, life_cycle: LifeCycleState, state: ResultState, continuable: bool) -> bool {
         let stored = &self.stored;
         let life_cycle_fits = if stored.life_cycles.is_empty() {
             stored.include_all_states || life_cycle == LifeCycleState::Finished

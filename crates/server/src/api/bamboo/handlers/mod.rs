@@ -155,7 +155,12 @@ fn plan_routes() -> Routes {
 fn result_routes() -> Routes {
     let public = Access::Public;
     Routes::default()
-        .add(Method::GET, "/rest/api/latest/result", public, result::latest_of_all)
+        .add(
+            Method::GET,
+            "/rest/api/latest/result",
+            public,
+            result::latest_of_all,
+        )
         .add(Method::GET, "/rest/api/latest/result/{key}", READ, result::by_key)
         .add(
             Method::GET,
@@ -217,18 +222,8 @@ fn queue_routes() -> Routes {
     Routes::default()
         .add(Method::GET, "/rest/api/latest/queue", Access::Public, queue::list)
         .add(Method::POST, "/rest/api/latest/queue/{key}", BUILD, queue::add)
-        .add(
-            Method::PUT,
-            "/rest/api/latest/queue/{key}",
-            BUILD,
-            queue::go_on,
-        )
-        .add(
-            Method::DELETE,
-            "/rest/api/latest/queue/{key}",
-            BUILD,
-            queue::stop,
-        )
+        .add(Method::PUT, "/rest/api/latest/queue/{key}", BUILD, queue::go_on)
+        .add(Method::DELETE, "/rest/api/latest/queue/{key}", BUILD, queue::stop)
         .add(
             Method::POST,
             "/build/admin/stopPlan.action",

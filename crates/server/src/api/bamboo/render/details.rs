@@ -73,7 +73,7 @@ pub(super) fn flags_and_tests(details: &ResultDetails) -> Object {
         .attribute("continuable", details.continuable)
         .attribute("onceOff", details.once_off)
         .attribute("restartable", status.is_restartable())
-        .attribute("notRunYet", status.is_waiting())
+        .attribute("notRunYet", status.is_waiting() || status == Status::Untouched)
         .attribute("finished", status.is_finished())
         .attribute("successful", status == Status::Successful)
 }

@@ -19,7 +19,7 @@ mod variable;
 pub use branch::{branch_created, branch_list, branch_single, vcs_branch_list};
 pub use job_result::job_result_single;
 pub use label::{comment_list, label_list};
-pub use plan::{plan_list, plan_single};
+pub use plan::{job_single, plan_list, plan_single};
 pub use project::{project_list, project_single};
 pub use queue::{queue_list, queued_build};
 pub use result::{result_list, result_single, result_status};

@@ -30,6 +30,12 @@ pub fn plan_single(plan: &PlanView, ctx: &RenderContext) -> Document {
     Document::new("plan", full_plan(plan, &ctx.expand, Place::Alone, ctx))
 }
 
+/// `GET /plan/{key}` of a job, which lists and results link to.
+#[must_use]
+pub fn job_single(job: &JobRef, ctx: &RenderContext) -> Document {
+    Document::new("plan", short_job(job, ctx))
+}
+
 /// A plan in a list: full when its item name was expanded.
 pub(super) fn plan_item(plan: &PlanView, expand: Option<&Expand>, ctx: &RenderContext) -> Object {
     match expand {

@@ -47,7 +47,7 @@ fn display_class(status: Status) -> &'static str {
         Status::InProgress => "InProgress",
         Status::Successful => "Successful",
         Status::Failed => "Failed",
-        Status::NotBuilt => "NotBuilt",
+        Status::NotBuilt | Status::Untouched => "NotBuilt",
     }
 }
 
@@ -68,7 +68,7 @@ fn display_message(stage: &StageResult) -> String {
         Status::Failed => format!("{} of {jobs} failed", count(Status::Failed)),
         Status::InProgress => format!("{} of {jobs} in progress", count(Status::InProgress)),
         Status::Pending | Status::Queued => format!("{jobs} queued"),
-        Status::NotBuilt => {
+        Status::NotBuilt | Status::Untouched => {
             let started = count(Status::Successful) + count(Status::Failed);
             format!(
                 "{} of {jobs} not executed",

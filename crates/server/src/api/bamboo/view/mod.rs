@@ -69,6 +69,8 @@ pub enum Status {
     Failed,
     /// Stopped, or never able to start.
     NotBuilt,
+    /// Waits for somebody to start its first stage, which is manual: as far as it may go, without a verdict.
+    Untouched,
 }
 
 impl Status {
@@ -79,7 +81,7 @@ impl Status {
             Self::Pending => "Pending",
             Self::Queued => "Queued",
             Self::InProgress => "InProgress",
-            Self::Successful | Self::Failed => "Finished",
+            Self::Successful | Self::Failed | Self::Untouched => "Finished",
             Self::NotBuilt => "NotBuilt",
         }
     }
@@ -94,10 +96,10 @@ impl Status {
         }
     }
 
-    /// Whether it ran to its end.
+    /// Whether it ran to its end, or as far as it may.
     #[must_use]
     pub fn is_finished(self) -> bool {
-        matches!(self, Self::Successful | Self::Failed)
+        matches!(self, Self::Successful | Self::Failed | Self::Untouched)
     }
 
     /// Whether it has yet to start.

@@ -1,0 +1,149 @@
+//! `madake repo`: repositories that are hosted here, attached from this machine, or linked from elsewhere.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+use super::Global;
+use crate::connection::{Connection, at};
+use crate::terminal::{BOLD, DIM, WARN, list, paint, read_secret, say, say_json, say_table, text};
+
+/// Create, attach, link and list repositories.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Repo {
+    /// Make a repository that lives here and that people push to.
+    Create {
+        /// OWNER/SLUG; the owner is a project key or a name.
+        #[arg(value_name = "OWNER/SLUG")]
+        name: String,
+        /// The first branch.
+        #[arg(long, default_value = "main", value_name = "BRANCH")]
+        default_branch: String,
+        /// The version control system.
+        #[arg(long, value_enum, default_value_t = Scm::Git)]
+        scm: Scm,
+    },
+    /// Attach a bare repository of this machine that others push to.
+    Attach {
+        /// The name that it gets.
+        #[arg(value_name = "OWNER/SLUG")]
+        name: String,
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// Link a repository that lives elsewhere.
+    Link {
+        /// The name that plan files refer to it by.
+        name: String,
+        /// Its address, without a password.
+        url: String,
+        /// The user name that it is read with.
+        #[arg(long, requires = "password_stdin")]
+        username: Option<String>,
+        /// Read the password or token from standard input.
+        #[arg(long, requires = "username")]
+        password_stdin: bool,
+        /// The branch that master plans build [default: the one that its host names].
+        #[arg(long)]
+        branch: Option<String>,
+    },
+    /// List all.
+    List,
+}
+
+/// A version control system.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Scm {
+    /// Git
+    Git,
+    /// Mercurial
+    Hg,
+}
+
+pub(super) fn run(global: &Global, repo: Repo) -> anyhow::Result<()> {
+    match repo {
+        Repo::Create {
+            name,
+            default_branch,
+            scm,
+        } => {
+            anyhow::ensure!(
+                matches!(scm, Scm::Git),
+                "hosting Mercurial repositories comes in a later version; Git is what can be hosted now"
+            );
+            let body = json!({ "name": name, "defaultBranch": default_branch, "scm": "git" });
+            made(global, "created", &Connection::open(global)?.post(at(&["repositories"]), &body)?)
+        }
+        Repo::Attach { name, path } => {
+            // The server's working directory is not ours.
+            let path = std::path::absolute(&path).with_context(|| format!("{} is no path", path.display()))?;
+            let body = json!({ "name": name, "path": path });
+            let answer = Connection::open(global)?.post(at(&["repositories", "attach"]), &body)?;
+            made(global, "attached", &answer)?;
+            if !global.json {
+                say(paint(
+                    DIM,
+                    format_args!("  to learn of its pushes at once: madake hook install {}", path.display()),
+                ))?;
+            }
+            Ok(())
+        }
+        Repo::Link {
+            name,
+            url,
+            username,
+            password_stdin,
+            branch,
+        } => {
+            let password = if password_stdin {
+                Some(read_secret("password")?)
+            } else {
+                None
+            };
+            let body = json!({
+                "name": name, "url": url, "username": username, "password": password, "branch": branch,
+            });
+            let answer = Connection::open(global)?.post(at(&["repositories", "link"]), &body)?;
+            made(global, "linked", &answer)
+        }
+        Repo::List => {
+            let answer = Connection::look(global)?.get(at(&["repositories"]))?;
+            if global.json {
+                return say_json(&answer);
+            }
+            show(&answer)
+        }
+    }
+}
+
+fn made(global: &Global, verb: &str, answer: &Value) -> anyhow::Result<()> {
+    if global.json {
+        return say_json(answer);
+    }
+    say(format_args!("{verb} {}", paint(BOLD, text(answer, "name"))))?;
+    say(format_args!("  clone   {}", text(answer, "cloneUrl")))?;
+    say(format_args!("  branch  {}", text(answer, "defaultBranch")))
+}
+
+fn show(answer: &Value) -> anyhow::Result<()> {
+    let rows: Vec<Vec<String>> = list(answer, "repositories")
+        .iter()
+        .map(|one| {
+            let fields = ["name", "kind", "defaultBranch", "cloneUrl"];
+            fields.iter().map(|field| text(one, field)).collect()
+        })
+        .collect();
+    if rows.is_empty() {
+        return say("no repositories yet: make one with `madake repo create OWNER/SLUG`");
+    }
+    say_table(&["name", "kind", "branch", "address"], &rows)?;
+    for one in list(answer, "repositories") {
+        let problem = text(one, "problem");
+        if !problem.is_empty() {
+            say(format_args!("{} {}: {problem}", paint(WARN, "!"), text(one, "name")))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,242 @@
+//! `madake why`: what arrived, which rules were looked at, what was decided, and what came of it.
+
+use clap::Args;
+use madake_engine::clock;
+use serde_json::Value;
+
+use super::Global;
+use crate::connection::{Connection, at};
+use crate::terminal::{
+    BAD, BOLD, BUSY, DIM, GOOD, WARN, ago, duration, flag, list, local_time, number, paint, say, say_json,
+    short_revision, text,
+};
+
+/// Refs that are shown of a push; the rest is counted.
+const REFS_SHOWN: usize = 10;
+
+/// Say why something was built, or was not.
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// The number of an event, or the key of a plan or plan branch.
+    #[arg(value_name = "EVENT|KEY")]
+    what: String,
+    /// With a key: only decisions about this revision (its first digits will do).
+    revision: Option<String>,
+    /// With a key: how many decisions to show, newest first.
+    #[arg(long, default_value_t = 3)]
+    limit: u16,
+}
+
+pub(super) fn run(global: &Global, why: &Why) -> anyhow::Result<()> {
+    let connection = Connection::look(global)?;
+    if why.what.bytes().all(|byte| byte.is_ascii_digit()) {
+        let event = connection.get(at(&["events", &why.what]))?;
+        return if global.json {
+            say_json(&event)
+        } else {
+            say_event(&event)
+        };
+    }
+    let mut target = at(&["plans", &why.what, "why"]).with("limit", &why.limit.to_string());
+    if let Some(revision) = &why.revision {
+        target = target.with("revision", revision);
+    }
+    let answer = connection.get(target)?;
+    if global.json {
+        return say_json(&answer);
+    }
+    let decisions = list(&answer, "decisions");
+    if decisions.is_empty() {
+        return match &why.revision {
+            Some(revision) => say(format_args!(
+                "nothing was decided about {revision} for {}: no arrival brought it (`madake events` lists them all)",
+                why.what
+            )),
+            None => say(format_args!("nothing was decided about {} yet", why.what)),
+        };
+    }
+    for (index, decision) in decisions.iter().enumerate() {
+        if index > 0 {
+            say("")?;
+        }
+        if let Some(event) = decision.get("event") {
+            say_arrival(event)?;
+        }
+        say("")?;
+        say_decision(decision, true)?;
+    }
+    Ok(())
+}
+
+/// An event with everything that belongs to it.
+fn say_event(event: &Value) -> anyhow::Result<()> {
+    say_arrival(event)?;
+    let builds = list(event, "builds");
+    for decision in list(event, "decisions") {
+        say("")?;
+        say_decision(decision, true)?;
+        let key = text(decision, "buildKey");
+        if let Some(build) = builds.iter().find(|build| text(build, "key") == key) {
+            say_build(build)?;
+        }
+    }
+    if list(event, "decisions").is_empty() {
+        let state = text(event, "state");
+        say("")?;
+        say(match state.as_str() {
+            "received" => "  not decided yet",
+            "refused" => "  refused before anything was decided",
+            "duplicate" => "  a repeat; decided with the first",
+            _ => "  concerns no plan",
+        })?;
+    }
+    say_notes(event)
+}
+
+/// When, from whom, what.
+fn say_arrival(event: &Value) -> anyhow::Result<()> {
+    let id = text(event, "id");
+    say(format_args!(
+        "{}  {}",
+        paint(BOLD, format_args!("event {id}")),
+        text(event, "summary")
+    ))?;
+    let received = number(event, "receivedMs").unwrap_or(0);
+    let address = match text(event, "address") {
+        address if address.is_empty() => String::new(),
+        address if address == "local" => " on this machine".to_owned(),
+        address => format!(" at {address}"),
+    };
+    fact(
+        "arrived",
+        format_args!(
+            "{} ({}) from {}{address}",
+            local_time(received),
+            ago(received, clock::now_ms()),
+            text(event, "principal"),
+        ),
+    )?;
+    if let Some(content) = event.get("content") {
+        let refs = list(content, "refs");
+        for moved in refs.iter().take(REFS_SHOWN) {
+            let side = |name| match text(moved, name) {
+                id if id.is_empty() => "nothing".to_owned(),
+                id => short_revision(&id),
+            };
+            fact(
+                "moved",
+                format_args!("{}  {} → {}", text(moved, "ref"), side("old"), side("new")),
+            )?;
+        }
+        if refs.len() > REFS_SHOWN {
+            fact("", format_args!("and {} more", refs.len() - REFS_SHOWN))?;
+        }
+    }
+    let state = text(event, "state");
+    let reason = text(event, "reason");
+    let status = text(event, "status");
+    if state == "refused" {
+        let status = if status.is_empty() {
+            String::new()
+        } else {
+            format!(" with {status}")
+        };
+        fact("refused", paint(BAD, format_args!("{reason}{status}")))?;
+    } else if !reason.is_empty() {
+        fact("note", reason)?;
+    }
+    if let Some(more @ 1..) = number(event, "repeats") {
+        fact("repeated", format_args!("{more} more times"))?;
+    }
+    if let Some(first) = number(event, "duplicateOf") {
+        fact("repeats", format_args!("event {first}"))?;
+    }
+    Ok(())
+}
+
+/// A verdict; with its rules if `rules`.
+pub(super) fn say_decision(decision: &Value, rules: bool) -> anyhow::Result<()> {
+    let revision = text(decision, "revision");
+    let branch = text(decision, "ref");
+    let about = match (branch.is_empty(), revision.is_empty()) {
+        (true, true) => String::new(),
+        (false, true) => format!("  {branch}"),
+        (true, false) => format!("  {}", short_revision(&revision)),
+        (false, false) => format!("  {branch} at {}", short_revision(&revision)),
+    };
+    let (mark, verdict) = if flag(decision, "build") {
+        (paint(GOOD, "✓"), paint(GOOD, "build"))
+    } else {
+        (paint(DIM, "–"), paint(WARN, "no build"))
+    };
+    say(format_args!(
+        "  {mark} {}  {verdict}{}",
+        paint(BOLD, text(decision, "plan")),
+        paint(DIM, about)
+    ))?;
+    if rules {
+        let rules = list(decision, "rules");
+        let width = rules
+            .iter()
+            .map(|rule| text(rule, "name").chars().count())
+            .max()
+            .unwrap_or(0);
+        for rule in rules {
+            let mark = match text(rule, "outcome").as_str() {
+                "passed" => paint(GOOD, "✓"),
+                "stopped" => paint(BAD, "✗"),
+                _ => paint(DIM, "·"),
+            };
+            say(format_args!(
+                "      {mark} {:<width$}  {}",
+                text(rule, "name"),
+                paint(DIM, text(rule, "input"))
+            ))?;
+        }
+    }
+    say(format_args!("    {}", text(decision, "sentence")))?;
+    let outcome = text(decision, "outcome");
+    if !outcome.is_empty() {
+        say(format_args!("    {} {outcome}", paint(BUSY, "→")))?;
+    }
+    Ok(())
+}
+
+fn say_build(build: &Value) -> anyhow::Result<()> {
+    let state = match (text(build, "lifeCycleState").as_str(), text(build, "state").as_str()) {
+        (_, "Successful") if flag(build, "continuable") => {
+            paint(GOOD, "successful, waiting at a manual stage")
+        }
+        (_, "Successful") => paint(GOOD, "successful"),
+        (_, "Failed") => paint(BAD, "failed"),
+        ("NotBuilt", _) => paint(WARN, "not built"),
+        ("Pending" | "Queued", _) => paint(BUSY, "waiting for an agent"),
+        _ => paint(BUSY, "in progress"),
+    };
+    let took = match (number(build, "startedMs"), number(build, "finishedMs")) {
+        (Some(started), Some(finished)) => format!(" after {}", duration(finished - started)),
+        _ => String::new(),
+    };
+    say(format_args!("      {} {state}{took}", text(build, "key")))
+}
+
+fn say_notes(event: &Value) -> anyhow::Result<()> {
+    let notes = list(event, "notes");
+    if notes.is_empty() {
+        return Ok(());
+    }
+    say("")?;
+    for note in notes {
+        let (style, word) = match text(note, "level").as_str() {
+            "error" => (BAD, "error"),
+            "warning" => (WARN, "warning"),
+            _ => (DIM, "note"),
+        };
+        say(format_args!("  {} {}", paint(style, word), text(note, "text")))?;
+    }
+    Ok(())
+}
+
+fn fact(name: &str, value: impl std::fmt::Display) -> anyhow::Result<()> {
+    say(format_args!("  {} {value}", paint(DIM, format_args!("{name:<8}"))))
+}

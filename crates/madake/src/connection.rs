@@ -1,0 +1,356 @@
+//! How a command reaches the server: `MADAKE_URL` with `MADAKE_TOKEN`, the socket in the home, or, when no server
+//! runs there, the very same requests put straight into the router over the opened home.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::TokioIo;
+use madake_engine::Engine;
+use madake_engine::home::{Home, HomeLock};
+use madake_server::auth::LocalSocket;
+use madake_server::config::Configuration;
+use madake_server::{App, build_router};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+use tokio::net::UnixStream;
+use tokio::runtime::{Handle, Runtime};
+use tower::ServiceExt as _;
+
+use crate::command::Global;
+
+/// How long a server elsewhere may take for an answer. Linking a repository asks its host first.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Characters of a path segment that stay as they are.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// A way to the server's own interface.
+pub(crate) struct Connection {
+    runtime: Runner,
+    way: Way,
+}
+
+enum Runner {
+    Own(Runtime),
+    Shared(Handle),
+}
+
+enum Way {
+    Remote {
+        client: reqwest::Client,
+        base: String,
+        token: Option<String>,
+    },
+    Socket(PathBuf),
+    Here {
+        router: Router,
+        _lock: Option<HomeLock>,
+    },
+}
+
+/// A path under `/rest/madake/1.0/` and its query.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    path: String,
+    query: String,
+}
+
+/// The resource with these path segments.
+pub(crate) fn at(segments: &[&str]) -> Target {
+    let mut path = String::from("/rest/madake/1.0");
+    for segment in segments {
+        path.push('/');
+        path.extend(utf8_percent_encode(segment, SEGMENT));
+    }
+    Target {
+        path,
+        query: String::new(),
+    }
+}
+
+impl Target {
+    /// Adds a query parameter.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.query = form_urlencoded::Serializer::new(self.query)
+            .append_pair(name, value)
+            .finish();
+        self
+    }
+
+    fn text(self) -> String {
+        if self.query.is_empty() {
+            self.path
+        } else {
+            format!("{}?{}", self.path, self.query)
+        }
+    }
+}
+
+impl Connection {
+    /// The server of the home or of `MADAKE_URL`; without one, the home itself.
+    ///
+    /// # Errors
+    /// When the home is used by a server that does not answer, or cannot be opened.
+    pub(crate) fn open(global: &Global) -> anyhow::Result<Self> {
+        Self::connect(global, true)
+    }
+
+    /// As [`Self::open`], for commands that look at things: a home that is not there is not made.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and when there is no home.
+    pub(crate) fn look(global: &Global) -> anyhow::Result<Self> {
+        Self::connect(global, false)
+    }
+
+    /// A server that runs.
+    ///
+    /// # Errors
+    /// With a sentence that says that `what` needs one, when none runs.
+    pub(crate) fn running(global: &Global, what: &str) -> anyhow::Result<Self> {
+        match running_way(global)? {
+            Some(way) => Ok(Self {
+                runtime: Runner::Own(small_runtime()?),
+                way,
+            }),
+            None => bail!(
+                "no server runs in {}, and {what} needs one; start it with `madake serve`",
+                global.home.display()
+            ),
+        }
+    }
+
+    /// The server of this very process; `runtime` is the one that it runs on.
+    pub(crate) fn within(app: &App, runtime: Handle) -> Self {
+        Self {
+            runtime: Runner::Shared(runtime),
+            way: Way::Here {
+                router: build_router(app),
+                _lock: None,
+            },
+        }
+    }
+
+    fn connect(global: &Global, make: bool) -> anyhow::Result<Self> {
+        if let Some(way) = running_way(global)? {
+            return Ok(Self {
+                runtime: Runner::Own(small_runtime()?),
+                way,
+            });
+        }
+        if !make && !global.home.exists() {
+            bail!(
+                "there is no Madake home at {}; name it with --home, or make one with `madake serve`",
+                global.home.display()
+            );
+        }
+        let runtime = small_runtime()?;
+        // Opening the engine starts nothing, but its parts are made for a runtime.
+        let way = runtime.block_on(async { here(&global.home) })?;
+        Ok(Self {
+            runtime: Runner::Own(runtime),
+            way,
+        })
+    }
+
+    /// Whether a server is there that carries out what is stored.
+    pub(crate) fn is_running(&self) -> bool {
+        !matches!(self.way, Way::Here { _lock: Some(_), .. })
+    }
+
+    /// Reads a resource.
+    ///
+    /// # Errors
+    /// With the server's sentence when it refuses.
+    pub(crate) fn get(&self, target: Target) -> anyhow::Result<Value> {
+        self.ask(Method::GET, target, None)
+    }
+
+    /// Posts to a resource.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) fn post(&self, target: Target, body: &Value) -> anyhow::Result<Value> {
+        self.ask(Method::POST, target, Some(body))
+    }
+
+    /// Puts a resource.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) fn put(&self, target: Target, body: &Value) -> anyhow::Result<Value> {
+        self.ask(Method::PUT, target, Some(body))
+    }
+
+    /// Deletes a resource.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) fn delete(&self, target: Target) -> anyhow::Result<Value> {
+        self.ask(Method::DELETE, target, None)
+    }
+
+    fn ask(&self, method: Method, target: Target, body: Option<&Value>) -> anyhow::Result<Value> {
+        let body = match body {
+            Some(body) => serde_json::to_vec(body).context("the request cannot be written")?,
+            None => Vec::new(),
+        };
+        let sending = self.send(method, target.text(), body);
+        let (status, bytes) = match &self.runtime {
+            Runner::Own(runtime) => runtime.block_on(sending),
+            Runner::Shared(handle) => handle.block_on(sending),
+        }?;
+        let value: Value = if bytes.is_empty() {
+            Value::Object(serde_json::Map::new())
+        } else {
+            serde_json::from_slice(&bytes).unwrap_or(Value::Null)
+        };
+        if status.is_success() {
+            return Ok(value);
+        }
+        let told = value.get("message").and_then(Value::as_str);
+        let sentence = told.map_or_else(|| format!("the server answered {status}"), str::to_owned);
+        if status == StatusCode::UNAUTHORIZED && matches!(self.way, Way::Remote { token: None, .. }) {
+            bail!("{sentence} (set MADAKE_TOKEN to an access token)");
+        }
+        bail!("{sentence}")
+    }
+
+    async fn send(&self, method: Method, target: String, body: Vec<u8>) -> anyhow::Result<(StatusCode, Bytes)> {
+        match &self.way {
+            Way::Remote { client, base, token } => {
+                let mut request = client.request(method, format!("{base}{target}"));
+                if let Some(token) = token {
+                    request = request.bearer_auth(token);
+                }
+                let answer = request
+                    .header(header::CONTENT_TYPE, "application/json")
+                    .body(body)
+                    .send()
+                    .await
+                    .with_context(|| format!("the server at {base} does not answer"))?;
+                let status = answer.status();
+                let bytes = answer.bytes().await.context("the answer ended early")?;
+                Ok((status, bytes))
+            }
+            Way::Socket(path) => over_socket(path, method, &target, body).await,
+            Way::Here { router, .. } => {
+                let mut request = request(method, &target, Body::from(body))?;
+                request.extensions_mut().insert(LocalSocket);
+                let answer = router.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
+                let status = answer.status();
+                let bytes = answer.into_body().collect().await.context("the answer ended early")?;
+                Ok((status, bytes.to_bytes()))
+            }
+        }
+    }
+}
+
+/// One request over the local socket.
+///
+/// # Errors
+/// When nobody answers there.
+pub(crate) async fn over_socket(
+    path: &Path,
+    method: Method,
+    target: &str,
+    body: Vec<u8>,
+) -> anyhow::Result<(StatusCode, Bytes)> {
+    let silent = || format!("the server at {} does not answer", path.display());
+    let stream = UnixStream::connect(path).await.with_context(silent)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .with_context(silent)?;
+    let carried = tokio::spawn(connection);
+    let answer = sender
+        .send_request(request(method, target, Full::new(Bytes::from(body)))?)
+        .await
+        .with_context(silent)?;
+    let status = answer.status();
+    let bytes = answer.into_body().collect().await.context("the answer ended early")?;
+    drop(sender);
+    carried.abort();
+    Ok((status, bytes.to_bytes()))
+}
+
+/// A runtime for one command.
+///
+/// # Errors
+/// When the system gives no runtime.
+pub(crate) fn small_runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+}
+
+/// Where the socket of a home is.
+pub(crate) fn socket_of(home: &Path) -> PathBuf {
+    home.join("madake.sock")
+}
+
+fn request<B>(method: Method, target: &str, body: B) -> anyhow::Result<Request<B>> {
+    Request::builder()
+        .method(method)
+        .uri(target)
+        .header(header::HOST, "localhost")
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::USER_AGENT, USER_AGENT)
+        .body(body)
+        .context("the request cannot be written")
+}
+
+const USER_AGENT: &str = concat!("madake/", env!("CARGO_PKG_VERSION"));
+
+fn running_way(global: &Global) -> anyhow::Result<Option<Way>> {
+    let named = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    if let Some(base) = named("MADAKE_URL") {
+        let client = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .timeout(PATIENCE)
+            // A redirection would carry the token to who knows where.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .context("cannot prepare for HTTPS")?;
+        return Ok(Some(Way::Remote {
+            client,
+            base: base.trim_end_matches('/').to_owned(),
+            token: named("MADAKE_TOKEN"),
+        }));
+    }
+    let path = socket_of(&global.home);
+    match std::os::unix::net::UnixStream::connect(&path) {
+        Ok(_) => Ok(Some(Way::Socket(path))),
+        Err(error)
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error).with_context(|| format!("the socket {} cannot be used", path.display())),
+    }
+}
+
+/// Opens the home in this process, without the loops that carry out what is stored.
+fn here(root: &Path) -> anyhow::Result<Way> {
+    let home = Home::open(root)?;
+    let lock = home.lock()?;
+    let configuration = Configuration::load(&home.configuration(), std::env::vars())?;
+    let base_url = match configuration.server.base_url.as_str() {
+        "" => format!("http://{}", configuration.server.listen),
+        given => given.trim_end_matches('/').to_owned(),
+    };
+    let program = std::env::current_exe().context("this program's own path is not known")?;
+    let engine = Engine::open(home, configuration.settings(&base_url, program)?)?;
+    let app = App::new(engine, configuration.trusted_proxies()?);
+    Ok(Way::Here {
+        router: build_router(&app),
+        _lock: Some(lock),
+    })
+}

@@ -1,0 +1,163 @@
+//! What results of plans and of jobs have in common (bamboo-rest.md 5.2, 5.5).
+
+use madake_domain::key::ResultKey;
+use madake_domain::schedule::{LifeCycleState, ResultState};
+use madake_domain::variables::looks_secret;
+use madake_engine::EngineError;
+use madake_store::build::{self, Build};
+use madake_store::{StoreError, build_query};
+
+use super::super::super::expand::Expand;
+use super::super::super::view::{
+    ChangeView, ChangedFile, Reason, ResultDetails, RevisionView, Slice, Status, TestCounts, VariableView,
+};
+use super::Loader;
+
+impl Loader<'_, '_> {
+    /// The details of a plan's result. `in_list` leaves out what lists do not even count.
+    pub(super) fn details(
+        &mut self,
+        build: &Build,
+        expand: &Expand,
+        in_list: bool,
+    ) -> Result<ResultDetails, EngineError> {
+        let summary = build.schedule.summary();
+        let status = status_of(summary.life_cycle, summary.state);
+        let reason = self.reason(&build.reason)?;
+        let metadata: Vec<(String, String)> = reason
+            .user()
+            .map(|user| ("ManualBuildTriggerReason.userName".to_owned(), user.name.clone()))
+            .into_iter()
+            .collect();
+        let average_duration_ms = match status {
+            Status::InProgress => build_query::average_duration_ms(self.tx, build.plan_branch_id)?,
+            _ => None,
+        };
+        let changes = if in_list && !expand.contains("changes") {
+            Slice::default()
+        } else {
+            self.changes(build.id)?
+        };
+        Ok(ResultDetails {
+            id: build.id,
+            status,
+            continuable: summary.continuable,
+            once_off: build.once_off,
+            specs_result: false,
+            started_ms: build.started_ms,
+            completed_ms: build.finished_ms,
+            average_duration_ms,
+            reason,
+            revision: build.revision.clone(),
+            revisions: self.revisions(build.id)?.into(),
+            tests: TestCounts::default(),
+            changes,
+            artifacts: Slice::default(),
+            comments: Slice::default(),
+            labels: self.labels_of(build.version_id)?.into(),
+            issues: Slice::default(),
+            variables: variables(build).into(),
+            metadata: metadata.into(),
+        })
+    }
+
+    /// The labels that results of a plan version carry.
+    pub(in super::super) fn labels_of(&mut self, version_id: i64) -> Result<Vec<String>, EngineError> {
+        Ok(self.configuration(version_id)?.labels.clone().unwrap_or_default())
+    }
+
+    /// Why a build was started, with the names of users.
+    pub(in super::super) fn reason(&mut self, reason: &build::Reason) -> Result<Reason, EngineError> {
+        Ok(match reason {
+            build::Reason::CodeChanged => Reason::CodeChanged,
+            build::Reason::FirstBuild => Reason::FirstBuild,
+            build::Reason::Scheduled => Reason::Scheduled,
+            build::Reason::Manual { user } => Reason::ManualBuild {
+                user: self.user(user)?,
+            },
+            build::Reason::CustomRevision { user, revision } => Reason::CustomRevision {
+                user: self.user(user)?,
+                revision: revision.clone(),
+            },
+            build::Reason::StageContinued { user, stage } => Reason::StageContinued {
+                stage: stage.clone(),
+                user: self.user(user)?,
+            },
+            build::Reason::Rebuilt { user } => Reason::Rebuilt {
+                user: self.user(user)?,
+            },
+        })
+    }
+
+    /// The commits that are new in a build.
+    pub(in super::super) fn changes(&mut self, build_id: i64) -> Result<Slice<ChangeView>, EngineError> {
+        let rows = build_query::changes(self.tx, build_id)?;
+        let mut views = Vec::with_capacity(rows.len());
+        for row in rows {
+            let user = self.user_by_email(&row.email)?;
+            let files: Vec<ChangedFile> = row
+                .files
+                .into_iter()
+                .map(|name| ChangedFile {
+                    name,
+                    revision: row.changeset.clone(),
+                })
+                .collect();
+            views.push(ChangeView {
+                changeset_id: row.changeset,
+                full_name: user
+                    .as_ref()
+                    .map_or_else(|| row.author.clone(), |user| user.full_name.clone()),
+                user_name: user.map(|user| user.name),
+                author: row.author,
+                comment: row.message,
+                date_ms: row.at_ms,
+                commit_url: None,
+                files: files.into(),
+            });
+        }
+        Ok(views.into())
+    }
+
+    fn revisions(&self, build_id: i64) -> Result<Vec<RevisionView>, EngineError> {
+        let rows = build_query::revisions(self.tx, build_id)?;
+        let view = |row: build::Revision| RevisionView {
+            repository_id: row.repository_id.unwrap_or(0),
+            repository_name: row.name,
+            revision: row.revision,
+        };
+        Ok(rows.into_iter().map(view).collect())
+    }
+}
+
+fn variables(build: &Build) -> Vec<VariableView> {
+    let view = |(name, value): &(String, String)| VariableView {
+        name: name.clone(),
+        value: value.clone(),
+        kind: "MANUAL",
+        is_password: looks_secret(name),
+    };
+    build.variables.iter().map(view).collect()
+}
+
+/// The key of a build as it is stored.
+pub(in super::super) fn result_key(build: &Build) -> Result<ResultKey, StoreError> {
+    build
+        .key
+        .parse()
+        .map_err(|error| StoreError::Damaged(format!("{error}")))
+}
+
+/// One word for what the state machine says in two. A build that ended without a verdict and was not stopped
+/// has not run at all: it waits at a first stage that is manual.
+pub(in super::super) fn status_of(life_cycle: LifeCycleState, state: ResultState) -> Status {
+    match (life_cycle, state) {
+        (LifeCycleState::Pending, _) => Status::Pending,
+        (LifeCycleState::Queued, _) => Status::Queued,
+        (LifeCycleState::InProgress, _) => Status::InProgress,
+        (LifeCycleState::NotBuilt, _) => Status::NotBuilt,
+        (LifeCycleState::Finished, ResultState::Successful) => Status::Successful,
+        (LifeCycleState::Finished, ResultState::Failed) => Status::Failed,
+        (LifeCycleState::Finished, ResultState::Unknown) => Status::Untouched,
+    }
+}

@@ -1,0 +1,8 @@
+//! The faces of the product: requests straight into the router, over an engine in a home of its own.
+
+mod fixture;
+mod rest_access;
+mod rest_plan;
+mod rest_queue;
+mod rest_result;
+mod rest_server;
