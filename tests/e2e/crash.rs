@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use madake_testkit::{Server, ServerOptions, WorkTree, git, try_git, wait_for_at_most};
+use madake_testkit::{Server, ServerOptions, WorkTree, git, try_git};
 use serde_json::Value;
 
 use crate::plan_files::one_job;
@@ -14,7 +14,9 @@ struct Chance(u64);
 
 impl Chance {
     fn from_environment() -> Self {
-        let given = std::env::var("MADAKE_SEED").ok().and_then(|text| text.parse().ok());
+        let given = std::env::var("MADAKE_SEED")
+            .ok()
+            .and_then(|text| text.parse().ok());
         let seed = given.unwrap_or_else(|| u64::from(std::process::id()) * 7919 + 1);
         eprintln!("MADAKE_SEED={seed}");
         Self(seed)
@@ -30,7 +32,10 @@ impl Chance {
 
 fn rounds() -> u64 {
     let long = std::env::var("MADAKE_LONG").is_ok_and(|value| value == "1");
-    std::env::var("MADAKE_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(if long { 200 } else { 15 })
+    std::env::var("MADAKE_ROUNDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(if long { 200 } else { 15 })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,7 +48,10 @@ async fn every_successful_push_is_built_once_whenever_the_server_is_killed() {
     .await;
     let runs = server.scratch().join("runs");
     std::fs::create_dir_all(&runs).expect("a folder");
-    let script = format!("git rev-parse HEAD >> {}/$bamboo_planRepository_revision", runs.display());
+    let script = format!(
+        "git rev-parse HEAD >> {}/$bamboo_planRepository_revision",
+        runs.display()
+    );
     let work = server.hosted("PROJ/app");
     let first = work.push("master", &[("bamboo-specs/bamboo.yml", &one_job(&script, ""))]);
     server.ended("PROJ-PLAN", 1).await;
@@ -51,7 +59,10 @@ async fn every_successful_push_is_built_once_whenever_the_server_is_killed() {
     for round in 0..rounds() {
         work.switch("master");
         let commit = work.commit("a change", &[("round", &round.to_string())]);
-        let pusher = { let work = work.clone(); tokio::task::spawn_blocking(move || push(&work)) };
+        let pusher = {
+            let work = work.clone();
+            tokio::task::spawn_blocking(move || push(&work))
+        };
         tokio::time::sleep(Duration::from_millis(chance.below(250))).await;
         server.kill();
         let succeeded = pusher.await.expect("the push ends");
@@ -62,26 +73,50 @@ async fn every_successful_push_is_built_once_whenever_the_server_is_killed() {
         }
         pushed.push(commit);
     }
-    let counts = wait_for_at_most(Duration::from_secs(90), "all pushes to be built or superseded", || async {
+    let began = Instant::now();
+    let counts = loop {
         let counts = builds_by_revision(&server.results("PROJ-PLAN").await);
-        let mut all = true;
+        let mut open = Vec::new();
         for commit in &pushed {
-            all &= counts.get(commit).is_some_and(|(_, ended)| *ended) || superseded(&server, commit).await;
+            if !counts.get(commit).is_some_and(|(_, ended)| *ended) && !superseded(&server, commit).await {
+                open.push(commit);
+            }
         }
-        all.then_some(counts)
-    })
-    .await;
+        if open.is_empty() {
+            break counts;
+        }
+        if began.elapsed() > Duration::from_secs(60) {
+            let states = server.results("PROJ-PLAN").await;
+            let why = server
+                .get(&format!(
+                    "/rest/madake/1.0/plans/PROJ-PLAN/why?revision={}",
+                    open[0]
+                ))
+                .await;
+            panic!(
+                "neither built nor explained: {open:?}\n{why:#}\n{states:#?}\n{}",
+                server.log()
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
     for commit in &pushed {
         let built = counts.get(commit).map_or(0, |(count, _)| *count);
         let explained = superseded(&server, commit).await;
-        assert!(built == 1 || (built == 0 && explained), "{commit} was built {built} times\n{}", server.log());
+        assert!(
+            built == 1 || (built == 0 && explained),
+            "{commit} was built {built} times\n{}",
+            server.log()
+        );
         let ran = ran(&runs, commit);
         assert_eq!(ran, built, "the job of {commit} ran {ran} times");
     }
 }
 
 fn push(work: &WorkTree) -> bool {
-    try_git(&work.path, &["push", "--quiet", "origin", "master"]).status.success()
+    try_git(&work.path, &["push", "--quiet", "origin", "master"])
+        .status
+        .success()
 }
 
 /// How often each revision was built, and whether all of its builds have ended.
@@ -99,7 +134,11 @@ fn builds_by_revision(results: &[Value]) -> BTreeMap<String, (usize, bool)> {
 
 /// Whether the ledger says why a revision was not built.
 async fn superseded(server: &Server, commit: &str) -> bool {
-    let why = server.get(&format!("/rest/madake/1.0/plans/PROJ-PLAN/why?revision={commit}&limit=50")).await;
+    let why = server
+        .get(&format!(
+            "/rest/madake/1.0/plans/PROJ-PLAN/why?revision={commit}&limit=50"
+        ))
+        .await;
     why.to_string().contains("superseded")
 }
 

@@ -8,13 +8,23 @@ use madake_testkit::{PASSWORD, Server, WorkTree, git, wait_for};
 use crate::plan_files::one_job;
 
 fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/hooks").join(name).canonicalize().expect("the script")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../docs/hooks")
+        .join(name)
+        .canonicalize()
+        .expect("the script")
 }
 
 /// Puts a post-receive hook into a bare repository.
 fn install(bare: &Path, environment: &[(&str, &str)], name: &str, url: &str) {
-    let exports: String = environment.iter().map(|(name, value)| format!("export {name}='{value}'\n")).collect();
-    let text = format!("#!/bin/sh\n{exports}exec python3 '{}' {url} PROJ-PLAN\n", script(name).display());
+    let exports: String = environment
+        .iter()
+        .map(|(name, value)| format!("export {name}='{value}'\n"))
+        .collect();
+    let text = format!(
+        "#!/bin/sh\n{exports}exec python3 '{}' {url} PROJ-PLAN\n",
+        script(name).display()
+    );
     let hook = bare.join("hooks/post-receive");
     std::fs::create_dir_all(bare.join("hooks")).expect("a folder");
     std::fs::write(&hook, text).expect("a hook");
@@ -50,7 +60,10 @@ async fn script_for_all_branches_builds_what_changed() {
     assert_eq!(results[0]["vcsRevisionKey"], commit.as_str());
     assert_eq!(server.results("PROJ-PLAN").await.len(), 1);
     wait_for("the sentence in the log", || async {
-        server.log().contains("No changes found for 'PROJ-PLAN'").then_some(())
+        server
+            .log()
+            .contains("No changes found for 'PROJ-PLAN'")
+            .then_some(())
     })
     .await;
 }
@@ -63,7 +76,8 @@ async fn anonymous_hook_works_only_where_everybody_may_read() {
     let _ = work.push("master", &[("x", "1")]);
     wait_for("the refusal in the log", || async {
         let log = server.log();
-        (log.contains("principal anonymous") && log.contains("plan PROJ-PLAN") && log.contains("lacks READ")).then_some(())
+        (log.contains("principal anonymous") && log.contains("plan PROJ-PLAN") && log.contains("lacks READ"))
+            .then_some(())
     })
     .await;
     assert!(server.results("PROJ-PLAN").await.is_empty(), "nothing runs");
@@ -80,7 +94,10 @@ async fn script_for_one_branch_builds_that_branch_alone() {
     let (bare, work) = linked(&server);
     let login = [("BUILD_USER", "admin"), ("BUILD_PASSWORD", PASSWORD)];
     install(&bare, &login, "post_receive_one_branch.py", &server.url());
-    let put = server.request(reqwest::Method::PUT, "/rest/api/latest/plan/PROJ-PLAN/branch/feature-bar?vcsBranch=feature/bar");
+    let put = server.request(
+        reqwest::Method::PUT,
+        "/rest/api/latest/plan/PROJ-PLAN/branch/feature-bar?vcsBranch=feature/bar",
+    );
     assert!(put.send().await.expect("an answer").status().is_success());
     let commit = work.push("feature/bar", &[("y", "1")]);
     let results = server.ended("PROJ-PLAN0", 1).await;
@@ -125,7 +142,10 @@ async fn our_hook_stands_beside_the_owners_and_a_dead_server_refuses_no_push() {
     let path = bare.to_str().expect("text");
     server.madake(&["repo", "attach", "PROJ/app", path]);
     server.madake(&["hook", "install", path]);
-    let first = work.push("master", &[("bamboo-specs/bamboo.yml", &one_job("echo built", ""))]);
+    let first = work.push(
+        "master",
+        &[("bamboo-specs/bamboo.yml", &one_job("echo built", ""))],
+    );
     let results = server.ended("PROJ-PLAN", 1).await;
     assert_eq!(results[0]["vcsRevisionKey"], first.as_str());
     let seen = std::fs::read_to_string(server.scratch().join("owner-saw")).expect("the owner's hook ran");
@@ -134,9 +154,16 @@ async fn our_hook_stands_beside_the_owners_and_a_dead_server_refuses_no_push() {
     server.kill();
     let began = std::time::Instant::now();
     let second = work.push("master", &[("x", "1")]);
-    assert!(began.elapsed().as_secs() < 10, "the push waited for a dead server");
+    assert!(
+        began.elapsed().as_secs() < 10,
+        "the push waited for a dead server"
+    );
     server.launch().await;
     let results = server.ended("PROJ-PLAN", 2).await;
-    assert_eq!(results[0]["vcsRevisionKey"], second.as_str(), "reconciliation found it");
+    assert_eq!(
+        results[0]["vcsRevisionKey"],
+        second.as_str(),
+        "reconciliation found it"
+    );
     git(&work.path, &["fetch", "--quiet"]);
 }

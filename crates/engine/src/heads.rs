@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use madake_domain::repository::RepositoryKind;
+use madake_store::event::RefUpdate;
 use madake_store::plan::PlanRepositoryRow;
 use madake_store::repository::{self, Repository};
 use madake_vcs::git::mirror::{RefScope, RemoteLimits, fetch, ls_remote};
@@ -91,6 +92,24 @@ impl Engine {
                 .refs
                 .remove(name.ref_name().as_str())),
         }
+    }
+
+    /// Where refs of a repository on this machine are now; those that cannot be read are left out.
+    pub(crate) async fn current_refs(
+        &self,
+        repository: &Repository,
+        updates: &[RefUpdate],
+    ) -> BTreeMap<String, Option<String>> {
+        let mut current = BTreeMap::new();
+        for update in updates {
+            let Ok(name) = RefName::parse(&update.name) else {
+                continue;
+            };
+            if let Ok(found) = read_ref(self.git(), Path::new(&repository.path), &name).await {
+                current.insert(update.name.clone(), found.map(|id| id.to_string()));
+            }
+        }
+        current
     }
 
     /// The full id of a commit that `text` names (an id, a branch or a tag), if the repository has it.

@@ -1,8 +1,9 @@
 //! How a command reaches the server: `MADAKE_URL` with `MADAKE_TOKEN`, the socket in the home, or, when no server
 //! runs there, the very same requests put straight into the router over the opened home.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use axum::Router;
@@ -11,7 +12,7 @@ use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use madake_engine::Engine;
-use madake_engine::home::{Home, HomeLock};
+use madake_engine::home::{Home, HomeError, HomeLock};
 use madake_server::auth::LocalSocket;
 use madake_server::config::Configuration;
 use madake_server::{App, build_router};
@@ -25,8 +26,16 @@ use crate::command::Global;
 
 /// How long a server elsewhere may take for an answer. Linking a repository asks its host first.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a server that starts, or another command, may have the home before commands give up.
+const STARTING: Duration = Duration::from_secs(5);
+/// How often to look meanwhile.
+const REST: Duration = Duration::from_millis(20);
 /// Characters of a path segment that stay as they are.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 /// A way to the server's own interface.
 pub(crate) struct Connection {
@@ -112,12 +121,12 @@ impl Connection {
     /// # Errors
     /// With a sentence that says that `what` needs one, when none runs.
     pub(crate) fn running(global: &Global, what: &str) -> anyhow::Result<Self> {
-        match running_way(global)? {
-            Some(way) => Ok(Self {
+        match find(global)? {
+            Found::Running(way) => Ok(Self {
                 runtime: Runner::Own(small_runtime()?),
                 way,
             }),
-            None => bail!(
+            Found::NoHome | Found::Idle(..) => bail!(
                 "no server runs in {}, and {what} needs one; start it with `madake serve`",
                 global.home.display()
             ),
@@ -136,21 +145,27 @@ impl Connection {
     }
 
     fn connect(global: &Global, make: bool) -> anyhow::Result<Self> {
-        if let Some(way) = running_way(global)? {
-            return Ok(Self {
-                runtime: Runner::Own(small_runtime()?),
-                way,
-            });
-        }
-        if !make && !global.home.exists() {
-            bail!(
+        let runtime = small_runtime()?;
+        let (home, lock) = match find(global)? {
+            Found::Running(way) => {
+                return Ok(Self {
+                    runtime: Runner::Own(runtime),
+                    way,
+                });
+            }
+            Found::Idle(home, lock) => (home, lock),
+            Found::NoHome if make => {
+                let home = Home::open(&global.home)?;
+                let lock = home.lock()?;
+                (home, lock)
+            }
+            Found::NoHome => bail!(
                 "there is no Madake home at {}; name it with --home, or make one with `madake serve`",
                 global.home.display()
-            );
-        }
-        let runtime = small_runtime()?;
+            ),
+        };
         // Opening the engine starts nothing, but its parts are made for a runtime.
-        let way = runtime.block_on(async { here(&global.home) })?;
+        let way = runtime.block_on(async { here(home, lock) })?;
         Ok(Self {
             runtime: Runner::Own(runtime),
             way,
@@ -220,7 +235,12 @@ impl Connection {
         bail!("{sentence}")
     }
 
-    async fn send(&self, method: Method, target: String, body: Vec<u8>) -> anyhow::Result<(StatusCode, Bytes)> {
+    async fn send(
+        &self,
+        method: Method,
+        target: String,
+        body: Vec<u8>,
+    ) -> anyhow::Result<(StatusCode, Bytes)> {
         match &self.way {
             Way::Remote { client, base, token } => {
                 let mut request = client.request(method, format!("{base}{target}"));
@@ -241,9 +261,17 @@ impl Connection {
             Way::Here { router, .. } => {
                 let mut request = request(method, &target, Body::from(body))?;
                 request.extensions_mut().insert(LocalSocket);
-                let answer = router.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
+                let answer = router
+                    .clone()
+                    .oneshot(request)
+                    .await
+                    .unwrap_or_else(|never| match never {});
                 let status = answer.status();
-                let bytes = answer.into_body().collect().await.context("the answer ended early")?;
+                let bytes = answer
+                    .into_body()
+                    .collect()
+                    .await
+                    .context("the answer ended early")?;
                 Ok((status, bytes.to_bytes()))
             }
         }
@@ -271,7 +299,11 @@ pub(crate) async fn over_socket(
         .await
         .with_context(silent)?;
     let status = answer.status();
-    let bytes = answer.into_body().collect().await.context("the answer ended early")?;
+    let bytes = answer
+        .into_body()
+        .collect()
+        .await
+        .context("the answer ended early")?;
     drop(sender);
     carried.abort();
     Ok((status, bytes.to_bytes()))
@@ -306,41 +338,65 @@ fn request<B>(method: Method, target: &str, body: B) -> anyhow::Result<Request<B
 
 const USER_AGENT: &str = concat!("madake/", env!("CARGO_PKG_VERSION"));
 
-fn running_way(global: &Global) -> anyhow::Result<Option<Way>> {
-    let named = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
-    if let Some(base) = named("MADAKE_URL") {
-        let client = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .timeout(PATIENCE)
-            // A redirection would carry the token to who knows where.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .context("cannot prepare for HTTPS")?;
-        return Ok(Some(Way::Remote {
-            client,
-            base: base.trim_end_matches('/').to_owned(),
-            token: named("MADAKE_TOKEN"),
-        }));
+/// What is at the place that commands are to work on.
+enum Found {
+    Running(Way),
+    Idle(Home, HomeLock),
+    NoHome,
+}
+
+/// Looks for a server. One that has the home and no socket yet is just starting, and is waited for.
+fn find(global: &Global) -> anyhow::Result<Found> {
+    if let Some(base) = variable("MADAKE_URL") {
+        return Ok(Found::Running(remote(&base)?));
     }
-    let path = socket_of(&global.home);
+    let began = Instant::now();
+    loop {
+        if let Some(way) = socket_way(&global.home)? {
+            return Ok(Found::Running(way));
+        }
+        if !global.home.exists() {
+            return Ok(Found::NoHome);
+        }
+        let home = Home::open(&global.home)?;
+        match home.lock() {
+            Ok(lock) => return Ok(Found::Idle(home, lock)),
+            Err(HomeError::InUse { .. }) if began.elapsed() < STARTING => std::thread::sleep(REST),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn remote(base: &str) -> anyhow::Result<Way> {
+    let client = reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .timeout(PATIENCE)
+        // A redirection would carry the token to who knows where.
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .context("cannot prepare for HTTPS")?;
+    Ok(Way::Remote {
+        client,
+        base: base.trim_end_matches('/').to_owned(),
+        token: variable("MADAKE_TOKEN"),
+    })
+}
+
+fn socket_way(home: &Path) -> anyhow::Result<Option<Way>> {
+    let path = socket_of(home);
     match std::os::unix::net::UnixStream::connect(&path) {
         Ok(_) => Ok(Some(Way::Socket(path))),
-        Err(error)
-            if matches!(
-                error.kind(),
-                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
-            ) =>
-        {
-            Ok(None)
-        }
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(None),
         Err(error) => Err(error).with_context(|| format!("the socket {} cannot be used", path.display())),
     }
 }
 
 /// Opens the home in this process, without the loops that carry out what is stored.
-fn here(root: &Path) -> anyhow::Result<Way> {
-    let home = Home::open(root)?;
-    let lock = home.lock()?;
+fn here(home: Home, lock: HomeLock) -> anyhow::Result<Way> {
     let configuration = Configuration::load(&home.configuration(), std::env::vars())?;
     let base_url = match configuration.server.base_url.as_str() {
         "" => format!("http://{}", configuration.server.listen),

@@ -86,7 +86,10 @@ pub(crate) fn text(value: &Value, name: &str) -> String {
 
 /// A list of an answer; empty when there is none.
 pub(crate) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
-    value.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    value
+        .get(name)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 /// A flag of an answer; off when there is none.
@@ -197,7 +200,10 @@ mod tests {
 
     #[test]
     fn log_lines_keep_colours_and_lose_what_moves_the_cursor() {
-        assert_eq!(log_text("\u{1b}[32mok\u{1b}[0m done", 100), "\u{1b}[32mok\u{1b}[0m done\u{1b}[0m");
+        assert_eq!(
+            log_text("\u{1b}[32mok\u{1b}[0m done", 100),
+            "\u{1b}[32mok\u{1b}[0m done\u{1b}[0m"
+        );
         for hostile in ["a\u{1b}[2Jb", "a\u{1b}]0;title\u{7}b", "a\u{7}b", "a\u{9b}2Jb"] {
             assert_eq!(log_text(hostile, 100), "ab", "{hostile:?}");
         }

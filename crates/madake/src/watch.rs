@@ -4,7 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use anstream::ColorChoice;
+use anstyle::Style;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use madake_domain::text::inert;
 use madake_engine::clock;
 use serde_json::Value;
 
@@ -19,8 +21,8 @@ const REST: Duration = Duration::from_millis(100);
 const TAIL: usize = 3;
 /// Lines of a failed job's log that are shown at the end.
 const FAILED_TAIL: usize = 12;
-/// Columns up to the times.
-const WIDTH: usize = 34;
+/// Columns up to the right edge of times and notes.
+const WIDTH: usize = 44;
 const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
 /// A build that ended, or rests at a manual stage; `None` when `cancelled` came first.
@@ -86,7 +88,10 @@ pub(crate) fn say_verdict(connection: &Connection, build: &Value) -> anyhow::Res
         (Some(started), Some(finished)) => format!(" in {}", duration(finished - started)),
         _ => String::new(),
     };
-    match (text(build, "state").as_str(), text(build, "lifeCycleState").as_str()) {
+    match (
+        text(build, "state").as_str(),
+        text(build, "lifeCycleState").as_str(),
+    ) {
         ("Successful", _) => {
             say(format_args!(
                 "{} {key} {}{took}",
@@ -99,21 +104,21 @@ pub(crate) fn say_verdict(connection: &Connection, build: &Value) -> anyhow::Res
             Ok(())
         }
         ("Failed", _) => {
-            say(format_args!("{} {key} {}{took}", paint(BAD, "✗"), paint(BAD, "failed")))?;
+            say(format_args!(
+                "{} {key} {}{took}",
+                paint(BAD, "✗"),
+                paint(BAD, "failed")
+            ))?;
             say_failures(connection, build)
         }
         (_, "NotBuilt") => {
-            say(format_args!(
-                "{} {key} {}{took}",
-                paint(WARN, "–"),
-                paint(WARN, "not built")
-            ))?;
             let (problem, by) = (text(build, "problem"), text(build, "stoppedBy"));
-            match (problem.is_empty(), by.is_empty()) {
-                (false, _) => say(format_args!("  {problem}")),
-                (true, false) => say(format_args!("  stopped by {by}")),
-                (true, true) => Ok(()),
-            }
+            let verdict = match (problem.is_empty(), by.is_empty()) {
+                (false, _) => format!("{}: {problem}", paint(WARN, "not built")),
+                (true, false) => format!("{} by {by}", paint(WARN, "stopped")),
+                (true, true) => paint(WARN, "not built"),
+            };
+            say(format_args!("{} {key} {verdict}", paint(WARN, "–")))
         }
         (_, "Finished") => say(format_args!(
             "{} {key} waits for you before its first stage",
@@ -166,7 +171,7 @@ fn last_lines(connection: &Connection, key: &str, job: &str) -> anyhow::Result<V
         let piece = connection.get(log_target(key, Some(job), &cursor))?;
         let next = text(&piece, "next");
         let lines = list(&piece, "jobs").iter().flat_map(|job| list(job, "lines"));
-        for line in lines {
+        for line in lines.filter(|line| !is_from_agent(line)) {
             last.push_back(log_text(line["message"].as_str().unwrap_or_default(), 400));
             if last.len() > FAILED_TAIL {
                 last.pop_front();
@@ -226,6 +231,8 @@ struct Screen {
     all: MultiProgress,
     rows: Vec<ProgressBar>,
     bar: ProgressBar,
+    /// Kept, as a bar that is dropped goes from the screen.
+    _blanks: [ProgressBar; 2],
     tail: Vec<ProgressBar>,
 }
 
@@ -234,12 +241,12 @@ impl Live {
         for job in list(piece, "jobs") {
             for line in list(job, "lines") {
                 let message = line["message"].as_str().unwrap_or_default();
-                if line["kind"] == "simple" || message.trim().is_empty() {
+                if message.trim().is_empty() || is_from_agent(line) {
                     continue;
                 }
                 self.tail.push_back(format!(
                     "{} {}",
-                    paint(DIM, format_args!("  │ {:<14}", text(job, "name"))),
+                    paint(DIM, format_args!("  │ {:<15}", inert(&text(job, "name"), 15))),
                     paint(DIM, log_text(message, 300))
                 ));
                 if self.tail.len() > TAIL {
@@ -258,7 +265,10 @@ impl Live {
         }
         let all = jobs(build).filter(|job| text(job, "lifeCycleState") != "NotBuilt");
         let (done, total) = all.fold((0, 0), |(done, total), job| {
-            (done + u64::from(text(job, "lifeCycleState") == "Finished"), total + 1)
+            (
+                done + u64::from(text(job, "lifeCycleState") == "Finished"),
+                total + 1,
+            )
         });
         screen.bar.set_length(total);
         screen.bar.set_position(done);
@@ -278,19 +288,27 @@ impl Live {
 impl Screen {
     fn new(count: usize) -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
-        let line = ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        let line =
+            ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
         let add = |style: &ProgressStyle| all.add(ProgressBar::new(1).with_style(style.clone()));
         let rows = (0..count).map(|_| add(&line)).collect();
-        let blank = add(&line);
-        blank.set_message("");
-        let style = ProgressStyle::with_template("  {bar:30.green/black.bright}  {pos} of {len} jobs")
+        let above = add(&line);
+        let style = ProgressStyle::with_template("  {bar:30.green/8}  {pos} of {len} jobs")
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .progress_chars("━━─");
         let bar = add(&style);
-        let blank = add(&line);
-        blank.set_message("");
+        let below = add(&line);
         let tail = (0..TAIL).map(|_| add(&line)).collect();
-        Self { all, rows, bar, tail }
+        for blank in [&above, &below] {
+            blank.set_message(" ");
+        }
+        Self {
+            all,
+            rows,
+            bar,
+            _blanks: [above, below],
+            tail,
+        }
     }
 }
 
@@ -307,6 +325,15 @@ fn jobs(build: &Value) -> impl Iterator<Item = &Value> {
     list(build, "stages").iter().flat_map(|stage| list(stage, "jobs"))
 }
 
+/// What the agent says round each task; people look for what the task itself says.
+fn is_from_agent(line: &Value) -> bool {
+    let message = line["message"].as_str().unwrap_or_default();
+    line["kind"] == "simple"
+        || line["kind"] == "command"
+        || message.starts_with("Starting task '")
+        || message.starts_with("Finished task '")
+}
+
 /// One row for each stage and each job; `turn` moves what turns.
 fn rows(build: &Value, turn: usize) -> Vec<String> {
     let now = clock::now_ms();
@@ -314,42 +341,56 @@ fn rows(build: &Value, turn: usize) -> Vec<String> {
     for stage in list(build, "stages") {
         let jobs = list(stage, "jobs");
         let (mark, note) = stage_look(stage, turn);
-        let name = format!("{:<WIDTH$}", text(stage, "name"));
-        rows.push(format!("  {mark} {}{note}", paint(BOLD, name)));
+        rows.push(row(2, &mark, BOLD, &text(stage, "name"), note));
         for job in jobs {
             let (mark, note) = job_look(job, now, turn);
-            rows.push(format!("      {mark} {:<width$}{note}", text(job, "name"), width = WIDTH - 4));
+            rows.push(row(6, &mark, Style::new(), &text(job, "name"), note));
         }
     }
     rows
 }
 
-fn stage_look(stage: &Value, turn: usize) -> (String, String) {
-    match (text(stage, "lifeCycleState").as_str(), text(stage, "state").as_str()) {
-        ("Finished", "Successful") => (paint(GOOD, "✓"), String::new()),
-        ("Finished", _) => (paint(BAD, "✗"), paint(BAD, text(stage, "message"))),
-        ("InProgress" | "Queued", _) => (spinner(turn), String::new()),
-        _ if flag(stage, "runnable") => (paint(WARN, "◆"), paint(WARN, "waits for you")),
-        ("NotBuilt", _) if flag(stage, "manual") => (paint(DIM, "◇"), paint(DIM, "manual")),
-        _ => (paint(DIM, "○"), String::new()),
+/// A mark, a name, and at the right edge a note in its style.
+fn row(indent: usize, mark: &str, style: Style, name: &str, note: (Style, String)) -> String {
+    let (note_style, note) = note;
+    let name = inert(name, WIDTH - indent - 12);
+    let start = format!("{:indent$}{mark} {}", "", paint(style, &name));
+    if note.is_empty() {
+        return start;
+    }
+    let room = WIDTH.saturating_sub(indent + 2 + name.chars().count());
+    format!("{start}{}", paint(note_style, format_args!("{note:>room$}")))
+}
+
+fn stage_look(stage: &Value, turn: usize) -> (String, (Style, String)) {
+    match (
+        text(stage, "lifeCycleState").as_str(),
+        text(stage, "state").as_str(),
+    ) {
+        ("Finished", "Successful") => (paint(GOOD, "✓"), (DIM, String::new())),
+        ("Finished", _) => (paint(BAD, "✗"), (BAD, text(stage, "message"))),
+        ("InProgress" | "Queued", _) => (spinner(turn), (DIM, String::new())),
+        _ if flag(stage, "runnable") => (paint(WARN, "◆"), (WARN, "waits for you".into())),
+        ("NotBuilt", _) if flag(stage, "manual") => (paint(DIM, "◇"), (DIM, "manual".into())),
+        _ => (paint(DIM, "○"), (DIM, String::new())),
     }
 }
 
-fn job_look(job: &Value, now: i64, turn: usize) -> (String, String) {
+fn job_look(job: &Value, now: i64, turn: usize) -> (String, (Style, String)) {
     let started = number(job, "startedMs");
     let took = started.map_or_else(String::new, |started| {
         duration(number(job, "finishedMs").unwrap_or(now) - started)
     });
-    let took = paint(DIM, format_args!("{took:>9}"));
+    let took = (DIM, took);
     match (text(job, "lifeCycleState").as_str(), text(job, "state").as_str()) {
         ("Finished", "Successful") => (paint(GOOD, "✓"), took),
         ("Finished", _) => (paint(BAD, "✗"), took),
         ("InProgress", _) => (spinner(turn), took),
-        ("Queued", _) => (paint(DIM, "○"), paint(DIM, format_args!("{:>9}", "queued"))),
+        ("Queued", _) => (paint(DIM, "○"), (DIM, "queued".into())),
         ("NotBuilt", _) if number(job, "finishedMs").is_some() => {
-            (paint(WARN, "–"), paint(WARN, format_args!("{:>9}", "stopped")))
+            (paint(WARN, "–"), (WARN, "stopped".into()))
         }
-        _ => (paint(DIM, "○"), String::new()),
+        _ => (paint(DIM, "○"), (DIM, String::new())),
     }
 }
 

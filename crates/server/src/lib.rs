@@ -1,7 +1,7 @@
 //! The HTTP faces of the product: Bamboo's REST API, our own, Git over HTTP, webhook intake, remote triggers.
 //!
 //! A request is cleaned ([`path`]), authenticated ([`auth`]), and only then routed; each route declares who may
-//! call it ([`routes`]), and every refusal is logged and entered in the ledger ([`refusal`]).
+//! call it ([`routes`]), and every refusal is logged and entered in the ledger (`refusal`).
 
 pub mod api;
 pub mod auth;

@@ -27,7 +27,6 @@ pub fn routes() -> Routes {
 }
 
 /// The router of an application. The path is cleaned before routing, so the cleaning wraps the whole router.
-#[must_use]
 pub fn build_router(app: &App) -> Router {
     let routed = routes()
         .into_router()
@@ -88,7 +87,6 @@ async fn guard_ambient(request: Request, next: Next) -> Response {
     )
     .into_response()
 }
-
 
 /// Whether the client asked for a gzip body to be read.
 pub(crate) fn is_gzip(request: &Request) -> bool {

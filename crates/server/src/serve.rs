@@ -29,38 +29,29 @@ const HEAD_LIMIT: usize = 64 * 1024;
 
 /// Serves until `stop` is cancelled, then lets requests that are going on end.
 ///
-/// # Errors
-/// When the local socket cannot be made.
-pub async fn serve(
-    listener: TcpListener,
-    socket: Option<&Path>,
-    router: Router,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
+/// `socket` is the local one, from [`bind_socket`].
+pub async fn serve(listener: TcpListener, socket: UnixListener, router: Router, stop: CancellationToken) {
     let connections = TaskTracker::new();
-    if let Some(path) = socket {
-        let local = bind_socket(path)?;
-        let (router, stop, tracker) = (router.clone(), stop.clone(), connections.clone());
-        connections.spawn(async move {
-            loop {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    accepted = local.accept() => match accepted {
-                        Ok((stream, _)) => {
-                            let router = router.clone();
-                            let service = tower::service_fn(move |mut request: http::Request<Incoming>| {
-                                request.extensions_mut().insert(LocalSocket);
-                                router.clone().oneshot(request.map(axum::body::Body::new))
-                            });
-                            let stop = stop.clone();
-                            tracker.spawn(async move { connection(stream, service, stop).await });
-                        }
-                        Err(error) => pause_after(&error).await,
-                    },
-                }
+    let (for_socket, socket_stop, tracker) = (router.clone(), stop.clone(), connections.clone());
+    connections.spawn(async move {
+        loop {
+            tokio::select! {
+                () = socket_stop.cancelled() => return,
+                accepted = socket.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        let router = for_socket.clone();
+                        let service = tower::service_fn(move |mut request: http::Request<Incoming>| {
+                            request.extensions_mut().insert(LocalSocket);
+                            router.clone().oneshot(request.map(axum::body::Body::new))
+                        });
+                        let stop = socket_stop.clone();
+                        tracker.spawn(async move { connection(stream, service, stop).await });
+                    }
+                    Err(error) => pause_after(&error).await,
+                },
             }
-        });
-    }
+        }
+    });
     let room = std::sync::Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
     loop {
         let Ok(place) = std::sync::Arc::clone(&room).acquire_owned().await else {
@@ -85,10 +76,6 @@ pub async fn serve(
     }
     connections.close();
     let _ = tokio::time::timeout(GRACE, connections.wait()).await;
-    if let Some(path) = socket {
-        let _ = std::fs::remove_file(path);
-    }
-    Ok(())
 }
 
 fn for_peer(
@@ -146,8 +133,11 @@ async fn pause_after(error: &std::io::Error) {
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
-/// Makes the socket anew, for its owner alone. The home is locked, so a socket that is there is a dead server's.
-fn bind_socket(path: &Path) -> std::io::Result<UnixListener> {
+/// Makes the local socket anew, for its owner alone. The home is locked, so one that is there is a dead server's.
+///
+/// # Errors
+/// When the socket cannot be made, for example because the path is longer than the system allows (107 bytes).
+pub fn bind_socket(path: &Path) -> std::io::Result<UnixListener> {
     use std::os::unix::fs::PermissionsExt as _;
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),

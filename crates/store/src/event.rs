@@ -1,6 +1,8 @@
 //! The ledger: each arrival with its bytes, each decision with its rules, and what came of them.
 //! Entries are permanent: nothing here removes one.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Millis, StoreError, Topic, Tx, params, repository};
@@ -128,7 +130,24 @@ impl Received {
 ///
 /// # Errors
 /// When the store cannot be written.
-pub fn receive(tx: &Tx<'_>, mut new: NewEvent, now: Millis) -> Result<Received, StoreError> {
+pub fn receive(tx: &Tx<'_>, new: NewEvent, now: Millis) -> Result<Received, StoreError> {
+    receive_push(tx, new, None, now)
+}
+
+/// As [`receive`], for a push whose refs we can look at: `current` is where they are now.
+///
+/// A push whose refs did not start where the ledger has them follows one that was never entered (the server died
+/// between `receive-pack` and the ledger): that one is entered first, as found by reconciliation. Unless the ledger
+/// has the refs where they are now: then the push is told late, is entered as such, and the refs stay.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn receive_push(
+    tx: &Tx<'_>,
+    mut new: NewEvent,
+    current: Option<&BTreeMap<String, Option<String>>>,
+    now: Millis,
+) -> Result<Received, StoreError> {
     if let Some(delivery_id) = &new.delivery_id {
         let first = tx.first(
             "SELECT id FROM event WHERE delivery_id = $1",
@@ -183,12 +202,16 @@ pub fn receive(tx: &Tx<'_>, mut new: NewEvent, now: Millis) -> Result<Received, 
         }
         *updates = fresh;
     }
+    let late = match current {
+        Some(current) => enter_unnoticed(tx, &new, current, now)?,
+        None => BTreeSet::new(),
+    };
     let id = enter(tx, &new, "received", None, now)?;
     // What a webhook says is a hint: the refs themselves are read when it is decided.
     if let (Content::Push { updates, via, .. }, Some(repository_id)) = (&new.content, new.repository_id)
         && *via != Via::Webhook
     {
-        for update in updates {
+        for update in updates.iter().filter(|update| !late.contains(&update.name)) {
             repository::set_ref(
                 tx,
                 repository_id,
@@ -201,6 +224,60 @@ pub fn receive(tx: &Tx<'_>, mut new: NewEvent, now: Millis) -> Result<Received, 
     }
     tx.wake(Topic::Events);
     Ok(Received::Entered(id))
+}
+
+/// Enters moves that must have happened before a push and are not in the ledger; gives the refs of the push that
+/// the ledger is already past.
+fn enter_unnoticed(
+    tx: &Tx<'_>,
+    new: &NewEvent,
+    current: &BTreeMap<String, Option<String>>,
+    now: Millis,
+) -> Result<BTreeSet<String>, StoreError> {
+    let (Content::Push { updates, .. }, Some(repository_id)) = (&new.content, new.repository_id) else {
+        return Ok(BTreeSet::new());
+    };
+    let mut late = BTreeSet::new();
+    let mut unnoticed = Vec::new();
+    for update in updates {
+        let known = repository::ref_value(tx, repository_id, &update.name)?;
+        if known == update.old {
+            continue;
+        }
+        if current.get(&update.name) == Some(&known) {
+            late.insert(update.name.clone());
+        } else {
+            unnoticed.push(RefUpdate {
+                name: update.name.clone(),
+                old: known,
+                new: update.old.clone(),
+            });
+        }
+    }
+    if !unnoticed.is_empty() {
+        let earlier = NewEvent {
+            kind: "reconciliation",
+            delivery_id: None,
+            address: String::new(),
+            principal: "reconciliation".into(),
+            repository_id: Some(repository_id),
+            plan_key: None,
+            summary: format!(
+                "{} refs had moved without our being told, before {}",
+                unnoticed.len(),
+                new.summary
+            ),
+            raw: Vec::new(),
+            content: Content::Push {
+                via: Via::Reconciliation,
+                updates: unnoticed,
+                pusher: None,
+                options: Vec::new(),
+            },
+        };
+        receive(tx, earlier, now)?;
+    }
+    Ok(late)
 }
 
 fn enter(

@@ -61,15 +61,22 @@ impl WorkTree {
     #[must_use]
     pub fn with_bare(bare: &Path) -> Self {
         let text = bare.to_str().expect("a path that is text");
-        git(Path::new("/"), &["init", "--quiet", "--bare", "--initial-branch=master", text]);
+        git(
+            Path::new("/"),
+            &["init", "--quiet", "--bare", "--initial-branch=master", text],
+        );
         Self::new(bare.with_extension("work"), text)
     }
 
     /// Goes to a branch, made here if it is new.
     pub fn switch(&self, branch: &str) {
         let reference = format!("refs/heads/{branch}");
-        let known = try_git(&self.path, &["rev-parse", "--verify", "--quiet", &reference]).status.success();
-        let unborn = !try_git(&self.path, &["rev-parse", "--verify", "--quiet", "HEAD"]).status.success();
+        let known = try_git(&self.path, &["rev-parse", "--verify", "--quiet", &reference])
+            .status
+            .success();
+        let unborn = !try_git(&self.path, &["rev-parse", "--verify", "--quiet", "HEAD"])
+            .status
+            .success();
         match (known, unborn) {
             (true, _) => git(&self.path, &["checkout", "--quiet", branch]),
             (false, true) => git(&self.path, &["symbolic-ref", "HEAD", &reference]),
@@ -86,7 +93,10 @@ impl WorkTree {
             std::fs::write(path, text).expect("a file");
         }
         git(&self.path, &["add", "--all"]);
-        git(&self.path, &["commit", "--quiet", "--allow-empty", "--message", message]);
+        git(
+            &self.path,
+            &["commit", "--quiet", "--allow-empty", "--message", message],
+        );
         git(&self.path, &["rev-parse", "HEAD"])
     }
 

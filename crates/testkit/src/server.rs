@@ -19,8 +19,16 @@ pub fn binary() -> PathBuf {
         return named.into();
     }
     let this = std::env::current_exe().expect("the path of this test");
-    let built = this.parent().and_then(Path::parent).expect("target/<profile>/deps").join("madake");
-    assert!(built.is_file(), "{} is not built: run `cargo build -p madake` or `cargo xtask test`", built.display());
+    let built = this
+        .parent()
+        .and_then(Path::parent)
+        .expect("target/<profile>/deps")
+        .join("madake");
+    assert!(
+        built.is_file(),
+        "{} is not built: run `cargo build -p madake` or `cargo xtask test`",
+        built.display()
+    );
     built
 }
 
@@ -55,9 +63,16 @@ impl Server {
         // One provider for all of TLS; a second test in this process finds it there.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let mut server = Self { folder, child: None, port: 0, options, client };
+        let mut server = Self {
+            folder,
+            child: None,
+            port: 0,
+            options,
+            client,
+        };
         std::fs::create_dir_all(server.home()).expect("a home");
-        std::fs::write(server.home().join("madake.toml"), &server.options.configuration).expect("a configuration");
+        std::fs::write(server.home().join("madake.toml"), &server.options.configuration)
+            .expect("a configuration");
         server.madake_with_input(&["user", "add", "admin", "--admin", "--password-stdin"], PASSWORD);
         server.launch().await;
         server
@@ -137,9 +152,16 @@ impl Server {
     /// When the server does not end well.
     pub fn stop(&mut self) {
         let mut child = self.child.take().expect("a running server");
-        let status = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill");
+        let status = Command::new("kill")
+            .args(["-TERM", &child.id().to_string()])
+            .status()
+            .expect("kill");
         assert!(status.success());
-        assert!(child.wait().expect("its end").success(), "the server did not stop well: {}", self.log());
+        assert!(
+            child.wait().expect("its end").success(),
+            "the server did not stop well: {}",
+            self.log()
+        );
     }
 
     /// Runs a madake command on this home and gives its output.
@@ -164,7 +186,12 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .expect("madake starts");
-        child.stdin.take().expect("its input").write_all(input.as_bytes()).expect("input");
+        child
+            .stdin
+            .take()
+            .expect("its input")
+            .write_all(input.as_bytes())
+            .expect("input");
         let output = child.wait_with_output().expect("its end");
         assert!(
             output.status.success(),
@@ -186,17 +213,19 @@ impl Server {
     #[must_use]
     pub fn clone_url(&self, name: &str) -> String {
         let password = PASSWORD.replace(' ', "%20");
-        format!("http://admin:{password}@127.0.0.1:{}/scm/{}.git", self.port, name.to_lowercase())
+        format!(
+            "http://admin:{password}@127.0.0.1:{}/scm/{}.git",
+            self.port,
+            name.to_lowercase()
+        )
     }
 
     /// A request as the administrator, path and query given.
-    #[must_use]
     pub fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
         self.anonymous(method, path).basic_auth("admin", Some(PASSWORD))
     }
 
     /// A request without credentials.
-    #[must_use]
     pub fn anonymous(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url()))
     }
@@ -244,7 +273,10 @@ impl Server {
         wait_for(&format!("{count} ended results of {key}"), || async {
             let results = self.results(key).await;
             let open = |result: &Value| {
-                matches!(result["lifeCycleState"].as_str(), Some("Pending" | "Queued" | "InProgress"))
+                matches!(
+                    result["lifeCycleState"].as_str(),
+                    Some("Pending" | "Queued" | "InProgress")
+                )
             };
             (results.len() >= count && !results.iter().any(open)).then_some(results)
         })

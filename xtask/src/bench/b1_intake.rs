@@ -63,10 +63,7 @@ fn madake(setting: &Setting, folder: &Path) -> anyhow::Result<Run> {
         address: &madake.address,
         path: &path,
         body: &body,
-        headers: &[
-            ("Content-Type", "application/json"),
-            ("X-Event-Key", "repo:refs_changed"),
-        ],
+        headers: &[("Content-Type", "application/json")],
         secret: Some(SECRET),
         connections: CONNECTIONS,
         duration: duration(setting),

@@ -108,9 +108,7 @@ fn buildbot_run(setting: &Setting, folder: &Path) -> anyhow::Result<Run> {
         .map_err(|error| anyhow::anyhow!("{error}"))?;
     let started = made(folder.join("started"))?;
     let bare = folder.join("repositories/bench.git");
-    let command = note_time(&started, "%(prop:revision)s")
-        .replace("%s.%N", "%%s.%%N")
-        .replace("%%(", "%(");
+    let command = note_time(&started, "%(prop:revision)s").replace("%s.%N", "%%s.%%N");
     let master = tool.master(setting, folder, "main", Some(&bare), &command)?;
     let hook = format!(
         "#!/bin/sh\nwhile read -r old new name; do\n  curl -s -o /dev/null --data \"author=bench&branch=main&revision=$new\

@@ -63,7 +63,10 @@ async fn push(
         None
     };
     apply_plan_files(engine, event, &found, updates, read.as_ref()).await?;
-    let (moved, current_heads) = as_news(updates, read.as_ref());
+    let (moved, mut current_heads) = as_news(updates, read.as_ref());
+    if read.is_none() {
+        add_late_heads(engine, &found, updates, &mut current_heads).await?;
+    }
     let id = found.id;
     let plan_ids = engine
         .store()
@@ -162,6 +165,36 @@ async fn apply_plan_files(
         return Ok(());
     }
     specs::apply_default_branch(engine, found, &new, Some(event.id)).await
+}
+
+/// For a push that was told late, after the ledger had gone on: where the branch is, so that what it brought is
+/// recorded as superseded and does not take the branch back.
+async fn add_late_heads(
+    engine: &Engine,
+    found: &Repository,
+    updates: &[RefUpdate],
+    current_heads: &mut BTreeMap<String, Option<Revision>>,
+) -> Result<(), EngineError> {
+    let (id, moved) = (found.id, updates.to_vec());
+    let late = engine
+        .store()
+        .read(move |tx| {
+            let mut late = Vec::new();
+            for update in moved {
+                let known = repository::ref_value(tx, id, &update.name)?;
+                if known != update.new {
+                    late.push((update.name, known));
+                }
+            }
+            Ok::<_, EngineError>(late)
+        })
+        .await?;
+    for (name, known) in late {
+        if let Some(branch) = name.strip_prefix("refs/heads/") {
+            current_heads.insert(branch.to_owned(), known.as_deref().and_then(Revision::new));
+        }
+    }
+    Ok(())
 }
 
 fn as_news(

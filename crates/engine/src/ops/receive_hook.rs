@@ -1,5 +1,7 @@
 //! Takes what the hook of an attached repository saw: lines of `old new ref`.
 
+use std::collections::BTreeMap;
+
 use madake_domain::permission::Permission;
 use madake_domain::repository::RepositoryKind;
 use madake_store::event::{self, Content, NewEvent, Received, RefUpdate, Via};
@@ -22,6 +24,15 @@ impl Engine {
         pusher: Option<String>,
     ) -> Result<Received, EngineError> {
         let updates = parse(lines, self.settings().refs_per_push)?;
+        let asked = name.to_owned();
+        let found = self
+            .store()
+            .read(move |tx| repository::by_name(tx, &asked))
+            .await?;
+        let current = match &found {
+            Some(found) => self.current_refs(found, &updates).await,
+            None => BTreeMap::new(),
+        };
         let (caller, name, raw) = (caller.clone(), name.to_owned(), lines.as_bytes().to_vec());
         self.store()
             .write(move |tx| {
@@ -49,7 +60,7 @@ impl Engine {
                         options: Vec::new(),
                     },
                 };
-                Ok(event::receive(tx, new, clock::now_ms())?)
+                Ok(event::receive_push(tx, new, Some(&current), clock::now_ms())?)
             })
             .await
     }

@@ -93,6 +93,7 @@ impl Engine {
             ));
             text
         });
+        let current = self.current_refs(found, &updates).await;
         let new = NewEvent {
             kind: "push",
             delivery_id: Some(Uuid::now_v7().to_string()),
@@ -111,7 +112,7 @@ impl Engine {
         };
         let received = self
             .store()
-            .write(move |tx| event::receive(tx, new, clock::now_ms()))
+            .write(move |tx| event::receive_push(tx, new, Some(&current), clock::now_ms()))
             .await?;
         Ok(Some(received))
     }

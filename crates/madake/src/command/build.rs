@@ -130,9 +130,13 @@ pub(super) fn run(global: &Global, build: Build) -> anyhow::Result<ExitCode> {
             started(global, &connection, &answer, "goes on:", watch)
         }
         Build::Stop { build } => {
-            let answer = Connection::look(global)?.post(at(&["builds", &build, "stop"]), &json!({}))?;
+            let connection = Connection::look(global)?;
+            connection.post(at(&["builds", &build, "stop"]), &json!({}))?;
+            let answer = connection.get(at(&["builds", &build]))?;
             if global.json {
                 say_json(&answer)?;
+            } else if flag(&answer, "finished") {
+                say_verdict(&connection, &answer)?;
             } else {
                 say(format_args!("{build} is told to stop"))?;
             }
@@ -243,7 +247,11 @@ fn say_heading(build: &Value) -> anyhow::Result<()> {
         about.push(short_revision(&revision));
     }
     about.push(text(build, "reason"));
-    say(format_args!("{}  {}", text(build, "key"), paint(DIM, about.join(" · "))))
+    say(format_args!(
+        "{}  {}",
+        text(build, "key"),
+        paint(DIM, about.join(" · "))
+    ))
 }
 
 fn status(connection: &Connection, build: &Value) -> anyhow::Result<()> {
@@ -337,5 +345,8 @@ fn say_line(line: &Value, job: Option<&str>) -> anyhow::Result<()> {
     let time = text(line, "time");
     let message = log_text(line["message"].as_str().unwrap_or_default(), 100_000);
     let job = job.map_or_else(String::new, |job| format!("{job:<16}  "));
-    say(format_args!("{}{message}", paint(DIM, format_args!("{time}  {job}"))))
+    say(format_args!(
+        "{}{message}",
+        paint(DIM, format_args!("{time}  {job}"))
+    ))
 }

@@ -19,7 +19,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The most bytes of a report that are handed on; what is cut is found by comparing refs.
 const REPORT_LIMIT: u64 = 8 * 1024 * 1024;
 /// Where forges and servers put the name of who pushes, in the order in which they are believed.
-const PUSHERS: [&str; 5] = ["REMOTE_USER", "GL_USERNAME", "GITEA_PUSHER_NAME", "LOGNAME", "USER"];
+const PUSHERS: [&str; 5] = [
+    "REMOTE_USER",
+    "GL_USERNAME",
+    "GITEA_PUSHER_NAME",
+    "LOGNAME",
+    "USER",
+];
 
 /// Put our hook into attached repositories.
 #[derive(Debug, Subcommand)]

@@ -131,7 +131,11 @@ fn change(global: &Global, asked: &Change, granting: bool) -> anyhow::Result<()>
         (!names.is_empty()).then(|| names.join(", "))
     };
     if let Some(changed) = words("changed") {
-        let (verb, preposition) = if granting { ("granted", "to") } else { ("revoked", "from") };
+        let (verb, preposition) = if granting {
+            ("granted", "to")
+        } else {
+            ("revoked", "from")
+        };
         say(format_args!("{verb} {changed} on {on} {preposition} {whom}"))?;
     }
     if let Some(unchanged) = words("unchanged") {

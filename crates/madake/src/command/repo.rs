@@ -74,18 +74,26 @@ pub(super) fn run(global: &Global, repo: Repo) -> anyhow::Result<()> {
                 "hosting Mercurial repositories comes in a later version; Git is what can be hosted now"
             );
             let body = json!({ "name": name, "defaultBranch": default_branch, "scm": "git" });
-            made(global, "created", &Connection::open(global)?.post(at(&["repositories"]), &body)?)
+            made(
+                global,
+                "created",
+                &Connection::open(global)?.post(at(&["repositories"]), &body)?,
+            )
         }
         Repo::Attach { name, path } => {
             // The server's working directory is not ours.
-            let path = std::path::absolute(&path).with_context(|| format!("{} is no path", path.display()))?;
+            let path =
+                std::path::absolute(&path).with_context(|| format!("{} is no path", path.display()))?;
             let body = json!({ "name": name, "path": path });
             let answer = Connection::open(global)?.post(at(&["repositories", "attach"]), &body)?;
             made(global, "attached", &answer)?;
             if !global.json {
                 say(paint(
                     DIM,
-                    format_args!("  to learn of its pushes at once: madake hook install {}", path.display()),
+                    format_args!(
+                        "  to learn of its pushes at once: madake hook install {}",
+                        path.display()
+                    ),
                 ))?;
             }
             Ok(())
@@ -142,7 +150,11 @@ fn show(answer: &Value) -> anyhow::Result<()> {
     for one in list(answer, "repositories") {
         let problem = text(one, "problem");
         if !problem.is_empty() {
-            say(format_args!("{} {}: {problem}", paint(WARN, "!"), text(one, "name")))?;
+            say(format_args!(
+                "{} {}: {problem}",
+                paint(WARN, "!"),
+                text(one, "name")
+            ))?;
         }
     }
     Ok(())

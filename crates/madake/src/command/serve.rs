@@ -1,5 +1,6 @@
 //! `madake serve`: the server in the foreground, until it is told to stop.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -8,7 +9,7 @@ use madake_engine::Engine;
 use madake_engine::home::{Home, HomeLock};
 use madake_server::config::Configuration;
 use madake_server::{App, build_router};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +30,10 @@ pub(crate) struct Serve {
 pub(crate) struct Prepared {
     pub(crate) engine: Engine,
     pub(crate) base_url: String,
+    /// The address that is listened on, whatever links start with.
+    pub(crate) bound: SocketAddr,
     listener: TcpListener,
+    socket: UnixListener,
     trusted_proxies: Vec<madake_domain::address::AddressPattern>,
     _lock: HomeLock,
 }
@@ -41,7 +45,7 @@ pub(crate) fn run(global: &Global, arguments: &Serve) -> anyhow::Result<ExitCode
     runtime()?.block_on(async {
         let prepared = prepare(home, &configuration).await?;
         let stop = stop_on_signals()?;
-        anstream::println!("listening on {}", prepared.base_url);
+        anstream::println!("listening on http://{}", prepared.bound);
         serve(prepared, stop).await?;
         Ok(ExitCode::SUCCESS)
     })
@@ -80,12 +84,22 @@ pub(crate) async fn prepare(home: Home, configuration: &Configuration) -> anyhow
         given => given.trim_end_matches('/').to_owned(),
     };
     let program = std::env::current_exe().context("this program's own path is not known")?;
+    let path = home.socket();
+    // Before anybody is told that the server listens: hooks find it by this.
+    let socket = madake_server::serve::bind_socket(&path).with_context(|| {
+        format!(
+            "cannot make {}; a home with a shorter path may do",
+            path.display()
+        )
+    })?;
     let engine = Engine::open(home, configuration.settings(&base_url, program)?)?;
     engine.start().await?;
     Ok(Prepared {
         engine,
         base_url,
+        bound,
         listener,
+        socket,
         trusted_proxies: configuration.trusted_proxies()?,
         _lock: lock,
     })
@@ -93,11 +107,10 @@ pub(crate) async fn prepare(home: Home, configuration: &Configuration) -> anyhow
 
 /// Serves until `stop`, then lets requests end and stops the engine. Jobs go on.
 pub(crate) async fn serve(prepared: Prepared, stop: CancellationToken) -> anyhow::Result<()> {
-    let socket = prepared.engine.home().socket();
     let app = App::new(prepared.engine.clone(), prepared.trusted_proxies);
-    madake_server::serve::serve(prepared.listener, Some(&socket), build_router(&app), stop)
-        .await
-        .context("the server stopped")?;
+    madake_server::serve::serve(prepared.listener, prepared.socket, build_router(&app), stop).await;
+    // A socket that is left behind is replaced by the next server.
+    let _ = std::fs::remove_file(prepared.engine.home().socket());
     prepared.engine.stop().await;
     tracing::info!("stopped; jobs that were running go on and are adopted by the next start");
     Ok(())

@@ -40,13 +40,18 @@ pub(super) fn run(global: &Global, server: &Server) -> anyhow::Result<()> {
             fact("address", text(&answer, "baseUrl"))?;
             fact(
                 "agents",
-                format!("{}, {} at work", text(&answer, "agents"), text(&answer, "busyAgents")),
+                format!(
+                    "{}, {} at work",
+                    text(&answer, "agents"),
+                    text(&answer, "busyAgents")
+                ),
             )?;
             fact("queue", format!("{} jobs", text(&answer, "queuedJobs")))?;
             fact("builds", format!("{} going on", text(&answer, "activeBuilds")))
         }
         Server::Pause => {
-            let answer = Connection::running(global, "holding jobs back")?.post(at(&["pause"]), &json!({}))?;
+            let answer =
+                Connection::running(global, "holding jobs back")?.post(at(&["pause"]), &json!({}))?;
             if global.json {
                 return say_json(&answer);
             }

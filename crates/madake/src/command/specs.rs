@@ -44,8 +44,10 @@ pub(super) fn run(global: &Global, specs: Specs) -> anyhow::Result<ExitCode> {
         ("bamboo-specs/bamboo.yml".to_owned(), text)
     } else {
         let file = plan_file(&path)?;
-        let text = std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
-        (file.to_string_lossy().into_owned(), text)
+        let text =
+            std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+        let name = file.to_string_lossy();
+        (name.strip_prefix("./").unwrap_or(&name).to_owned(), text)
     };
     let reading = validate(&name, &text, &server_name);
     report(global, &name, &reading)?;

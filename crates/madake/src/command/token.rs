@@ -100,7 +100,10 @@ fn show(answer: &Value) -> anyhow::Result<()> {
                 (None, Some(at)) => format!("until {}", local_time(at)),
                 (None, None) => "for ever".to_owned(),
             };
-            let allows: Vec<&str> = list(one, "permissions").iter().filter_map(Value::as_str).collect();
+            let allows: Vec<&str> = list(one, "permissions")
+                .iter()
+                .filter_map(Value::as_str)
+                .collect();
             vec![
                 text(one, "id"),
                 text(one, "user"),

@@ -72,7 +72,11 @@ pub(super) fn run(global: &Global, webhook: Webhook) -> anyhow::Result<()> {
             let rows: Vec<Vec<String>> = list(&answer, "webhooks")
                 .iter()
                 .map(|one| {
-                    let signed = if flag(one, "signed") { "signed" } else { "not signed" };
+                    let signed = if flag(one, "signed") {
+                        "signed"
+                    } else {
+                        "not signed"
+                    };
                     vec![text(one, "id"), signed.to_owned(), text(one, "description")]
                 })
                 .collect();

@@ -64,6 +64,7 @@ pub(super) fn run(global: &Global, why: &Why) -> anyhow::Result<()> {
         }
         say("")?;
         say_decision(decision, true)?;
+        say_build_of(decision, list(&answer, "builds"))?;
     }
     Ok(())
 }
@@ -75,10 +76,7 @@ fn say_event(event: &Value) -> anyhow::Result<()> {
     for decision in list(event, "decisions") {
         say("")?;
         say_decision(decision, true)?;
-        let key = text(decision, "buildKey");
-        if let Some(build) = builds.iter().find(|build| text(build, "key") == key) {
-            say_build(build)?;
-        }
+        say_build_of(decision, builds)?;
     }
     if list(event, "decisions").is_empty() {
         let state = text(event, "state");
@@ -202,10 +200,17 @@ pub(super) fn say_decision(decision: &Value, rules: bool) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn say_build(build: &Value) -> anyhow::Result<()> {
-    let state = match (text(build, "lifeCycleState").as_str(), text(build, "state").as_str()) {
+fn say_build_of(decision: &Value, builds: &[Value]) -> anyhow::Result<()> {
+    let key = text(decision, "buildKey");
+    let Some(build) = builds.iter().find(|build| text(build, "key") == key) else {
+        return Ok(());
+    };
+    let state = match (
+        text(build, "lifeCycleState").as_str(),
+        text(build, "state").as_str(),
+    ) {
         (_, "Successful") if flag(build, "continuable") => {
-            paint(GOOD, "successful, waiting at a manual stage")
+            paint(GOOD, "successful so far, waits at a manual stage")
         }
         (_, "Successful") => paint(GOOD, "successful"),
         (_, "Failed") => paint(BAD, "failed"),
@@ -214,7 +219,7 @@ fn say_build(build: &Value) -> anyhow::Result<()> {
         _ => paint(BUSY, "in progress"),
     };
     let took = match (number(build, "startedMs"), number(build, "finishedMs")) {
-        (Some(started), Some(finished)) => format!(" after {}", duration(finished - started)),
+        (Some(started), Some(finished)) => format!(" in {}", duration(finished - started)),
         _ => String::new(),
     };
     say(format_args!("      {} {state}{took}", text(build, "key")))
@@ -227,16 +232,19 @@ fn say_notes(event: &Value) -> anyhow::Result<()> {
     }
     say("")?;
     for note in notes {
-        let (style, word) = match text(note, "level").as_str() {
-            "error" => (BAD, "error"),
-            "warning" => (WARN, "warning"),
-            _ => (DIM, "note"),
+        let mark = match text(note, "level").as_str() {
+            "error" => paint(BAD, "✗"),
+            "warning" => paint(WARN, "!"),
+            _ => paint(DIM, "·"),
         };
-        say(format_args!("  {} {}", paint(style, word), text(note, "text")))?;
+        say(format_args!("  {mark} {}", text(note, "text")))?;
     }
     Ok(())
 }
 
 fn fact(name: &str, value: impl std::fmt::Display) -> anyhow::Result<()> {
-    say(format_args!("  {} {value}", paint(DIM, format_args!("{name:<8}"))))
+    say(format_args!(
+        "  {} {value}",
+        paint(DIM, format_args!("{name:<8}"))
+    ))
 }

@@ -161,7 +161,15 @@ async fn repository(
     let found = app
         .engine()
         .repository_for(&visitor.caller, &format!("{owner}/{slug}"), needed)
-        .await?;
+        .await
+        .map_err(|error| {
+            let mut failure = Failure::from(error);
+            if !visitor.caller.principal.is_logged_in() {
+                // Git asks without credentials first and sends them after the challenge: that is no refusal.
+                failure.trace = None;
+            }
+            failure
+        })?;
     if needed == Permission::Write && found.kind != madake_domain::repository::RepositoryKind::Hosted {
         return Err(Failure {
             error: ApiError::forbidden("this repository is not hosted here: push to where it lives"),

@@ -41,10 +41,10 @@ pub(super) fn run(global: &Global, quickstart: &Quickstart) -> anyhow::Result<Ex
         let chosen = quickstart.serve.listen.is_some();
         let prepared = prepare_anywhere(&home, &mut configuration, chosen).await?;
         let stop = stop_on_signals()?;
-        say(paint(DIM, format_args!("listening on {}", prepared.base_url)))?;
+        say(format_args!("listening on http://{}", prepared.bound))?;
         let app = App::new(prepared.engine.clone(), Vec::new());
         let connection = Connection::within(&app, tokio::runtime::Handle::current());
-        let (home_path, base_url) = (global.home.clone(), prepared.base_url.clone());
+        let (home_path, base_url, bound) = (global.home.clone(), prepared.base_url.clone(), prepared.bound);
         let (once, told) = (quickstart.once, stop.clone());
         let serving = tokio::spawn(serve(prepared, stop.clone()));
         let story = tokio::task::spawn_blocking(move || {
@@ -52,6 +52,7 @@ pub(super) fn run(global: &Global, quickstart: &Quickstart) -> anyhow::Result<Ex
                 connection: &connection,
                 home: &home_path,
                 base_url: &base_url,
+                bound,
                 once,
                 cancelled: &|| told.is_cancelled(),
             };
@@ -63,7 +64,10 @@ pub(super) fn run(global: &Global, quickstart: &Quickstart) -> anyhow::Result<Ex
         } else {
             stop.cancelled().await;
             say("")?;
-            say(paint(DIM, "stopping; running jobs go on and are taken up by the next start"))?;
+            say(paint(
+                DIM,
+                "stopping; running jobs go on and are taken up by the next start",
+            ))?;
         }
         serving.await.context("the server ended early")??;
         ending

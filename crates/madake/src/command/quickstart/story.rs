@@ -1,5 +1,6 @@
 //! What quickstart shows, from an empty home to a green build.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,9 @@ use serde_json::{Value, json};
 
 use super::sample::Sample;
 use crate::connection::{Connection, at};
-use crate::terminal::{BOLD, BUSY, DIM, GOOD, duration, flag, list, number, paint, say, short_revision, text};
+use crate::terminal::{
+    BOLD, BUSY, DIM, GOOD, duration, flag, list, number, paint, say, short_revision, text,
+};
 use crate::watch::{follow, say_verdict, waiting_stage};
 
 const PLAN: &str = "DEMO-HELLO";
@@ -24,6 +27,7 @@ pub(super) struct Scene<'a> {
     pub(super) connection: &'a Connection,
     pub(super) home: &'a Path,
     pub(super) base_url: &'a str,
+    pub(super) bound: SocketAddr,
     pub(super) once: bool,
     pub(super) cancelled: &'a dyn Fn() -> bool,
 }
@@ -60,7 +64,7 @@ pub(super) fn tell(scene: &Scene<'_>) -> anyhow::Result<Ending> {
         say("")?;
         say_addresses(scene, &build)?;
         say("")?;
-        say_next(scene, &build, &password)?;
+        say_next(scene, &build)?;
     }
     Ok(if flag(&build, "successful") {
         Ending::Successful
@@ -70,7 +74,8 @@ pub(super) fn tell(scene: &Scene<'_>) -> anyhow::Result<Ending> {
 }
 
 fn make_administrator(scene: &Scene<'_>, password: &str) -> anyhow::Result<()> {
-    let body = json!({ "name": "admin", "fullName": "Administrator", "password": password, "administrator": true });
+    let body =
+        json!({ "name": "admin", "fullName": "Administrator", "password": password, "administrator": true });
     scene.connection.post(at(&["users"]), &body)?;
     if scene.once {
         return done("user", "admin");
@@ -95,7 +100,7 @@ fn make_token(scene: &Scene<'_>) -> anyhow::Result<(String, String)> {
 
 /// The build as it ended; `None` when somebody wanted to stop.
 fn push_and_watch(scene: &Scene<'_>, token: &str) -> anyhow::Result<Option<Value>> {
-    let made = scene
+    scene
         .connection
         .post(at(&["repositories"]), &json!({ "name": REPOSITORY }))?;
     done("repository", REPOSITORY)?;
@@ -104,8 +109,7 @@ fn push_and_watch(scene: &Scene<'_>, token: &str) -> anyhow::Result<Option<Value
         "plan",
         &format!("{PLAN}, as bamboo-specs/bamboo.yml in the repository says"),
     )?;
-    // The address that the server listens on, in case the one for links is somewhere behind a proxy.
-    let url = text(&made, "cloneUrl");
+    let url = format!("http://{}/scm/demo/hello.git", reachable(scene.bound));
     let began = Instant::now();
     sample.push(&url, token)?;
     let took = i64::try_from(began.elapsed().as_millis()).unwrap_or(0);
@@ -130,12 +134,24 @@ fn push_and_watch(scene: &Scene<'_>, token: &str) -> anyhow::Result<Option<Value
     follow(scene.connection, &key, scene.cancelled)
 }
 
+/// The address that the server listens on; the one for links may be a proxy's. What is open to all is open here.
+fn reachable(bound: SocketAddr) -> SocketAddr {
+    let here = match bound.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(here, bound.port())
+}
+
 fn wait_for_build(scene: &Scene<'_>) -> anyhow::Result<Option<String>> {
     let began = Instant::now();
     while !(scene.cancelled)() {
         // The plan is made by the push itself, so at first there is none.
         if let Ok(why) = scene.connection.get(at(&["plans", PLAN, "why"])) {
-            let mut keys = list(&why, "decisions").iter().map(|decision| text(decision, "buildKey"));
+            let mut keys = list(&why, "decisions")
+                .iter()
+                .map(|decision| text(decision, "buildKey"));
             if let Some(key) = keys.find(|key| !key.is_empty()) {
                 return Ok(Some(key));
             }
@@ -161,7 +177,11 @@ fn say_verdict_indented(scene: &Scene<'_>, build: &Value) -> anyhow::Result<()> 
         paint(GOOD, "✓"),
         paint(GOOD, "successful"),
         first_command(build).map_or_else(String::new, |took| {
-            paint(DIM, format_args!("   push received → first command: {}", duration(took)))
+            format!(
+                "   {} {}",
+                paint(DIM, "push received → first command"),
+                paint(GOOD, duration(took))
+            )
         })
     ))
 }
@@ -178,36 +198,59 @@ fn first_command(build: &Value) -> Option<i64> {
 
 fn say_addresses(scene: &Scene<'_>, build: &Value) -> anyhow::Result<()> {
     let key = text(build, "key");
-    let home = scene.home.display();
+    let home = home_option(scene.home);
     let event = text(build, "event");
     heading("Look")?;
-    command("why it was built", &format!("madake why {event} --home {home}"))?;
-    command("its log", &format!("madake build log {key} --home {home}"))?;
-    let result = build.get("links").map(|links| text(links, "result")).unwrap_or_default();
+    command("why it was built", &format!("madake why {event}{home}"))?;
+    command("its log", &format!("madake build log {key}{home}"))?;
+    let result = build
+        .get("links")
+        .map(|links| text(links, "result"))
+        .unwrap_or_default();
     command("for programs", &format!("curl -u admin {result}.json"))
 }
 
-fn say_next(scene: &Scene<'_>, build: &Value, password: &str) -> anyhow::Result<()> {
+fn say_next(scene: &Scene<'_>, build: &Value) -> anyhow::Result<()> {
     let key = text(build, "key");
-    let home = scene.home.display();
+    let home = home_option(scene.home);
     heading("Go on")?;
     if let Some(stage) = waiting_stage(build) {
         command(
             &format!("let {stage} run"),
-            &format!("madake build continue {key} --watch --home {home}"),
+            &format!("madake build continue {key} --watch{home}"),
         )?;
     }
     command(
         "clone",
-        &format!("git clone {}/scm/demo/hello.git", scene.base_url.replacen("://", "://admin@", 1)),
+        &format!(
+            "git clone {}/scm/demo/hello.git",
+            scene.base_url.replacen("://", "://admin@", 1)
+        ),
     )?;
     command("change it", "edit bamboo-specs/bamboo.yml, commit, git push")?;
-    command("follow the build", &format!("madake build watch {PLAN} --home {home}"))?;
+    command("follow the build", &format!("madake build watch {PLAN}{home}"))?;
     say("")?;
     say(paint(
         DIM,
-        format_args!("  log in as admin with {password}; this server runs until Ctrl-C, and again with: madake serve --home {home}"),
+        format_args!("  Log in as admin with the password above. The server runs until Ctrl-C;"),
+    ))?;
+    say(paint(
+        DIM,
+        format_args!("  later, start it again with: madake serve{home}"),
     ))
+}
+
+/// The option that names the home, where it is not the one that commands take anyway.
+fn home_option(home: &Path) -> String {
+    let text = home.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if text == "./madake-home" {
+        String::new()
+    } else if text.chars().all(plain) {
+        format!(" --home {text}")
+    } else {
+        format!(" --home '{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 fn done(what: &str, detail: &str) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@ use axum::extract::{FromRequest, Request};
 use http::{StatusCode, header};
 use madake_domain::text::inert;
 use madake_engine::EngineError;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::api::bamboo::error::ApiError;
@@ -51,6 +52,11 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
             .map_err(|error| invalid(format!("the body cannot be read: {error}")).into())
     }
 }
+
+/// The body of a call that needs nothing said; [`Json`] keeps foreign pages from making it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
 
 /// A key or number of the path.
 ///

@@ -16,7 +16,7 @@ use madake_store::{Tx, event};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::body::{Json, invalid, parse};
+use super::body::{Json, Nothing, invalid, parse};
 use crate::App;
 use crate::api::bamboo::link::Links;
 use crate::auth::Visitor;
@@ -94,6 +94,7 @@ pub(super) async fn stop(
     State(app): State<App>,
     visitor: Visitor,
     Path(key): Path<String>,
+    Json(Nothing {}): Json<Nothing>,
 ) -> Result<StatusCode, Failure> {
     let key: ResultKey = parse(&key)?;
     app.engine().stop_build(&visitor.caller, &key).await?;

@@ -53,24 +53,7 @@ pub(super) async fn explain(
     Path(text): Path<String>,
 ) -> Result<Answer<Value>, Failure> {
     let explained = app.engine().explain_event(&visitor.caller, id(&text)?).await?;
-    let keys: Vec<String> = explained
-        .decisions
-        .iter()
-        .filter_map(|decision| decision.build_key.clone())
-        .collect();
-    let came_of_it = app
-        .engine()
-        .store()
-        .read(move |tx| {
-            let mut views = Vec::new();
-            for key in keys {
-                if let Some(found) = build::by_key(tx, &key)? {
-                    views.push(builds::short_view(&found));
-                }
-            }
-            Ok::<_, EngineError>(views)
-        })
-        .await?;
+    let came_of_it = came_of(&app, &mut explained.decisions.iter()).await?;
     let mut answer = view(&explained.event);
     answer["repository"] = json!(explained.repository);
     answer["rawBytes"] = json!(explained.raw_bytes);
@@ -82,6 +65,28 @@ pub(super) async fn explain(
     answer["decisions"] = explained.decisions.iter().map(decision_view).collect();
     answer["builds"] = json!(came_of_it);
     Ok(Answer(answer))
+}
+
+/// The builds that came of decisions, as lists show them.
+pub(super) async fn came_of(
+    app: &App,
+    decisions: &mut (dyn Iterator<Item = &ExplainedDecision> + Send),
+) -> Result<Vec<Value>, EngineError> {
+    let keys: Vec<String> = decisions
+        .filter_map(|decision| decision.build_key.clone())
+        .collect();
+    app.engine()
+        .store()
+        .read(move |tx| {
+            let mut views = Vec::new();
+            for key in keys {
+                if let Some(found) = build::by_key(tx, &key)? {
+                    views.push(builds::short_view(&found));
+                }
+            }
+            Ok(views)
+        })
+        .await
 }
 
 /// `GET /events/{id}/raw`: the bytes as they came.

@@ -11,7 +11,7 @@ use madake_store::build_query::{self, Filter};
 use madake_store::plan;
 use serde_json::{Value, json};
 
-use super::body::{id, parse};
+use super::body::{Json, Nothing, id, parse};
 use super::events;
 use crate::App;
 use crate::api::bamboo::error::ApiError;
@@ -83,6 +83,7 @@ pub(super) async fn why(
         .engine()
         .explain_plan(&visitor.caller, &key, revision, limit)
         .await?;
+    let came_of_it = events::came_of(&app, &mut explained.iter().map(|(decision, _)| decision)).await?;
     let rows: Vec<Value> = explained
         .iter()
         .map(|(decision, event)| {
@@ -91,7 +92,9 @@ pub(super) async fn why(
             row
         })
         .collect();
-    Ok(Answer(json!({ "plan": key.to_string(), "decisions": rows })))
+    Ok(Answer(
+        json!({ "plan": key.to_string(), "decisions": rows, "builds": came_of_it }),
+    ))
 }
 
 /// `POST /plans/{key}/trigger?skipBranches=`: looks for changes, as the remote trigger does. 202 once it is stored.
@@ -100,6 +103,7 @@ pub(super) async fn trigger(
     visitor: Visitor,
     Path(key): Path<String>,
     RawQuery(query): RawQuery,
+    Json(Nothing {}): Json<Nothing>,
 ) -> Result<(StatusCode, Answer<Value>), Failure> {
     let key: PlanKey = parse(&key)?;
     let skip_branches = Parameters::from_query(query.as_deref()).flag("skipBranches");

@@ -8,6 +8,7 @@ use madake_engine::access::{Target, require};
 use madake_store::build_query;
 use serde_json::{Value, json};
 
+use super::body::{Json, Nothing};
 use crate::App;
 use crate::auth::Visitor;
 use crate::refusal::Failure;
@@ -38,12 +39,20 @@ pub(super) async fn status(State(app): State<App>) -> Result<Answer<Value>, Fail
 }
 
 /// `POST /pause`: jobs that run go on, others wait; arrivals are taken and decided all the same.
-pub(super) async fn pause(State(app): State<App>, visitor: Visitor) -> Result<Answer<Value>, Failure> {
+pub(super) async fn pause(
+    State(app): State<App>,
+    visitor: Visitor,
+    Json(Nothing {}): Json<Nothing>,
+) -> Result<Answer<Value>, Failure> {
     set_paused(&app, visitor, true).await
 }
 
 /// `POST /resume`
-pub(super) async fn resume(State(app): State<App>, visitor: Visitor) -> Result<Answer<Value>, Failure> {
+pub(super) async fn resume(
+    State(app): State<App>,
+    visitor: Visitor,
+    Json(Nothing {}): Json<Nothing>,
+) -> Result<Answer<Value>, Failure> {
     set_paused(&app, visitor, false).await
 }
 

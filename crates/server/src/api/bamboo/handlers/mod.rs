@@ -1,6 +1,6 @@
 //! The resources of Bamboo's REST API: each loads what the caller may see and hands it to [`super::render`].
 //!
-//! Handlers decide nothing: operations of the engine check permissions, [`load`] fills views inside one read of
+//! Handlers decide nothing: operations of the engine check permissions, `load` fills views inside one read of
 //! the store, and the renderers know the shapes (bamboo-rest.md 2 to 6).
 
 mod asked;
