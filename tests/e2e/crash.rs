@@ -9,8 +9,11 @@ use serde_json::Value;
 
 use crate::plan_files::one_job;
 
-/// A small generator, so that a failing run can be repeated: the seed is printed and can be given.
-struct Chance(u64);
+/// A small generator; a failing run says its seed, which `MADAKE_SEED` gives again.
+struct Chance {
+    seed: u64,
+    state: u64,
+}
 
 impl Chance {
     fn from_environment() -> Self {
@@ -18,15 +21,15 @@ impl Chance {
             .ok()
             .and_then(|text| text.parse().ok());
         let seed = given.unwrap_or_else(|| u64::from(std::process::id()) * 7919 + 1);
-        eprintln!("MADAKE_SEED={seed}");
-        Self(seed)
+
+        Self { seed, state: seed }
     }
 
     fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        self.state % bound
     }
 }
 
@@ -94,7 +97,8 @@ async fn every_successful_push_is_built_once_whenever_the_server_is_killed() {
                 ))
                 .await;
             panic!(
-                "neither built nor explained: {open:?}\n{why:#}\n{states:#?}\n{}",
+                "MADAKE_SEED={}: neither built nor explained: {open:?}\n{why:#}\n{states:#?}\n{}",
+                chance.seed,
                 server.log()
             );
         }
@@ -105,7 +109,8 @@ async fn every_successful_push_is_built_once_whenever_the_server_is_killed() {
         let explained = superseded(&server, commit).await;
         assert!(
             built == 1 || (built == 0 && explained),
-            "{commit} was built {built} times\n{}",
+            "MADAKE_SEED={}: {commit} was built {built} times\n{}",
+            chance.seed,
             server.log()
         );
         let ran = ran(&runs, commit);

@@ -2,4 +2,7 @@
 
 mod crash;
 mod hooks;
+mod hostile_remote;
+mod hostile_support;
+mod hostile_webhook;
 mod plan_files;

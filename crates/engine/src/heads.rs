@@ -1,6 +1,7 @@
 //! Where branches are: read from hosted and attached repositories on this machine, asked of the host of linked
 //! ones. However many plans and callers want to know, a host is asked once at a time, and who waits shares.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,6 +49,10 @@ struct Look {
     read: RefsRead,
 }
 
+/// Linked repositories that were asked in the course of one decision.
+#[derive(Debug, Default)]
+pub(crate) struct Looked(HashMap<i64, RefsRead>);
+
 /// Where the credential of a linked repository is sealed for.
 pub(crate) fn credential_place(repository_id: i64) -> String {
     format!("repository.credential:{repository_id}")
@@ -78,20 +83,45 @@ impl Engine {
         repository: &Repository,
         branch: &str,
     ) -> Result<Option<String>, EngineError> {
-        let Ok(name) = BranchName::parse(branch) else {
-            return Ok(None);
-        };
         match repository.kind {
-            RepositoryKind::Hosted | RepositoryKind::Attached => {
-                let found = read_ref(self.git(), Path::new(&repository.path), &name.ref_name()).await;
-                Ok(found.map_err(unreadable)?.map(|id| id.to_string()))
-            }
+            RepositoryKind::Hosted | RepositoryKind::Attached => self.local_head(repository, branch).await,
             RepositoryKind::Linked => Ok(self
                 .refresh(repository)
                 .await?
                 .refs
-                .remove(name.ref_name().as_str())),
+                .remove(&format!("refs/heads/{branch}"))),
         }
+    }
+
+    /// As [`Self::current_head`], where the host of a linked repository is asked once for everything that shares
+    /// `looked`.
+    pub(crate) async fn head_looked_up(
+        &self,
+        repository: &Repository,
+        branch: &str,
+        looked: &mut Looked,
+    ) -> Result<Option<String>, EngineError> {
+        if repository.kind != RepositoryKind::Linked {
+            return self.local_head(repository, branch).await;
+        }
+        let read = match looked.0.entry(repository.id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(self.refresh(repository).await?),
+        };
+        Ok(read.refs.get(&format!("refs/heads/{branch}")).cloned())
+    }
+
+    /// Where one branch is in what we have on this machine; nobody is asked.
+    pub(crate) async fn local_head(
+        &self,
+        repository: &Repository,
+        branch: &str,
+    ) -> Result<Option<String>, EngineError> {
+        let Ok(name) = BranchName::parse(branch) else {
+            return Ok(None);
+        };
+        let found = read_ref(self.git(), Path::new(&repository.path), &name.ref_name()).await;
+        Ok(found.map_err(unreadable)?.map(|id| id.to_string()))
     }
 
     /// Where refs of a repository on this machine are now; those that cannot be read are left out.

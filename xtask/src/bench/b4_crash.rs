@@ -1,5 +1,6 @@
 //! B4, a crash after the answer: a trigger is answered, the server is killed at a random moment of the next 200 ms,
-//! and started again. What was answered must be built, once.
+//! and started again. What was answered must be built, once: each run of the job's command counts, also one that the
+//! crash cut short and that was begun anew.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub(crate) const TITLE: &str = "killed 0 to 200 ms after the answer, and started
 const SECRET: &str = "a-secret-of-the-measurement";
 /// How long a trial waits for its build before the next trial.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a build that has run may take to be recorded.
+const REST: Duration = Duration::from_millis(500);
 /// How long what is missing at the end is waited for.
 const LAST_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -202,6 +205,8 @@ fn crash(
         ready.push(server.ready_ms);
         // Found or not: what is late is counted at the end.
         let _ = wait_for(PATIENCE, || (runs.count(&revision) > 0).then_some(()));
+        // The end of the build is recorded before the next trial: each crash is about one build.
+        std::thread::sleep(REST);
         revisions.push(revision);
     }
     let _ = wait_for(LAST_PATIENCE, || {

@@ -77,7 +77,7 @@ fn madake(setting: &Setting, folder: &Path) -> anyhow::Result<Run> {
     let builds = madake.count("SELECT COUNT(*) FROM build")?;
     tree.commit()?;
     let before = counter.count();
-    let (cpu, clock) = (server.usage()?.cpu_seconds, Instant::now());
+    let cpu = server.usage()?.cpu_seconds;
     tree.push("b0001")?;
     wait_for(Duration::from_secs(30), || {
         madake
@@ -86,10 +86,17 @@ fn madake(setting: &Setting, folder: &Path) -> anyhow::Result<Run> {
             .then_some(())
     })
     .context("the push to one branch queued nothing")?;
-    let queued_ms = clock.elapsed().as_secs_f64() * 1000.0;
     settle(&madake)?;
     let by_push = counter.count() - before;
     let cpu = server.usage()?.cpu_seconds - cpu;
+    let queued_ms = madake.rows(
+        "SELECT build.created_ms - event.received_ms FROM build JOIN event ON event.id = build.event_id
+         ORDER BY build.id DESC LIMIT 1",
+    )?;
+    let queued_ms = queued_ms
+        .first()
+        .and_then(|row| row.first()?.as_f64())
+        .context("the last build has no event")?;
     let queued = madake.rows(&format!(
         "SELECT plan_branch.vcs_branch FROM build JOIN plan_branch ON plan_branch.id = build.plan_branch_id
          ORDER BY build.id DESC LIMIT (SELECT COUNT(*) FROM build) - {builds}"
@@ -102,9 +109,9 @@ fn madake(setting: &Setting, folder: &Path) -> anyhow::Result<Run> {
             figure("start to first plan list", "ms", ready),
             figure("plan list p50", "ms", quantile(&list, 0.5).unwrap_or(0.0)),
             figure("plan list p99", "ms", quantile(&list, 0.99).unwrap_or(0.0)),
-            figure("git processes of a remote trigger", "", by_call),
-            figure("git processes of a push and its build", "", by_push),
-            figure("push to queued, at most", "ms", queued_ms),
+            figure("git for a remote trigger", "processes", by_call),
+            figure("git for a push and its build", "processes", by_push),
+            figure("push received to queued", "ms", queued_ms),
             figure("server CPU of the push", "s", cpu),
             figure("peak memory", "MiB", after.peak_mib),
         ],

@@ -1,7 +1,7 @@
 //! Git over HTTP as it is usually served, a peer: nginx, fcgiwrap and git's own `http-backend`.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -47,7 +47,11 @@ impl Drop for GitServer {
             // nginx ends its workers only when it is asked to end.
             let _ = nginx.stop();
         }
-        let _ = self.fcgiwrap.kill();
+        // So does fcgiwrap.
+        let pid = self.fcgiwrap.id().to_string();
+        if output_of(Command::new("kill").args(["-TERM", &pid])).is_err() {
+            let _ = self.fcgiwrap.kill();
+        }
         let _ = self.fcgiwrap.wait();
     }
 }
@@ -92,10 +96,14 @@ impl GitServer {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
         }
         let socket = folder.join("fcgi.sock");
+        let log = std::fs::File::create(folder.join("fcgiwrap.log"))?;
         let fcgiwrap = setting
             .pinning
             .server(Path::new("fcgiwrap"))
             .args(["-c", "2", "-s", &format!("unix:{}", socket.display())])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
             .spawn()
             .context("cannot start fcgiwrap")?;
         let address = format!("127.0.0.1:{}", free_port()?);

@@ -17,7 +17,7 @@ use madake_store::repository::{self, Repository};
 use madake_vcs::name::ObjectId;
 
 use crate::enqueue::RequestedRevision;
-use crate::heads::RefsRead;
+use crate::heads::{Looked, RefsRead};
 use crate::{Engine, EngineError, clock, facts, specs};
 
 /// What is put before the judge, for any number of plans.
@@ -142,6 +142,7 @@ pub(super) async fn judge(
     asked: &Asked,
 ) -> Result<Vec<Judged>, EngineError> {
     let mut all = Vec::new();
+    let mut looked = Looked::default();
     for loaded in load(engine, found, plan_ids).await? {
         let configuration = engine.configuration(loaded.plan.version_id).await?;
         let configuration = with_switch(configuration, &loaded.plan);
@@ -164,7 +165,7 @@ pub(super) async fn judge(
         }
         let mut decided = Vec::with_capacity(decisions.len());
         for decision in decisions {
-            decided.push(prepare(engine, found, &loaded, &configuration, is_default, decision).await?);
+            decided.push(prepare(engine, found, &loaded, &configuration, decision, &mut looked).await?);
         }
         all.push(Judged {
             plan: loaded.plan,
@@ -284,9 +285,11 @@ async fn prepare(
     found: Option<&Repository>,
     loaded: &Loaded,
     configuration: &PlanConfiguration,
-    is_default: bool,
     decision: Decision,
+    looked: &mut Looked,
 ) -> Result<Decided, EngineError> {
+    let is_default =
+        loaded.repositories.first().and_then(|first| first.repository_id) == found.map(|found| found.id);
     let mut decided = Decided {
         decision,
         revisions: Vec::new(),
@@ -313,7 +316,20 @@ async fn prepare(
         decided.revisions = vec![changed];
     } else {
         let branch = branch_of(loaded, &decided.decision.subject, is_default.then_some(&changed));
-        let mut revisions = engine.revisions_of(&loaded.plan, &branch, configuration).await?;
+        let mut revisions = match engine
+            .revisions_of(&loaded.plan, &branch, configuration, looked)
+            .await
+        {
+            Ok(revisions) => revisions,
+            // A repository that nobody linked yet: the decision says so, and a later event finds it linked.
+            Err(EngineError::Conflict(reason)) => {
+                decided.decision.build = false;
+                decided.decision.settles = false;
+                decided.decision.sentence = reason;
+                return Ok(decided);
+            }
+            Err(error) => return Err(error),
+        };
         for one in &mut revisions {
             if one.repository_id == changed.repository_id {
                 *one = changed.clone();
@@ -376,7 +392,7 @@ async fn own_configuration(
         return Ok(());
     };
     let here = specs::folder_id(engine, path, &commit).await?;
-    let default = engine.current_head(found, &found.default_branch).await?;
+    let default = engine.local_head(found, &found.default_branch).await?;
     let there = match default.and_then(|id| ObjectId::parse(&id).ok()) {
         Some(default) => specs::folder_id(engine, path, &default).await?,
         None => None,

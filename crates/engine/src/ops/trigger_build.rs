@@ -11,6 +11,7 @@ use madake_store::plan;
 
 use crate::access::{Caller, plan_for};
 use crate::enqueue::{BuildRequest, RequestedRevision, limit_of, start};
+use crate::heads::Looked;
 use crate::schedule::apply;
 use crate::{Engine, EngineError, clock};
 
@@ -57,7 +58,9 @@ impl Engine {
                 branch.key
             )));
         }
-        let mut revisions = self.revisions_of(&plan_row, &branch, &configuration).await?;
+        let mut revisions = self
+            .revisions_of(&plan_row, &branch, &configuration, &mut Looked::default())
+            .await?;
         let mut problem = None;
         if let Some(custom) = &asked.custom_revision {
             let first = revisions.first_mut().ok_or_else(|| {
@@ -215,6 +218,7 @@ impl Engine {
         plan_row: &plan::Plan,
         branch: &plan::PlanBranch,
         configuration: &madake_domain::plan::PlanConfiguration,
+        looked: &mut Looked,
     ) -> Result<Vec<RequestedRevision>, EngineError> {
         let plan_id = plan_row.id;
         let rows = self
@@ -238,7 +242,7 @@ impl Engine {
                 (0, Some(vcs_branch)) => vcs_branch.clone(),
                 _ => configured.unwrap_or_else(|| repository.default_branch.clone()),
             };
-            match self.current_head(&repository, &wanted).await? {
+            match self.head_looked_up(&repository, &wanted, looked).await? {
                 Some(head) => revisions.push(RequestedRevision {
                     repository_id: Some(repository.id),
                     name: row.name.clone(),

@@ -22,7 +22,30 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// An engine that is going.
     pub(crate) async fn start() -> Self {
+        Self::start_in(tempfile::tempdir().expect("a folder")).await
+    }
+
+    /// As [`Self::start`], with a `git` that writes down each time that it is started.
+    pub(crate) async fn start_counting() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        let count = folder.path().join("git-count");
+        let script = format!(
+            "#!/bin/sh\necho \"$*\" >> '{}'\nexec git \"$@\"\n",
+            count.display()
+        );
+        write_program(&folder.path().join("git"), &script);
+        Self::start_in(folder).await
+    }
+
+    /// What the counted `git` was started with since the last question.
+    pub(crate) fn git_processes(&self) -> Vec<String> {
+        let path = self.path().join("git-count");
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        std::fs::write(&path, "").expect("a new count");
+        text.lines().map(str::to_owned).collect()
+    }
+
+    async fn start_in(folder: tempfile::TempDir) -> Self {
         let engine = open(folder.path());
         engine.start().await.expect("the engine starts");
         Self { folder, engine }
@@ -146,10 +169,8 @@ fn open(folder: &Path) -> Engine {
         "#!/bin/sh\nMADAKE_TEST_SUPERVISE=\"$2\" exec '{}' --exact supervisor_entry --nocapture\n",
         this.display()
     );
-    std::fs::write(&program, script).expect("a script");
-    let mut permissions = std::fs::metadata(&program).expect("the script").permissions();
-    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o755);
-    std::fs::set_permissions(&program, permissions).expect("runnable");
+    write_program(&program, &script);
+    let counted = folder.join("git");
     let settings = Settings {
         base_url: "http://ci.example:8085".into(),
         server_name: "test".into(),
@@ -166,9 +187,16 @@ fn open(folder: &Path) -> Engine {
         private_repositories: true,
         refs_per_push: 1000,
         program,
-        git: "git".into(),
+        git: if counted.is_file() { counted } else { "git".into() },
     };
     Engine::open(Home::open(&folder.join("home")).expect("a home"), settings).expect("an engine")
+}
+
+fn write_program(path: &Path, script: &str) {
+    std::fs::write(path, script).expect("a script");
+    let mut permissions = std::fs::metadata(path).expect("the script").permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o755);
+    std::fs::set_permissions(path, permissions).expect("runnable");
 }
 
 /// A work tree whose origin is a bare repository.

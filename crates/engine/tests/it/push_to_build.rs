@@ -2,9 +2,10 @@
 
 use madake_domain::schedule::ResultState;
 use madake_engine::access::Caller;
+use madake_engine::ops::link_repository::LinkRepository;
 use madake_engine::ops::trigger_build::TriggerBuild;
 
-use crate::fixture::{Fixture, ZERO, plan_file};
+use crate::fixture::{Fixture, ZERO, git, plan_file};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn push_becomes_a_build_of_the_exact_revision() {
@@ -71,7 +72,7 @@ async fn remote_trigger_builds_what_changed_and_says_what_did_not() {
         .engine
         .link_repository(
             &Caller::local(),
-            madake_engine::ops::link_repository::LinkRepository {
+            LinkRepository {
                 name: "lib".into(),
                 url,
                 credential: None,
@@ -238,5 +239,89 @@ async fn manual_stage_waits_and_goes_on() {
         1,
         "nothing half-done stays"
     );
+    fixture.engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_remote_trigger_over_many_branches_starts_a_handful_of_git_processes() {
+    let fixture = Fixture::start_counting().await;
+    let work = fixture.repository("lib");
+    let file = plan_file("echo built", "triggers:\n  - remote\n");
+    let _ = work.push("master", &[("bamboo-specs/bamboo.yml", &file)]);
+    let link = LinkRepository {
+        name: "lib".into(),
+        url: work.bare.display().to_string(),
+        credential: None,
+        default_branch: None,
+    };
+    fixture
+        .engine
+        .link_repository(&Caller::local(), link)
+        .await
+        .expect("linked");
+    for number in 0..40 {
+        git(
+            &work.tree,
+            &["push", "--quiet", "origin", &format!("HEAD:refs/heads/b{number}")],
+        );
+    }
+    fixture.engine.set_paused(true);
+    fixture.git_processes();
+    let key = "PROJ-PLAN".parse().expect("a key");
+    let triggered = fixture
+        .engine
+        .trigger_remotely(&Caller::local(), &key, false, None)
+        .await
+        .expect("taken");
+    fixture.settled().await;
+    let explained = fixture
+        .engine
+        .explain_event(&Caller::local(), triggered.event_id)
+        .await
+        .expect("explained");
+    let builds = explained
+        .decisions
+        .iter()
+        .filter(|one| one.decision.build)
+        .count();
+    assert_eq!(builds, 41, "the master and each new branch");
+    let started = fixture.git_processes();
+    assert!(
+        started.len() <= 8,
+        "{} git processes: {started:#?}",
+        started.len()
+    );
+    fixture.engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn push_that_follows_an_unrecorded_one_enters_both() {
+    let fixture = Fixture::start().await;
+    let work = fixture.repository("app");
+    fixture
+        .engine
+        .attach_repository(&Caller::local(), "PROJ/app", &work.bare)
+        .await
+        .expect("attached");
+    let first = work.push(
+        "master",
+        &[("bamboo-specs/bamboo.yml", &plan_file("echo built", ""))],
+    );
+    fixture.hook("PROJ/app", ZERO, &first, "master").await;
+    fixture.ended("PROJ-PLAN", 1).await;
+    let second = work.push("master", &[("x", "1")]);
+    let third = work.push("master", &[("x", "2")]);
+    // The hook of the second push was lost; that of the third says where it started.
+    fixture.hook("PROJ/app", &second, &third, "master").await;
+    let builds = fixture.ended("PROJ-PLAN", 3).await;
+    let revisions: Vec<_> = builds
+        .iter()
+        .map(|build| build.revision.clone().unwrap_or_default())
+        .collect();
+    assert_eq!(revisions, [first.clone(), second.clone(), third]);
+    // Then the lost one comes after all: it is entered, and builds nothing again.
+    fixture.hook("PROJ/app", &first, &second, "master").await;
+    fixture.settled().await;
+    assert_eq!(fixture.builds("PROJ-PLAN").await.len(), 3);
     fixture.engine.stop().await;
 }

@@ -98,12 +98,14 @@ fn client_address(app: &App, request: &Request<Body>) -> Option<IpAddr> {
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
         .map(|info| info.0.ip().to_canonical())?;
-    let forwarded: Vec<&str> = request
+    // A proxy appends to whatever it was sent: bytes that are no text must not hide what it appended.
+    let forwarded: Vec<_> = request
         .headers()
         .get_all("x-forwarded-for")
         .iter()
-        .filter_map(|value| value.to_str().ok())
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
         .collect();
+    let forwarded: Vec<&str> = forwarded.iter().map(AsRef::as_ref).collect();
     Some(forwarded_client(peer, &forwarded, app.trusted_proxies()).address)
 }
 

@@ -171,10 +171,11 @@ async fn repository(
             failure
         })?;
     if needed == Permission::Write && found.kind != madake_domain::repository::RepositoryKind::Hosted {
-        return Err(Failure {
-            error: ApiError::forbidden("this repository is not hosted here: push to where it lives"),
-            trace: None,
-        });
+        return Err(Failure::traced(
+            ApiError::forbidden("this repository is not hosted here: push to where it lives"),
+            format!("repository {}", found.name),
+            "a push to a repository that is not hosted here",
+        ));
     }
     Ok(found)
 }

@@ -2,7 +2,7 @@
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
-use http::{StatusCode, header};
+use http::{Method, StatusCode, header};
 use madake_domain::key::{EntityKey, PlanKey};
 use madake_engine::EngineError;
 use quick_xml::escape::escape;
@@ -19,6 +19,10 @@ const XML: &str = "application/xml;charset=UTF-8";
 /// `GET|POST /updateAndBuild.action?buildKey=PROJ-PLAN`. Always XML, as the original; failures have a status of
 /// their own, for hooks that call `curl -f`.
 pub(super) async fn update_and_build(State(app): State<App>, visitor: Visitor, request: Request) -> Response {
+    // A HEAD finds its way to where GET goes, and must not change anything (hostile-inputs.md A3).
+    if request.method() == Method::HEAD {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
     let outcome = match parameters(request).await {
         Ok(parameters) => {
             trigger(
