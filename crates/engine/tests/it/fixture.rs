@@ -45,6 +45,17 @@ impl Fixture {
         text.lines().map(str::to_owned).collect()
     }
 
+    /// As [`Self::start`], with settings changed.
+    pub(crate) async fn start_with(change: fn(&mut Settings)) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut settings = settings(folder.path());
+        change(&mut settings);
+        let engine = Engine::open(Home::open(&folder.path().join("home")).expect("a home"), settings)
+            .expect("an engine");
+        engine.start().await.expect("the engine starts");
+        Self { folder, engine }
+    }
+
     async fn start_in(folder: tempfile::TempDir) -> Self {
         let engine = open(folder.path());
         engine.start().await.expect("the engine starts");
@@ -163,6 +174,14 @@ impl Fixture {
 }
 
 fn open(folder: &Path) -> Engine {
+    Engine::open(
+        Home::open(&folder.join("home")).expect("a home"),
+        settings(folder),
+    )
+    .expect("an engine")
+}
+
+fn settings(folder: &Path) -> Settings {
     let program = folder.join("supervise.sh");
     let this = std::env::current_exe().expect("this program");
     let script = format!(
@@ -171,7 +190,7 @@ fn open(folder: &Path) -> Engine {
     );
     write_program(&program, &script);
     let counted = folder.join("git");
-    let settings = Settings {
+    Settings {
         base_url: "http://ci.example:8085".into(),
         server_name: "test".into(),
         time_zone: TimeZone::UTC,
@@ -188,8 +207,7 @@ fn open(folder: &Path) -> Engine {
         refs_per_push: 1000,
         program,
         git: if counted.is_file() { counted } else { "git".into() },
-    };
-    Engine::open(Home::open(&folder.join("home")).expect("a home"), settings).expect("an engine")
+    }
 }
 
 fn write_program(path: &Path, script: &str) {
