@@ -2,6 +2,7 @@
 
 mod crash;
 mod hooks;
+mod hostile_access;
 mod hostile_remote;
 mod hostile_support;
 mod hostile_webhook;
