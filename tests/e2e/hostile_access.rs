@@ -5,8 +5,6 @@
 
 use std::time::{Duration, Instant};
 
-
-
 use madake_testkit::{PASSWORD, Server, ServerOptions};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -58,7 +56,10 @@ async fn hostile_paths_a1_are_all_unknown() {
             // Repositories answer strangers with a challenge, whether they are there or not.
             let fine = matches!(status, 400 | 404) || (headers.is_empty() && status == 401);
             assert!(fine, "A1 {target}: {answer}");
-            assert!(!answer.contains("X-Injected") && !answer.contains("administrator"), "A1 {target}: {answer}");
+            assert!(
+                !answer.contains("X-Injected") && !answer.contains("administrator"),
+                "A1 {target}: {answer}"
+            );
         }
     }
     // What a proxy would send: the whole address in the first line. It is the path in it that counts.
@@ -75,18 +76,50 @@ async fn hostile_credentials_a4_and_a8_are_read_exactly() {
     let joe = "am9lOndpdGg6Y29sb25zOmluIGl0";
     let long = "x".repeat(1024 * 1024);
     let rows: Vec<(&str, String, &[u16])> = vec![
-        ("A4 case of the scheme", format!("Authorization: bAsIc {joe}\r\n"), &[200]),
-        ("A4 colon in the password", format!("Authorization: Basic {joe}\r\n"), &[200]),
-        ("A4 wrong password", "Authorization: Basic am9lOndpdGg=\r\n".into(), &[401]),
-        ("A4 case of the password", "Authorization: Basic am9lOldpdGg6Y29sb25zOmluIGl0\r\n".into(), &[401]),
+        (
+            "A4 case of the scheme",
+            format!("Authorization: bAsIc {joe}\r\n"),
+            &[200],
+        ),
+        (
+            "A4 colon in the password",
+            format!("Authorization: Basic {joe}\r\n"),
+            &[200],
+        ),
+        (
+            "A4 wrong password",
+            "Authorization: Basic am9lOndpdGg=\r\n".into(),
+            &[401],
+        ),
+        (
+            "A4 case of the password",
+            "Authorization: Basic am9lOldpdGg6Y29sb25zOmluIGl0\r\n".into(),
+            &[401],
+        ),
         ("A4 no colon", "Authorization: Basic am9l\r\n".into(), &[401]),
         ("A4 not base64", "Authorization: Basic %%%\r\n".into(), &[401]),
-        ("A4 another scheme", "Authorization: Negotiate abc\r\n".into(), &[401]),
+        (
+            "A4 another scheme",
+            "Authorization: Negotiate abc\r\n".into(),
+            &[401],
+        ),
         ("A4 empty", "Authorization: \r\n".into(), &[401]),
-        ("A4 NUL", "Authorization: Basic am9lADp3aXRoOmNvbG9uczppbiBpdA==\r\n".into(), &[401]),
+        (
+            "A4 NUL",
+            "Authorization: Basic am9lADp3aXRoOmNvbG9uczppbiBpdA==\r\n".into(),
+            &[401],
+        ),
         ("A4 a megabyte", format!("X-Long: {long}\r\n"), &[431]),
-        ("A4 a megabyte of credentials", format!("Authorization: Basic {long}\r\n"), &[431]),
-        ("A8 header alone", "X-Atlassian-Token: no-check\r\n".into(), &[401, 404]),
+        (
+            "A4 a megabyte of credentials",
+            format!("Authorization: Basic {long}\r\n"),
+            &[431],
+        ),
+        (
+            "A8 header alone",
+            "X-Atlassian-Token: no-check\r\n".into(),
+            &[401, 404],
+        ),
         (
             "A8 with right credentials",
             format!("X-Atlassian-Token: no-check\r\nAuthorization: Basic {joe}\r\n"),
@@ -101,13 +134,21 @@ async fn hostile_credentials_a4_and_a8_are_read_exactly() {
     for (row, headers, expected) in rows {
         for query in ["", "?os_authType=basic"] {
             let answer = raw(&server, &request("GET", &format!("{current}{query}"), &headers)).await;
-            assert!(expected.contains(&status_of(&answer)), "{row}{query}: {}", &answer[..answer.len().min(400)]);
+            assert!(
+                expected.contains(&status_of(&answer)),
+                "{row}{query}: {}",
+                &answer[..answer.len().min(400)]
+            );
             assert!(!body_of(&answer).contains("colons"), "{row}: {answer}");
         }
     }
     // Wrong credentials are refused also where strangers may pass.
     for path in ["/rest/api/latest/plan", "/rest/api/latest/plan?os_authType=basic"] {
-        assert_eq!(status_as(&server, Method::GET, path, "joe", "wrong").await, 401, "A8 {path}");
+        assert_eq!(
+            status_as(&server, Method::GET, path, "joe", "wrong").await,
+            401,
+            "A8 {path}"
+        );
     }
     // A9: a value from a request that comes back in a header does not break it.
     for target in [
@@ -116,7 +157,10 @@ async fn hostile_credentials_a4_and_a8_are_read_exactly() {
         "/rest/api/latest/plan?os_destination=//evil&redirect=//evil",
     ] {
         let answer = raw(&server, &request("GET", target, BASIC)).await;
-        assert!(!answer.to_lowercase().contains("\r\nset-cookie") && !answer.contains("evil"), "A9: {answer}");
+        assert!(
+            !answer.to_lowercase().contains("\r\nset-cookie") && !answer.contains("evil"),
+            "A9: {answer}"
+        );
     }
     assert!(!server.log().contains("colons"), "a password is in the log");
 }
@@ -143,12 +187,21 @@ async fn hostile_guessing_a5_is_slowed_alike_for_users_that_are_there_and_not() 
         times.push(spent);
         outcomes.push(statuses.iter().filter(|status| **status == 401).count());
     }
-    assert_eq!(outcomes[0], outcomes[1], "A5: the same for a user that is not there");
+    assert_eq!(
+        outcomes[0], outcomes[1],
+        "A5: the same for a user that is not there"
+    );
     let (there, not) = (times[0].as_secs_f64(), times[1].as_secs_f64());
     assert!(there / not < 4.0 && not / there < 4.0, "A5: {there} and {not}");
     // The right password is not tried either while guessing goes on; others are not slowed.
-    assert_eq!(status_as(&server, Method::GET, current, "joe", "a password for joe").await, 429);
-    assert_eq!(status_as(&server, Method::GET, current, "admin", PASSWORD).await, 200);
+    assert_eq!(
+        status_as(&server, Method::GET, current, "joe", "a password for joe").await,
+        429
+    );
+    assert_eq!(
+        status_as(&server, Method::GET, current, "admin", PASSWORD).await,
+        200
+    );
     let entry = last_refusal(&server).await;
     assert_eq!(entry["reason"], "too many tries to log in", "{entry}");
     assert!(!server.log().contains("guess 1"), "a guess is in the log");
@@ -166,7 +219,10 @@ fn token(server: &Server, arguments: &[&str]) -> (i64, String) {
 async fn hostile_tokens_a6_do_not_reach_beyond_what_they_are_for() {
     let server = Server::start().await;
     let work = server.hosted("PROJ/app");
-    let _ = work.push("master", &[("bamboo-specs/bamboo.yml", &one_job("echo built", ""))]);
+    let _ = work.push(
+        "master",
+        &[("bamboo-specs/bamboo.yml", &one_job("echo built", ""))],
+    );
     let other = server.hosted("OTHER/app");
     let plan = one_job("echo built", "").replace("project-key: PROJ", "project-key: OTHER");
     let _ = other.push("master", &[("bamboo-specs/bamboo.yml", &plan)]);
@@ -174,29 +230,85 @@ async fn hostile_tokens_a6_do_not_reach_beyond_what_they_are_for() {
     server.ended("OTHER-PLAN", 1).await;
     user(&server, "joe", "a password for joe");
     for project in ["PROJ", "OTHER"] {
-        server.madake(&["permission", "grant", "project", project, "READ", "BUILD", "--user", "joe"]);
+        server.madake(&[
+            "permission",
+            "grant",
+            "project",
+            project,
+            "READ",
+            "BUILD",
+            "--user",
+            "joe",
+        ]);
     }
     let (_, all) = token(&server, &[]);
     let (_, bound) = token(&server, &["--project", "PROJ"]);
     let (_, reading) = token(&server, &["--permission", "READ"]);
     let (revoked_id, revoked) = token(&server, &[]);
     server.madake(&["token", "revoke", &revoked_id.to_string()]);
-    // Nothing waits for a day in a test: the store's clock is what the server's rows say.
+    // No test waits for a day: a token that ends with the day on which it is made has ended.
+    let (_, expired) = token(&server, &["--days", "0"]);
     let (get, post) = (Method::GET, Method::POST);
-    let (plan, queue) = ("/rest/api/latest/plan/PROJ-PLAN", "/rest/api/latest/queue/PROJ-PLAN");
-    let (other_plan, other_queue) = ("/rest/api/latest/plan/OTHER-PLAN", "/rest/api/latest/queue/OTHER-PLAN");
+    let (plan, queue) = (
+        "/rest/api/latest/plan/PROJ-PLAN",
+        "/rest/api/latest/queue/PROJ-PLAN",
+    );
+    let (other_plan, other_queue) = (
+        "/rest/api/latest/plan/OTHER-PLAN",
+        "/rest/api/latest/queue/OTHER-PLAN",
+    );
     let unknown = "mdk_00000000000000000000000000000000".to_owned();
     let rows: Vec<(&str, &str, &Method, &str, &[u16])> = vec![
         ("all", &all, &get, other_plan, &[200]),
         ("bound, own", &bound, &get, plan, &[200]),
         ("bound, other", &bound, &get, other_plan, &[403]),
         ("bound, other build", &bound, &post, other_queue, &[403]),
-        ("bound, the server", &bound, &get, "/rest/madake/1.0/users", &[403]),
+        (
+            "bound, the server",
+            &bound,
+            &get,
+            "/rest/madake/1.0/users",
+            &[403],
+        ),
         ("reading", &reading, &get, plan, &[200]),
         ("reading, build", &reading, &post, queue, &[403]),
-        ("reading, new token", &reading, &post, "/rest/madake/1.0/tokens", &[403]),
-        ("bound, new token", &bound, &post, "/rest/madake/1.0/tokens", &[403]),
+        (
+            "reading, new token",
+            &reading,
+            &post,
+            "/rest/madake/1.0/tokens",
+            &[403],
+        ),
+        (
+            "reading, new password",
+            &reading,
+            &Method::PUT,
+            "/rest/madake/1.0/users/joe/password",
+            &[403],
+        ),
+        (
+            "reading, tokens",
+            &reading,
+            &get,
+            "/rest/madake/1.0/tokens?user=joe",
+            &[403],
+        ),
+        (
+            "all, tokens",
+            &all,
+            &get,
+            "/rest/madake/1.0/tokens?user=joe",
+            &[200],
+        ),
+        (
+            "bound, new token",
+            &bound,
+            &post,
+            "/rest/madake/1.0/tokens",
+            &[403],
+        ),
         ("revoked", &revoked, &get, plan, &[401]),
+        ("expired", &expired, &get, plan, &[401]),
         ("unknown", &unknown, &get, plan, &[401]),
         ("empty", "", &get, plan, &[401]),
         ("cut", &all[..all.len() - 1], &get, plan, &[401]),
@@ -207,10 +319,12 @@ async fn hostile_tokens_a6_do_not_reach_beyond_what_they_are_for() {
         let request = request
             .header("content-type", "application/json")
             .header("accept", "application/json")
-            .body(if path.ends_with("/tokens") {
-                json!({"user": "joe", "name": "more"}).to_string()
-            } else {
-                String::new()
+            .body(match path {
+                "/rest/madake/1.0/tokens" => json!({"user": "joe", "name": "more"}).to_string(),
+                "/rest/madake/1.0/users/joe/password" => {
+                    json!({"password": "taken over by a token"}).to_string()
+                }
+                _ => String::new(),
             });
         let answer = request.send().await.expect("an answer");
         let status = answer.status().as_u16();
@@ -229,7 +343,11 @@ async fn hostile_tokens_a6_do_not_reach_beyond_what_they_are_for() {
         ("admin", &all, 401),
         ("joe", &revoked, 401),
     ] {
-        assert_eq!(status_as(&server, Method::GET, plan, name, secret).await, expected, "A6 {name}");
+        assert_eq!(
+            status_as(&server, Method::GET, plan, name, secret).await,
+            expected,
+            "A6 {name}"
+        );
     }
     for secret in [&all, &bound, &reading, &revoked] {
         assert!(!server.log().contains(secret.as_str()), "a token is in the log");
@@ -247,7 +365,11 @@ async fn hostile_sessions_a7_are_made_by_the_server_and_change_nothing_alone() {
     let fixed = "JSESSIONID=chosen-by-the-attacker";
     let mut cookies = Vec::new();
     for _ in 0..2 {
-        let answer = server.anonymous(Method::GET, login).header("cookie", fixed).send().await;
+        let answer = server
+            .anonymous(Method::GET, login)
+            .header("cookie", fixed)
+            .send()
+            .await;
         let answer = answer.expect("an answer");
         assert_eq!(answer.status(), 200);
         let cookie = answer.headers()["set-cookie"].to_str().expect("text").to_owned();
@@ -261,7 +383,9 @@ async fn hostile_sessions_a7_are_made_by_the_server_and_change_nothing_alone() {
     let as_cookie = |cookie: String| {
         let server = &server;
         async move {
-            let request = server.anonymous(Method::GET, "/rest/madake/1.0/users").header("cookie", cookie);
+            let request = server
+                .anonymous(Method::GET, "/rest/madake/1.0/users")
+                .header("cookie", cookie);
             request.send().await.expect("an answer").status().as_u16()
         }
     };
@@ -269,7 +393,11 @@ async fn hostile_sessions_a7_are_made_by_the_server_and_change_nothing_alone() {
     assert_eq!(as_cookie(cookies[0].clone()).await, 200);
     // Wrong credentials win over a good cookie, and end nothing.
     let wrong = "/rest/api/latest/currentUser?os_username=admin&os_password=wrong";
-    let answer = server.anonymous(Method::GET, wrong).header("cookie", &cookies[0]).send().await;
+    let answer = server
+        .anonymous(Method::GET, wrong)
+        .header("cookie", &cookies[0])
+        .send()
+        .await;
     assert_eq!(answer.expect("an answer").status(), 401);
     // A state-changing request with the cookie alone, or with a token that was guessed.
     for form_token in ["", "f_guess"] {

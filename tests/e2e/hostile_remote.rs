@@ -73,7 +73,11 @@ async fn hostile_trigger_r1_names_plan_and_permission_in_the_log() {
         assert!(entry["reason"].to_string().contains("READ"), "{row}: {entry}");
         assert_eq!(entry["address"], "127.0.0.1", "{row}");
     }
-    assert!(server.log().contains("plan PROJ-PLAN: lacks READ"), "{}", server.log());
+    assert!(
+        server.log().contains("plan PROJ-PLAN: lacks READ"),
+        "{}",
+        server.log()
+    );
     assert!(server.results("PROJ-PLAN").await.is_empty());
 }
 
@@ -97,7 +101,10 @@ async fn hostile_trigger_addresses_r2_to_r8() {
             "R5 two headers",
             &[("x-forwarded-for", "127.0.0.1"), ("x-forwarded-for", "10.1.2.3")],
         ),
-        ("R5 Host", &[("host", "127.0.0.1"), ("x-forwarded-host", "127.0.0.1")]),
+        (
+            "R5 Host",
+            &[("host", "127.0.0.1"), ("x-forwarded-host", "127.0.0.1")],
+        ),
     ];
     for (row, headers) in forged {
         let before = refusals(&alone).await;
@@ -109,14 +116,27 @@ async fn hostile_trigger_addresses_r2_to_r8() {
         assert_eq!(answer.status(), 403, "{row}");
         assert_eq!(refusals(&alone).await, before + 1, "{row}: one entry");
         let entry = last_refusal(&alone).await;
-        assert_eq!((&entry["address"], &entry["plan"]), (&"127.0.0.2".into(), &"PROJ-PLAN".into()), "{row}");
-        assert!(entry["reason"].to_string().contains("10.0.0.0/8"), "{row}: {entry}");
+        assert_eq!(
+            (&entry["address"], &entry["plan"]),
+            (&"127.0.0.2".into(), &"PROJ-PLAN".into()),
+            "{row}"
+        );
+        assert!(
+            entry["reason"].to_string().contains("10.0.0.0/8"),
+            "{row}: {entry}"
+        );
     }
     assert!(alone.results("PROJ-PLAN").await.is_empty());
     // The repository's own host needs no list (R8), and being logged in is no address.
-    let own = alone.anonymous(Method::GET, ACTION).send().await.expect("an answer");
+    let own = alone
+        .anonymous(Method::GET, ACTION)
+        .send()
+        .await
+        .expect("an answer");
     assert_eq!(own.status(), 200);
-    let login = stranger.get(format!("{}{ACTION}", alone.url())).basic_auth("admin", Some(PASSWORD));
+    let login = stranger
+        .get(format!("{}{ACTION}", alone.url()))
+        .basic_auth("admin", Some(PASSWORD));
     assert_eq!(login.send().await.expect("an answer").status(), 403);
 
     // Behind a proxy at 127.0.0.2: the right-most address that is not a proxy decides.
@@ -129,7 +149,11 @@ async fn hostile_trigger_addresses_r2_to_r8() {
         ("R4 forged this machine", vec!["127.0.0.1, 203.0.113.9"], 403),
         ("R4 two proxies", vec!["203.0.113.9, 10.1.2.3, 127.0.0.3"], 200),
         ("R4 none", vec![], 403),
-        ("R5 two headers are one list", vec!["10.1.2.3", "203.0.113.9"], 403),
+        (
+            "R5 two headers are one list",
+            vec!["10.1.2.3", "203.0.113.9"],
+            403,
+        ),
         ("R5 in this order", vec!["203.0.113.9", "10.1.2.3"], 200),
         ("R6 mapped", vec!["::ffff:10.1.2.3"], 200),
         ("R6 octal", vec!["0012.1.2.3"], 403),
@@ -194,8 +218,15 @@ async fn hostile_trigger_host_names_r7_are_refused_when_the_plan_is_read() {
     let bare = server.scratch().join("origin.git");
     server.madake(&["repo", "link", "origin", bare.to_str().expect("text")]);
     settled(&server).await;
-    let answer = server.request(Method::GET, "/rest/api/latest/plan/PROJ-PLAN").send().await;
-    assert_eq!(answer.expect("an answer").status(), 404, "R7: the plan is not made");
+    let answer = server
+        .request(Method::GET, "/rest/api/latest/plan/PROJ-PLAN")
+        .send()
+        .await;
+    assert_eq!(
+        answer.expect("an answer").status(),
+        404,
+        "R7: the plan is not made"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -231,14 +262,21 @@ async fn hostile_trigger_keys_r9_and_r11_and_switches_r12() {
             format!("/updateAndBuild.action?buildKey={key}"),
             format!("/rest/triggers/latest/remote/changeDetection?buildKey={key}"),
         ] {
-            let answer = server.request(Method::POST, &path).send().await.expect("an answer");
+            let answer = server
+                .request(Method::POST, &path)
+                .send()
+                .await
+                .expect("an answer");
             let status = answer.status().as_u16();
             let headers = format!("{:?}", answer.headers());
             let text = answer.text().await.expect("a body");
             // changeDetection answers 204 where the action answers 200.
             let same = if status == 204 { 200 } else { status };
             assert_eq!(same, expected, "R9, R11 {path}: {text}");
-            assert!(!text.contains("<script>") && !headers.contains("x-a"), "R9 {path}");
+            assert!(
+                !text.contains("<script>") && !headers.contains("x-a"),
+                "R9 {path}"
+            );
         }
     }
     // No oracle: a stranger cannot tell a hidden plan from a missing one. Who is logged in is told 403 and 404, as
@@ -247,7 +285,11 @@ async fn hostile_trigger_keys_r9_and_r11_and_switches_r12() {
         let server = &server;
         async move {
             let path = format!("/updateAndBuild.action?buildKey={key}");
-            let answer = server.anonymous(Method::GET, &path).send().await.expect("an answer");
+            let answer = server
+                .anonymous(Method::GET, &path)
+                .send()
+                .await
+                .expect("an answer");
             let (status, text) = (answer.status(), answer.text().await.expect("a body"));
             (status, text.replace(key, "KEY"))
         }
@@ -272,7 +314,11 @@ async fn hostile_trigger_keys_r9_and_r11_and_switches_r12() {
     ] {
         settled(&server).await;
         let path = format!("/rest/triggers/latest/remote/changeDetection?planKey=PROJ-PLAN{value}");
-        let answer = server.request(Method::POST, &path).send().await.expect("an answer");
+        let answer = server
+            .request(Method::POST, &path)
+            .send()
+            .await
+            .expect("an answer");
         assert_eq!(answer.status(), 204, "R12 {value}");
         let newest = ledger(&server).await.remove(0);
         assert_eq!(newest["content"]["skipBranches"], skips, "R12 {value}: {newest}");
@@ -322,13 +368,17 @@ async fn hostile_trigger_cookies_r10_and_methods_a3_change_nothing() {
     // A3: with all permissions, methods that must not change anything do not.
     let override_header = ("x-http-method-override", "POST");
     for method in [Method::HEAD, Method::OPTIONS, Method::TRACE] {
-        let request = server.request(method.clone(), ACTION).header(override_header.0, override_header.1);
+        let request = server
+            .request(method.clone(), ACTION)
+            .header(override_header.0, override_header.1);
         let status = request.send().await.expect("an answer").status();
         assert!(!status.is_success(), "A3 {method}: {status}");
     }
     for path in ["/rest/api/latest/queue/PROJ-PLAN", "/rest/madake/1.0/pause"] {
         for method in [Method::GET, Method::HEAD] {
-            let request = server.request(method.clone(), path).header(override_header.0, override_header.1);
+            let request = server
+                .request(method.clone(), path)
+                .header(override_header.0, override_header.1);
             let status = request.send().await.expect("an answer").status();
             assert_eq!(status, 405, "A3 {method} {path}");
         }
@@ -337,14 +387,25 @@ async fn hostile_trigger_cookies_r10_and_methods_a3_change_nothing() {
     assert!(server.results("PROJ-PLAN").await.is_empty());
     let now = ledger(&server).await;
     assert!(
-        now[..now.len() - known].iter().all(|one| one["state"] == "refused"),
+        now[..now.len() - known]
+            .iter()
+            .all(|one| one["state"] == "refused"),
         "{now:?}"
     );
     // The cookie itself is good: it reads.
-    let request = server.anonymous(Method::GET, "/rest/api/latest/plan/PROJ-PLAN").header("cookie", &cookie);
+    let request = server
+        .anonymous(Method::GET, "/rest/api/latest/plan/PROJ-PLAN")
+        .header("cookie", &cookie);
     assert_eq!(request.send().await.expect("an answer").status(), 200);
-    let answer = raw(&server, b"TRACE / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Secret: 1\r\n\r\n").await;
-    assert!(status_of(&answer) >= 400 && !answer.contains("X-Secret"), "A3: {answer}");
+    let answer = raw(
+        &server,
+        b"TRACE / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Secret: 1\r\n\r\n",
+    )
+    .await;
+    assert!(
+        status_of(&answer) >= 400 && !answer.contains("X-Secret"),
+        "A3: {answer}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -388,7 +449,10 @@ async fn hostile_trigger_flood_r14_is_one_look_and_fair_to_others() {
     let results = server.ended("PROJ-QUIET", 1).await;
     assert_eq!(results[0]["vcsRevisionKey"], quiet.as_str());
     let waited = began.elapsed();
-    assert!(waited < Duration::from_secs(15), "R14: the other plan waited {waited:?}");
+    assert!(
+        waited < Duration::from_secs(15),
+        "R14: the other plan waited {waited:?}"
+    );
     let mut taken = 0;
     for one in flood {
         taken += one.await.expect("no panic");
@@ -399,7 +463,10 @@ async fn hostile_trigger_flood_r14_is_one_look_and_fair_to_others() {
     assert_eq!(results[0]["vcsRevisionKey"], commit.as_str());
     wait_for("the queue to run dry", || async {
         let events = ledger(&server).await;
-        events.iter().all(|event| event["state"] != "received").then_some(())
+        events
+            .iter()
+            .all(|event| event["state"] != "received")
+            .then_some(())
     })
     .await;
     // A look takes a few milliseconds, so 10 000 calls over some seconds are many looks; what counts is that calls
@@ -407,7 +474,10 @@ async fn hostile_trigger_flood_r14_is_one_look_and_fair_to_others() {
     let entries = ledger(&server).await.len() - entries;
     let asked = calls(&seen).lines().count() - asked;
     assert!(entries < taken / 4, "R14: {entries} entries for {taken} calls");
-    assert!(asked < 3 * entries + 100, "R14: {asked} processes for {entries} entries");
+    assert!(
+        asked < 3 * entries + 100,
+        "R14: {asked} processes for {entries} entries"
+    );
     let grown = peak_kib(server.process_id()) - peak;
     assert!(grown < 200 * 1024, "R14: memory grew by {grown} KiB");
 }

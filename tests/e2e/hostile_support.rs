@@ -26,10 +26,7 @@ pub(crate) async fn refusals(server: &Server) -> i64 {
 
 /// The newest refusal.
 pub(crate) async fn last_refusal(server: &Server) -> Value {
-    server
-        .get("/rest/madake/1.0/events?state=refused&limit=1")
-        .await["events"][0]
-        .take()
+    server.get("/rest/madake/1.0/events?state=refused&limit=1").await["events"][0].take()
 }
 
 /// All entries, newest first.

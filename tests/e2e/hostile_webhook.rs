@@ -41,7 +41,10 @@ impl Scene {
         let (server, seen, folder) = watched("[repositories]\npoll-seconds = 86400\n").await;
         let bare = server.scratch().join("iridium-parent.git");
         let work = WorkTree::with_bare(&bare);
-        let _ = work.push("master", &[("bamboo-specs/bamboo.yml", &one_job("echo built", ""))]);
+        let _ = work.push(
+            "master",
+            &[("bamboo-specs/bamboo.yml", &one_job("echo built", ""))],
+        );
         server.madake(&["repo", "link", "iridium", bare.to_str().expect("text")]);
         let made = server.madake_with_input(
             &["webhook", "create", "iridium", "--secret-stdin", "--json"],
@@ -50,6 +53,8 @@ impl Scene {
         let made: Value = serde_json::from_str(&made).expect("JSON");
         let url = made["url"].as_str().expect("an address");
         let hook = url[url.find("/intake/").expect("the path")..].to_owned();
+        // A new link is looked at once, which builds the plan for the first time; then not for a day.
+        server.ended("PROJ-PLAN", 1).await;
         settled(&server).await;
         Self {
             server,
@@ -100,7 +105,8 @@ impl Scene {
             assert!(!entry.contains(secret), "{row}: {entry}");
             assert!(!log.contains(secret), "{row}: the log has a secret");
         }
-        assert!(self.server.results("PROJ-PLAN").await.is_empty(), "{row}");
+        let results = self.server.results("PROJ-PLAN").await;
+        assert_eq!(results.len(), 1, "{row}: {results:?}");
     }
 }
 
@@ -151,11 +157,17 @@ async fn hostile_webhook_signatures_w1_to_w5() {
         ("W2 space", &[("x-hub-signature", &spaced)]),
         ("W2 name in upper case", &[("x-hub-signature", &early)]),
         ("W2 cut", &[("x-hub-signature", cut)]),
-        ("W2 twice", &[("x-hub-signature", &right), ("x-hub-signature", &right)]),
+        (
+            "W2 twice",
+            &[("x-hub-signature", &right), ("x-hub-signature", &right)],
+        ),
         ("W3", &[]),
         ("W3 empty", &[("x-hub-signature", "")]),
         ("W4", &[("x-hub-signature", &compact)]),
-        ("W5", &[("x-hub-signature", "sha1=0123456789012345678901234567890123456789")]),
+        (
+            "W5",
+            &[("x-hub-signature", "sha1=0123456789012345678901234567890123456789")],
+        ),
     ];
     for (row, headers) in rows {
         let before = refusals(&scene.server).await;
@@ -165,7 +177,10 @@ async fn hostile_webhook_signatures_w1_to_w5() {
         scene.refused_as(row, before).await;
         assert!(!scene.server.log().contains(digits), "{row}: the log tells it");
     }
-    assert!(!calls(&scene.seen).contains(NEW), "no process was started with it");
+    assert!(
+        !calls(&scene.seen).contains(NEW),
+        "no process was started with it"
+    );
     // The same body, signed as documented, is taken.
     assert_eq!(scene.deliver(body).await.0, 202);
 }
@@ -221,7 +236,10 @@ async fn hostile_webhook_bodies_w6_to_w9_and_w12_and_w21() {
     for (row, body, headers, expected) in rows {
         let before = refusals(&scene.server).await;
         let signed = signature(SECRET, &body);
-        let unpacked = signature(SECRET, &vec![b' '; if row == "W7 bomb" { 64 * 1024 * 1024 } else { 0 }]);
+        let unpacked = signature(
+            SECRET,
+            &vec![b' '; if row == "W7 bomb" { 64 * 1024 * 1024 } else { 0 }],
+        );
         let signed = if row == "W7 bomb" { unpacked } else { signed };
         let mut all = headers.to_vec();
         all.push(("x-hub-signature", &signed));
@@ -251,7 +269,12 @@ async fn hostile_webhook_bodies_w6_to_w9_and_w12_and_w21() {
     // An unknown token is told nothing but 404.
     let before = refusals(&scene.server).await;
     let wrong = format!("{}x", scene.hook);
-    let answer = scene.server.anonymous(Method::POST, &wrong).body(good).send().await;
+    let answer = scene
+        .server
+        .anonymous(Method::POST, &wrong)
+        .body(good)
+        .send()
+        .await;
     assert_eq!(answer.expect("an answer").status(), 404);
     scene.refused_as("W21 token", before).await;
     let grown = peak_kib(scene.server.process_id()) - peak;
@@ -279,9 +302,7 @@ async fn hostile_webhook_ref_names_w10_w11_and_g7_are_refused_or_stay_data() {
         "master".into(),
     ];
     for name in &refused {
-        let (status, text) = scene
-            .deliver(update(name).to_string().into_bytes())
-            .await;
+        let (status, text) = scene.deliver(update(name).to_string().into_bytes()).await;
         // A ref that is refused is noted on the entry of its delivery: other refs of the same push may be good.
         assert!(matches!(status, 202 | 400), "W10, W11 {name:?}: {status} {text}");
         if status == 202 {
@@ -304,7 +325,10 @@ async fn hostile_webhook_ref_names_w10_w11_and_g7_are_refused_or_stay_data() {
         );
     }
     // Git takes this name, so it is built: the name is text in the environment and no more.
-    let plan = one_job("echo \"on $bamboo_planRepository_branchName\"", "branches:\n  create: for-new-branch\n");
+    let plan = one_job(
+        "echo \"on $bamboo_planRepository_branchName\"",
+        "branches:\n  create: for-new-branch\n",
+    );
     let _ = scene.work.push("master", &[("bamboo-specs/bamboo.yml", &plan)]);
     let name = "$(touch${IFS}executed)";
     let commit = scene.work.push(name, &[("x", "1")]);
@@ -341,14 +365,20 @@ async fn hostile_webhook_moves_w13_to_w16_and_w22_are_read_from_the_repository()
     let third = scene.work.push("master", &[("x", "3")]);
 
     // W22: addresses in the payload are never asked.
-    let trap = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let trap = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
     let address = format!("http://{}", trap.local_addr().expect("an address"));
-    let mut body = payload("iridium-parent", &[("refs/heads/master", &second, &third, "UPDATE")]);
+    let mut body = payload(
+        "iridium-parent",
+        &[("refs/heads/master", &second, &third, "UPDATE")],
+    );
     body["link"] = json!({"url": address, "rel": "self"});
     body["repository"]["link"] = json!({"url": address, "rel": "self"});
-    body["repository"]["links"] = json!({"self": [{"href": address}], "clone": [{"href": address, "name": "http"}]});
+    body["repository"]["links"] =
+        json!({"self": [{"href": address}], "clone": [{"href": address, "name": "http"}]});
     let newest = scene.taken(&body).await;
-    let results = server.ended("PROJ-PLAN", 1).await;
+    let results = server.ended("PROJ-PLAN", 2).await;
     assert_eq!(results[0]["vcsRevisionKey"], third.as_str());
 
     // W15: the same delivery again, before and after it was decided, by its body and by its id.
@@ -356,7 +386,10 @@ async fn hostile_webhook_moves_w13_to_w16_and_w22_are_read_from_the_repository()
         let again = scene.taken(&body).await;
         let entry = decided(server, again).await;
         assert_eq!(entry["state"], "duplicate", "{row}: {entry}");
-        assert!(entry["duplicateOf"].as_i64().expect("the first") <= newest, "{row}");
+        assert!(
+            entry["duplicateOf"].as_i64().expect("the first") <= newest,
+            "{row}"
+        );
     }
 
     // W16: the older delivery arrives last; the newest value wins, and the entry says why nothing is built.
@@ -368,15 +401,22 @@ async fn hostile_webhook_moves_w13_to_w16_and_w22_are_read_from_the_repository()
         .await;
     let entry = decided(server, late).await;
     assert!(
-        entry["decisions"].as_array().expect("a list").iter().all(|one| one["build"] == false)
+        entry["decisions"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .all(|one| one["build"] == false)
             && entry.to_string().len() > 100,
         "W16: {entry}"
     );
-    assert_eq!(server.results("PROJ-PLAN").await.len(), 1, "W16: {entry}");
+    assert_eq!(server.results("PROJ-PLAN").await.len(), 2, "W16: {entry}");
 
     // W14: backwards by force. That commit is built.
     git(&scene.work.path, &["reset", "--quiet", "--hard", &second]);
-    git(&scene.work.path, &["push", "--quiet", "--force", "origin", "master"]);
+    git(
+        &scene.work.path,
+        &["push", "--quiet", "--force", "origin", "master"],
+    );
     let back = scene
         .taken(&payload(
             "iridium-parent",
@@ -384,24 +424,43 @@ async fn hostile_webhook_moves_w13_to_w16_and_w22_are_read_from_the_repository()
         ))
         .await;
     let entry = decided(server, back).await;
-    let results = server.ended("PROJ-PLAN", 2).await;
+    let results = server.ended("PROJ-PLAN", 3).await;
     assert_eq!(results[0]["vcsRevisionKey"], second.as_str(), "W14: {entry}");
 
     // W13: a branch goes; nothing is built.
     let plan = one_job("echo built", "branches:\n  create: for-new-branch\n");
     let told = scene.work.push("master", &[("bamboo-specs/bamboo.yml", &plan)]);
-    scene.taken(&payload("iridium-parent", &[("refs/heads/master", &second, &told, "UPDATE")])).await;
-    server.ended("PROJ-PLAN", 3).await;
+    scene
+        .taken(&payload(
+            "iridium-parent",
+            &[("refs/heads/master", &second, &told, "UPDATE")],
+        ))
+        .await;
+    server.ended("PROJ-PLAN", 4).await;
     let tip = scene.work.push("gone", &[("y", "1")]);
-    let there = scene.taken(&payload("iridium-parent", &[("refs/heads/gone", ZEROS, &tip, "ADD")])).await;
+    let there = scene
+        .taken(&payload(
+            "iridium-parent",
+            &[("refs/heads/gone", ZEROS, &tip, "ADD")],
+        ))
+        .await;
     decided(server, there).await;
     server.ended("PROJ-PLAN0", 1).await;
     git(&scene.work.path, &["push", "--quiet", "origin", ":gone"]);
-    let event = scene.taken(&payload("iridium-parent", &[("refs/heads/gone", &tip, ZEROS, "DELETE")])).await;
+    let event = scene
+        .taken(&payload(
+            "iridium-parent",
+            &[("refs/heads/gone", &tip, ZEROS, "DELETE")],
+        ))
+        .await;
     let entry = decided(server, event).await;
     assert_eq!(entry["content"]["refs"][0]["new"], Value::Null, "W13: {entry}");
     assert!(
-        entry["decisions"].as_array().expect("a list").iter().all(|one| one["build"] == false),
+        entry["decisions"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .all(|one| one["build"] == false),
         "W13: {entry}"
     );
     assert_eq!(server.results("PROJ-PLAN0").await.len(), 1, "W13");
@@ -413,9 +472,13 @@ async fn hostile_webhook_moves_w13_to_w16_and_w22_are_read_from_the_repository()
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_webhook_crowds_w17_and_strange_people_w23_are_bounded_and_inert() {
     let scene = Scene::new().await;
-    let names: Vec<String> = (0..1500).map(|number| format!("refs/heads/branch-{number}")).collect();
-    let changes: Vec<(&str, &str, &str, &str)> =
-        names.iter().map(|name| (name.as_str(), OLD, NEW, "UPDATE")).collect();
+    let names: Vec<String> = (0..1500)
+        .map(|number| format!("refs/heads/branch-{number}"))
+        .collect();
+    let changes: Vec<(&str, &str, &str, &str)> = names
+        .iter()
+        .map(|name| (name.as_str(), OLD, NEW, "UPDATE"))
+        .collect();
     let began = Instant::now();
     let event = scene.taken(&payload("iridium-parent", &changes)).await;
     let entry = decided(&scene.server, event).await;
@@ -434,7 +497,14 @@ async fn hostile_webhook_crowds_w17_and_strange_people_w23_are_bounded_and_inert
         let tree = git(&scene.work.path, &["write-tree"]);
         let parent = git(&scene.work.path, &["rev-parse", "HEAD"]);
         let output = Command::new("git")
-            .args(["commit-tree", &tree, "-p", &parent, "-m", "<script>alert(2)</script>"])
+            .args([
+                "commit-tree",
+                &tree,
+                "-p",
+                &parent,
+                "-m",
+                "<script>alert(2)</script>",
+            ])
             .current_dir(&scene.work.path)
             .env("GIT_AUTHOR_NAME", "scr\u{202e}ipt\u{7}")
             .env("GIT_AUTHOR_EMAIL", "joe@example.org")
@@ -445,7 +515,15 @@ async fn hostile_webhook_crowds_w17_and_strange_people_w23_are_bounded_and_inert
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).expect("text").trim().to_owned()
     };
-    git(&scene.work.path, &["push", "--quiet", "origin", &format!("{commit}:refs/heads/master")]);
+    git(
+        &scene.work.path,
+        &[
+            "push",
+            "--quiet",
+            "origin",
+            &format!("{commit}:refs/heads/master"),
+        ],
+    );
     let mut body = payload("iridium-parent", &[("refs/heads/master", OLD, &commit, "UPDATE")]);
     body["changesets"]["values"] = json!([{
         "fromCommit": {"id": OLD, "displayId": "2c847c4"},
@@ -454,21 +532,30 @@ async fn hostile_webhook_crowds_w17_and_strange_people_w23_are_bounded_and_inert
     }]);
     let event = scene.taken(&body).await;
     decided(&scene.server, event).await;
-    scene.server.ended("PROJ-PLAN", 1).await;
+    scene.server.ended("PROJ-PLAN", 2).await;
     let entry = scene.server.madake(&["why", &event.to_string()]);
     let why = scene.server.madake(&["why", "PROJ-PLAN"]);
     for text in [&entry, &why, &scene.server.log()] {
-        assert!(!text.contains("xxxxxxxxxxxx"), "W23: a name of a megabyte is shown");
+        assert!(
+            !text.contains("xxxxxxxxxxxx"),
+            "W23: a name of a megabyte is shown"
+        );
         assert!(!text.contains(['\u{202e}', '\u{7}']), "W23: {text}");
     }
     let page = scene
         .server
-        .request(Method::GET, "/rest/api/latest/result/PROJ-PLAN-1?expand=changes.change")
+        .request(
+            Method::GET,
+            "/rest/api/latest/result/PROJ-PLAN-2?expand=changes.change",
+        )
         .header("accept", "application/xml")
         .send()
         .await
         .expect("an answer");
-    assert!(!page.text().await.expect("a body").contains("<script>"), "W23: XML");
+    assert!(
+        !page.text().await.expect("a body").contains("<script>"),
+        "W23: XML"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -511,7 +598,10 @@ async fn hostile_webhook_slowloris_w24_is_cut_and_hurts_nobody() {
             .expect("W24: the connection is cut by the deadline")
             .expect("no panic");
     }
-    assert!(began.elapsed() > Duration::from_secs(5), "it was the deadline that cut it");
+    assert!(
+        began.elapsed() > Duration::from_secs(5),
+        "it was the deadline that cut it"
+    );
 }
 
 /// A file system of a few megabytes over the server's home; gone with the drop.
@@ -581,7 +671,7 @@ async fn hostile_webhook_full_disk_w25_is_answered_with_503_and_heals() {
     })
     .await;
     assert!(entered.contains("event"), "{entered}");
-    let results = scene.server.ended("PROJ-PLAN", 1).await;
+    let results = scene.server.ended("PROJ-PLAN", 2).await;
     assert_eq!(results[0]["vcsRevisionKey"], commit.as_str());
     let hooks = ledger(&scene.server).await;
     assert_eq!(

@@ -1,8 +1,10 @@
 //! The whole product, from outside: the real binary, real git, real hooks, real HTTP.
 
 mod crash;
+mod git_http;
 mod hooks;
 mod hostile_access;
+mod hostile_git;
 mod hostile_remote;
 mod hostile_support;
 mod hostile_webhook;

@@ -76,14 +76,24 @@ async fn look_up(engine: &Engine, one: &Build) -> Result<(), EngineError> {
         _ => None,
     };
     // A first build shows the commit that it builds, not all of history.
-    let limit = if old.is_some() { COMMITS } else { 1 };
-    let range = engine
-        .reader()
-        .commits_between(&path, old.as_ref(), &new, &[], limit)
-        .await
-        .map_err(crate::heads::unreadable)?;
-    let mut changes = Vec::with_capacity(range.commits.len());
-    for commit in range.commits {
+    let commits = match &old {
+        Some(_) => {
+            let range = engine
+                .reader()
+                .commits_between(&path, old.as_ref(), &new, &[], COMMITS)
+                .await;
+            range.map_err(crate::heads::unreadable)?.commits
+        }
+        None => vec![
+            engine
+                .reader()
+                .commit(&path, &new)
+                .await
+                .map_err(crate::heads::unreadable)?,
+        ],
+    };
+    let mut changes = Vec::with_capacity(commits.len());
+    for commit in commits {
         let paths = engine
             .reader()
             .changed_paths(&path, commit.parents.first(), &commit.id, PATHS)

@@ -1,11 +1,14 @@
 //! Connections: accepts them over TCP and on the local socket, with deadlines, until the server is told to stop.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::ConnectInfo;
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,6 +23,10 @@ use crate::auth::LocalSocket;
 
 /// How long a client may take to send its headers; also how long an idle connection is kept.
 const HEADER_DEADLINE: Duration = Duration::from_secs(15);
+/// How long a client may pause within a body. A push pauses while git computes.
+const BODY_PAUSE: Duration = Duration::from_secs(120);
+/// How long a body may take altogether, unless it is Git's.
+const BODY_DEADLINE: Duration = Duration::from_secs(60);
 /// How many connections are served at once; more wait to be accepted.
 const CONNECTIONS: usize = 4096;
 /// How long requests may go on after the server was told to stop.
@@ -42,7 +49,7 @@ pub async fn serve(listener: TcpListener, socket: UnixListener, router: Router, 
                         let router = for_socket.clone();
                         let service = tower::service_fn(move |mut request: http::Request<Incoming>| {
                             request.extensions_mut().insert(LocalSocket);
-                            router.clone().oneshot(request.map(axum::body::Body::new))
+                            router.clone().oneshot(with_deadlines(request))
                         });
                         let stop = socket_stop.clone();
                         tracker.spawn(async move { connection(stream, service, stop).await });
@@ -90,7 +97,7 @@ fn for_peer(
 + Send {
     tower::service_fn(move |mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request.map(axum::body::Body::new))
+        router.clone().oneshot(with_deadlines(request))
     })
 }
 
@@ -127,6 +134,34 @@ where
     }
 }
 
+/// The request with a body that ends in an error when the client takes too long (hostile-inputs.md W24).
+fn with_deadlines(request: http::Request<Incoming>) -> http::Request<Body> {
+    let end = (!request.uri().path().contains("/scm/")).then(|| Instant::now() + BODY_DEADLINE);
+    request.map(|body| {
+        if body.is_end_stream() {
+            Body::empty()
+        } else {
+            within(Body::new(body), BODY_PAUSE, end)
+        }
+    })
+}
+
+fn within(body: Body, pause: Duration, end: Option<Instant>) -> Body {
+    Body::from_stream(futures_util::stream::unfold(Some(body), move |body| async move {
+        let mut body = body?;
+        let left = end.map_or(pause, |end| end.saturating_duration_since(Instant::now()));
+        match tokio::time::timeout(left.min(pause), body.frame()).await {
+            Ok(None) => None,
+            Ok(Some(Ok(frame))) => Some((Ok(frame.into_data().unwrap_or_default()), Some(body))),
+            Ok(Some(Err(error))) => Some((Err(io::Error::other(error)), None)),
+            Err(_) => {
+                let late = io::Error::new(io::ErrorKind::TimedOut, "the body did not arrive in time");
+                Some((Err(late), None))
+            }
+        }
+    }))
+}
+
 /// Out of file descriptors, say: trying again at once would spin.
 async fn pause_after(error: &std::io::Error) {
     tracing::error!("a connection could not be accepted: {error}");
@@ -146,4 +181,28 @@ pub fn bind_socket(path: &Path) -> std::io::Result<UnixListener> {
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
     Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Bytes;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn bodies_that_pause_or_dribble_end_in_an_error() {
+        let dribble = |pause_ms: u64| {
+            Body::from_stream(futures_util::stream::unfold((), move |()| async move {
+                tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+                Some((Ok::<_, io::Error>(Bytes::from_static(b"a")), ()))
+            }))
+        };
+        let long = Duration::from_secs(60);
+        let paused = within(dribble(60_000), Duration::from_millis(20), None);
+        assert!(paused.collect().await.is_err());
+        let soon = Some(Instant::now() + Duration::from_millis(50));
+        assert!(within(dribble(5), long, soon).collect().await.is_err());
+        let whole = within(Body::from("all of it"), long, soon.map(|soon| soon + long));
+        assert_eq!(whole.collect().await.expect("a body").to_bytes(), "all of it");
+    }
 }

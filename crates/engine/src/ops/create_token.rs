@@ -1,6 +1,6 @@
 //! Makes, lists and revokes access tokens.
 
-use madake_domain::permission::{Permission, TokenLimit};
+use madake_domain::permission::{Permission, Principal, TokenLimit};
 use madake_store::user::{self, Token};
 
 use crate::access::{Caller, Target, require};
@@ -42,7 +42,7 @@ impl Engine {
         let id = self
             .store()
             .write(move |tx| {
-                if !caller.name().eq_ignore_ascii_case(&new.user) {
+                if !is_own(&caller, &new.user)? {
                     require(tx, &caller, Permission::Administration, Target::Global)?;
                 }
                 let permissions = if new.permissions.is_empty() {
@@ -82,10 +82,11 @@ impl Engine {
         let caller = caller.clone();
         self.store()
             .read(move |tx| {
-                if !owner
-                    .as_deref()
-                    .is_some_and(|owner| caller.name().eq_ignore_ascii_case(owner))
-                {
+                let own = match owner.as_deref() {
+                    Some(owner) => is_own(&caller, owner)?,
+                    None => false,
+                };
+                if !own {
                     require(tx, &caller, Permission::Administration, Target::Global)?;
                 }
                 Ok(user::tokens(tx, owner.as_deref())?)
@@ -104,11 +105,38 @@ impl Engine {
                 let own = user::tokens(tx, Some(caller.name()))?
                     .iter()
                     .any(|token| token.id == id);
-                if !(own && caller.principal.is_logged_in()) {
+                if !(own && is_own(&caller, caller.name())?) {
                     require(tx, &caller, Permission::Administration, Target::Global)?;
                 }
                 Ok(user::revoke_token(tx, id, clock::now_ms())?)
             })
             .await
+    }
+}
+
+/// Whether an account is the caller's own. A token that allows less than its owner may is not let near accounts: it
+/// could make itself a token, or a password, that allows all.
+///
+/// # Errors
+/// [`EngineError::Refused`] for such a token.
+pub(super) fn is_own(caller: &Caller, account: &str) -> Result<bool, EngineError> {
+    let Principal::User(user) = &caller.principal else {
+        return Ok(false);
+    };
+    if !user.name.eq_ignore_ascii_case(account) {
+        return Ok(false);
+    }
+    match &user.token_limit {
+        Some(limit)
+            if limit.project.is_some() || !limit.permissions.contains(&Permission::Administration) =>
+        {
+            Err(EngineError::Refused {
+                subject: format!("the account {}", user.name),
+                reason:
+                    "an access token that allows less than its owner may cannot manage tokens and passwords"
+                        .into(),
+            })
+        }
+        _ => Ok(true),
     }
 }

@@ -4,6 +4,7 @@ use madake_domain::permission::Permission;
 use madake_store::user::{self, NewUser, User};
 
 use crate::access::{Caller, Target, require};
+use crate::ops::create_token::is_own;
 use crate::{Engine, EngineError, clock, password};
 
 /// What a new user is made of.
@@ -85,7 +86,7 @@ impl Engine {
         let (caller, name) = (caller.clone(), name.to_owned());
         self.store()
             .write(move |tx| {
-                if !caller.name().eq_ignore_ascii_case(&name) {
+                if !is_own(&caller, &name)? {
                     require(tx, &caller, Permission::Administration, Target::Global)?;
                 }
                 let user = user::by_name(tx, &name)?

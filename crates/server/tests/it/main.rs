@@ -6,3 +6,4 @@ mod rest_plan;
 mod rest_queue;
 mod rest_result;
 mod rest_server;
+mod routes;
