@@ -354,7 +354,7 @@ async fn who_may_not_push_moves_nothing() {
         );
         assert_eq!(refusals(&server).await > before, entered, "{row}");
     }
-    let bare = server.url().replace("http://", "http://") + "/scm/proj/app.git";
+    let bare = server.url() + "/scm/proj/app.git";
     assert!(
         !try_git(&work.path, &["push", &bare, "main"]).status.success(),
         "without credentials"

@@ -48,6 +48,9 @@ fn everybody_reads(server: &Server) {
     server.madake(&["permission", "grant", "plan", "PROJ-PLAN", "READ", "--anonymous"]);
 }
 
+/// A row: its name, the headers of the request, the status of the answer.
+type Forwarded = (&'static str, Vec<(&'static str, HeaderValue)>, u16);
+
 const ACTION: &str = "/updateAndBuild.action?buildKey=PROJ-PLAN";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,7 +146,7 @@ async fn hostile_trigger_addresses_r2_to_r8() {
     let behind = configured("[server]\ntrusted-proxies = [\"127.0.0.2\", \"127.0.0.3\"]\n").await;
     let _work = linked(&behind, "origin", triggers).await;
     everybody_reads(&behind);
-    let rows: Vec<(&str, Vec<(&str, HeaderValue)>, u16)> = [
+    let rows: Vec<Forwarded> = [
         ("R4 allowed", vec!["10.1.2.3"], 200),
         ("R4 forged on the left", vec!["10.1.2.3, 203.0.113.9"], 403),
         ("R4 forged this machine", vec!["127.0.0.1, 203.0.113.9"], 403),

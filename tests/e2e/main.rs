@@ -5,6 +5,7 @@ mod git_http;
 mod hooks;
 mod hostile_access;
 mod hostile_git;
+mod hostile_outage;
 mod hostile_remote;
 mod hostile_support;
 mod hostile_webhook;

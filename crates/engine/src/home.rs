@@ -51,7 +51,12 @@ impl Home {
             path: root.to_owned(),
             source,
         };
-        std::fs::create_dir_all(root).map_err(unusable)?;
+        if !root.exists() {
+            std::fs::create_dir_all(root).map_err(unusable)?;
+            // It holds password hashes, logs and the key of secrets; a home that is there keeps what its owner set.
+            let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+            std::fs::set_permissions(root, private).map_err(unusable)?;
+        }
         let home = Self {
             root: root.canonicalize().map_err(unusable)?,
         };
@@ -194,6 +199,12 @@ mod tests {
     fn a_second_process_is_refused_with_a_sentence() {
         let folder = tempfile::tempdir().expect("a folder");
         let home = Home::open(&folder.path().join("home")).expect("a home");
+        let mode = std::fs::metadata(home.root()).expect("the home").permissions();
+        assert_eq!(
+            std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777,
+            0o700,
+            "a new home is its owner's alone"
+        );
         let lock = home.lock().expect("free");
         let error = home.lock().expect_err("taken").to_string();
         assert!(

@@ -3,7 +3,9 @@
 //! `build.schedule` holds the whole state of a build as [`madake_domain::schedule::Build`]; [`save`] is the one
 //! place that writes it, together with every column that is derived from it. No other statement sets a state.
 
-use madake_domain::schedule::{self, Build as Schedule, JobState, LifeCycleState, NewJob, NewStage};
+use madake_domain::schedule::{
+    self, Build as Schedule, JobState, LifeCycleState, NewBuildError, NewJob, NewStage,
+};
 use madake_domain::stage_selection::StageRequest;
 use serde::{Deserialize, Serialize};
 
@@ -312,8 +314,12 @@ pub fn insert(tx: &Tx<'_>, new: &NewBuild, now: Millis) -> Result<Build, StoreEr
             jobs,
         });
     }
-    let schedule =
-        Schedule::new(stages, &new.request).map_err(|error| StoreError::Refused(error.to_string()))?;
+    let schedule = Schedule::new(stages, &new.request).map_err(|error| {
+        StoreError::Refused(match error {
+            NewBuildError::Selection(selection) => selection.sentence(),
+            other => other.to_string(),
+        })
+    })?;
     tx.execute(
         "UPDATE build SET schedule = $1 WHERE id = $2",
         params![serde_json::to_string(&schedule)?, id],

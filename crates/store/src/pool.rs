@@ -190,7 +190,10 @@ fn write_group(connection: &mut Connection, group: Vec<Change>, wakes: &Wakes) {
         }
         Ok(())
     });
-    let verdict = committed.map_err(|error| error.to_string());
+    let verdict = committed.map_err(|error| match error {
+        StoreError::Unavailable(reason) => reason,
+        other => other.to_string(),
+    });
     if verdict.is_ok() {
         woken.sort_unstable();
         woken.dedup();

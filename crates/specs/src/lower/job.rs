@@ -78,6 +78,16 @@ pub(super) fn job(cx: &mut Context<'_>, entry: &Entry) -> ReadJob {
     }
     if let Some(node) = fields.take("requirements") {
         job.requirements = requirements(cx, node);
+        if !job.requirements.is_empty() {
+            cx.add(
+                Finding::warning(
+                    "not-run",
+                    node.span,
+                    "`requirements` are part of Bamboo's format, but this version does not act on them",
+                )
+                .note("the job runs on any agent, whether or not it has the capabilities"),
+            );
+        }
     }
     if let Some(node) = fields.take("docker") {
         job.docker = docker::docker(cx, node);

@@ -346,7 +346,7 @@ fn script(place: &Place, target: &HookTarget<'_>, kept: Option<&str>) -> Result<
 {MARK}
 # It tells the Madake server what was pushed, and never makes a push fail or wait long.
 # If this repository had a hook of its own, that is the file named below, in this folder; change it there.
-# `madake hook uninstall` takes this file out and gives the other one its name back.
+# `madake hook remove` takes this file out and gives the other one its name back.
 kept='{kept}'
 git_directory={git_directory}
 lines=$(cat)

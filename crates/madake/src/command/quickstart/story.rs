@@ -198,11 +198,11 @@ fn first_command(build: &Value) -> Option<i64> {
 
 fn say_addresses(scene: &Scene<'_>, build: &Value) -> anyhow::Result<()> {
     let key = text(build, "key");
-    let home = home_option(scene.home);
+    let (madake, home) = (program(), home_option(scene.home));
     let event = text(build, "event");
     heading("Look")?;
-    command("why it was built", &format!("madake why {event}{home}"))?;
-    command("its log", &format!("madake build log {key}{home}"))?;
+    command("why it was built", &format!("{madake} why {event}{home}"))?;
+    command("its log", &format!("{madake} build log {key}{home}"))?;
     let result = build
         .get("links")
         .map(|links| text(links, "result"))
@@ -212,23 +212,20 @@ fn say_addresses(scene: &Scene<'_>, build: &Value) -> anyhow::Result<()> {
 
 fn say_next(scene: &Scene<'_>, build: &Value) -> anyhow::Result<()> {
     let key = text(build, "key");
-    let home = home_option(scene.home);
+    let (madake, home) = (program(), home_option(scene.home));
     heading("Go on")?;
     if let Some(stage) = waiting_stage(build) {
         command(
             &format!("let {stage} run"),
-            &format!("madake build continue {key} --watch{home}"),
+            &format!("{madake} build continue {key} --watch{home}"),
         )?;
     }
     command(
         "clone",
-        &format!(
-            "git clone {}/scm/demo/hello.git",
-            scene.base_url.replacen("://", "://admin@", 1)
-        ),
+        &format!("git clone {}/scm/demo/hello.git", scene.base_url),
     )?;
     command("change it", "edit bamboo-specs/bamboo.yml, commit, git push")?;
-    command("follow the build", &format!("madake build watch {PLAN}{home}"))?;
+    command("follow the build", &format!("{madake} build watch {PLAN}{home}"))?;
     say("")?;
     say(paint(
         DIM,
@@ -236,11 +233,33 @@ fn say_next(scene: &Scene<'_>, build: &Value) -> anyhow::Result<()> {
     ))?;
     say(paint(
         DIM,
-        format_args!("  later, start it again with: madake serve{home}"),
+        format_args!("  later, start it again with: {madake} serve{home}"),
     ))
 }
 
 /// The option that names the home, where it is not the one that commands take anyway.
+/// How a person calls this program from here: by its name if that finds it, else by its path.
+fn program() -> String {
+    let Ok(this) = std::env::current_exe() else {
+        return "madake".into();
+    };
+    let found = std::env::var_os("PATH").and_then(|path| {
+        std::env::split_paths(&path)
+            .map(|folder| folder.join("madake"))
+            .find(|one| one.is_file())
+    });
+    if found
+        .and_then(|one| one.canonicalize().ok())
+        .is_some_and(|one| Ok(one) == this.canonicalize().map_err(|_| ()))
+    {
+        return "madake".into();
+    }
+    let here = std::env::current_dir()
+        .ok()
+        .and_then(|folder| this.strip_prefix(folder).ok().map(Path::to_path_buf));
+    here.unwrap_or(this).display().to_string()
+}
+
 fn home_option(home: &Path) -> String {
     let text = home.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
