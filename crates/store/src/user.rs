@@ -105,7 +105,7 @@ pub fn all(tx: &Tx<'_>) -> Result<Vec<User>, StoreError> {
     tx.all(&format!("{USER} ORDER BY folded"), &[], read_user)
 }
 
-/// Sets the password hash.
+/// Sets the password hash and ends the user's browser sessions: who knew the old password is out.
 ///
 /// # Errors
 /// When the store cannot be written.
@@ -114,6 +114,7 @@ pub fn set_password(tx: &Tx<'_>, user_id: i64, hash: &str) -> Result<(), StoreEr
         "UPDATE users SET password_hash = $1 WHERE id = $2",
         params![hash, user_id],
     )?;
+    tx.execute("DELETE FROM session WHERE user_id = $1", params![user_id])?;
     Ok(())
 }
 
@@ -377,6 +378,12 @@ pub fn insert_session(
     now: Millis,
 ) -> Result<(), StoreError> {
     tx.execute("DELETE FROM session WHERE expires_ms < $1", params![now])?;
+    // Scripts that log in with each request would fill the table; a person has a few browsers.
+    tx.execute(
+        "DELETE FROM session WHERE user_id = $1 AND id NOT IN
+           (SELECT id FROM session WHERE user_id = $1 ORDER BY id DESC LIMIT 50)",
+        params![user_id],
+    )?;
     tx.execute(
         "INSERT INTO session (hash, user_id, form_token, created_ms, expires_ms) VALUES ($1, $2, $3, $4, $5)",
         params![token_hash(raw), user_id, form_token, now, expires_ms],
