@@ -27,7 +27,7 @@ pub mod order;
 mod poll;
 mod reconcile;
 mod schedule;
-mod specs;
+pub mod specs;
 mod timer;
 
 pub use engine::Engine;

@@ -79,25 +79,29 @@ pub(crate) async fn read_commit(
     Ok(Some(reading))
 }
 
-/// Reads a plan file whose includes are in `files`.
-fn read_text(name: &str, text: &str, files: &BTreeMap<String, String>, server_name: &str) -> Reading {
-    let tree = |path: &str| files.get(path).cloned().ok_or(IncludeError::NotFound);
-    let options = Options {
+/// How plan files are read: with this server's name, and with the cron expressions, addresses and time zones that the
+/// engine understands.
+#[must_use]
+pub fn reading_options(server_name: &str) -> Options<'_> {
+    Options {
         server_name: Some(server_name),
-        validate_cron: &|text| {
-            CronSchedule::parse(text)
-                .map(|_| ())
-                .map_err(|error| error.to_string())
+        validate_cron: &|text| match CronSchedule::parse(text) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.to_string()),
         },
-        validate_address: &|text| {
-            AddressPattern::parse(text)
-                .map(|_| ())
-                .map_err(|error| error.to_string())
+        validate_address: &|text| match AddressPattern::parse(text) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.to_string()),
         },
         validate_time_zone: &|text| TimeZone::get(text).map(|_| ()).map_err(|error| error.to_string()),
         ..Options::default()
-    };
-    madake_specs::read(name, text, &tree, &options)
+    }
+}
+
+/// Reads a plan file whose includes are in `files`.
+fn read_text(name: &str, text: &str, files: &BTreeMap<String, String>, server_name: &str) -> Reading {
+    let tree = |path: &str| files.get(path).cloned().ok_or(IncludeError::NotFound);
+    madake_specs::read(name, text, &tree, &reading_options(server_name))
 }
 
 async fn read_files(

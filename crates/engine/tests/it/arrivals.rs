@@ -75,12 +75,7 @@ async fn polling_finds_changes_and_leaves_no_trace_of_looks_without() {
 #[tokio::test(flavor = "multi_thread")]
 async fn cron_trigger_builds_whether_or_not_anything_changed() {
     let fixture = Fixture::start().await;
-    let work = fixture.repository("app");
-    fixture
-        .engine
-        .attach_repository(&Caller::local(), "PROJ/app", &work.bare)
-        .await
-        .expect("attached");
+    let work = fixture.attached("app").await;
     let file = plan_file("echo built", "triggers:\n  - cron: '* * * * * ?'\n");
     let first = work.push("master", &[("bamboo-specs/bamboo.yml", &file)]);
     fixture.hook("PROJ/app", ZERO, &first, "master").await;
@@ -96,12 +91,7 @@ async fn cron_trigger_builds_whether_or_not_anything_changed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn revision_behind_the_limit_is_built_or_recorded_as_superseded() {
     let fixture = Fixture::start_with(|settings| settings.concurrent_builds = Some(1)).await;
-    let work = fixture.repository("app");
-    fixture
-        .engine
-        .attach_repository(&Caller::local(), "PROJ/app", &work.bare)
-        .await
-        .expect("attached");
+    let work = fixture.attached("app").await;
     let script = "until [ -e ../../../../go ]; do sleep 0.05; done";
     let mut revisions = vec![work.push("master", &[("bamboo-specs/bamboo.yml", &plan_file(script, ""))])];
     fixture.hook("PROJ/app", ZERO, &revisions[0], "master").await;

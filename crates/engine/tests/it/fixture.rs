@@ -99,6 +99,17 @@ impl Fixture {
         WorkTree { tree, bare }
     }
 
+    /// A bare repository that is attached as `PROJ/name`, and a work tree that pushes to it.
+    pub(crate) async fn attached(&self, name: &str) -> WorkTree {
+        let work = self.repository(name);
+        let full = format!("PROJ/{name}");
+        self.engine
+            .attach_repository(&Caller::local(), &full, &work.bare)
+            .await
+            .expect("attached");
+        work
+    }
+
     /// Tells the engine of a push, as the hook of an attached repository does.
     pub(crate) async fn hook(&self, name: &str, old: &str, new: &str, branch: &str) {
         let line = format!("{old} {new} refs/heads/{branch}\n");

@@ -7,12 +7,7 @@ use crate::fixture::{Fixture, ZERO, plan_file};
 #[tokio::test(flavor = "multi_thread")]
 async fn plan_file_with_a_mistake_leaves_the_version_in_force_and_is_noted_with_its_line() {
     let fixture = Fixture::start().await;
-    let work = fixture.repository("app");
-    fixture
-        .engine
-        .attach_repository(&Caller::local(), "PROJ/app", &work.bare)
-        .await
-        .expect("attached");
+    let work = fixture.attached("app").await;
     let first = work.push(
         "master",
         &[("bamboo-specs/bamboo.yml", &plan_file("echo one", ""))],
@@ -84,12 +79,7 @@ async fn plan_key_of_another_repository_is_not_taken_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn branch_runs_the_plan_file_of_its_own_and_the_master_keeps_its() {
     let fixture = Fixture::start().await;
-    let work = fixture.repository("app");
-    fixture
-        .engine
-        .attach_repository(&Caller::local(), "PROJ/app", &work.bare)
-        .await
-        .expect("attached");
+    let work = fixture.attached("app").await;
     let first = work.push("master", &[("bamboo-specs/bamboo.yml", &plan_file("exit 0", ""))]);
     fixture.hook("PROJ/app", ZERO, &first, "master").await;
     fixture.ended("PROJ-PLAN", 1).await;
@@ -113,12 +103,7 @@ async fn permissions_document_replaces_what_was_granted() {
     use madake_domain::permission::{Grantee, Permission, Scope};
     use madake_engine::ops::change_permission::Subject;
     let fixture = Fixture::start().await;
-    let work = fixture.repository("app");
-    fixture
-        .engine
-        .attach_repository(&Caller::local(), "PROJ/app", &work.bare)
-        .await
-        .expect("attached");
+    let work = fixture.attached("app").await;
     let file = format!(
         "{}---\nversion: 2\nplan: PROJ-PLAN\nplan-permissions:\n  - users: [joe]\n    roles: [anonymous]\n    permissions: [view]\n",
         plan_file("echo x", "")

@@ -10,12 +10,7 @@ use crate::fixture::{Fixture, ZERO, git, plan_file};
 #[tokio::test(flavor = "multi_thread")]
 async fn push_becomes_a_build_of_the_exact_revision() {
     let fixture = Fixture::start().await;
-    let work = fixture.repository("app");
-    fixture
-        .engine
-        .attach_repository(&Caller::local(), "PROJ/app", &work.bare)
-        .await
-        .expect("attached");
+    let work = fixture.attached("app").await;
     let first = work.push(
         "master",
         &[(
@@ -134,12 +129,7 @@ async fn remote_trigger_builds_what_changed_and_says_what_did_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn failing_script_fails_the_build_and_a_stop_ends_one() {
     let fixture = Fixture::start().await;
-    let work = fixture.repository("app");
-    fixture
-        .engine
-        .attach_repository(&Caller::local(), "PROJ/app", &work.bare)
-        .await
-        .expect("attached");
+    let work = fixture.attached("app").await;
     let first = work.push("master", &[("bamboo-specs/bamboo.yml", &plan_file("exit 3", ""))]);
     fixture.hook("PROJ/app", ZERO, &first, "master").await;
     let builds = fixture.ended("PROJ-PLAN", 1).await;
@@ -169,12 +159,7 @@ async fn failing_script_fails_the_build_and_a_stop_ends_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn job_goes_on_while_the_engine_is_away() {
     let mut fixture = Fixture::start().await;
-    let work = fixture.repository("app");
-    fixture
-        .engine
-        .attach_repository(&Caller::local(), "PROJ/app", &work.bare)
-        .await
-        .expect("attached");
+    let work = fixture.attached("app").await;
     let script = "for i in 1 2 3 4 5 6 7 8 9 10; do echo line $i; sleep 0.1; done";
     let first = work.push("master", &[("bamboo-specs/bamboo.yml", &plan_file(script, ""))]);
     fixture.hook("PROJ/app", ZERO, &first, "master").await;
@@ -200,12 +185,7 @@ async fn job_goes_on_while_the_engine_is_away() {
 #[tokio::test(flavor = "multi_thread")]
 async fn manual_stage_waits_and_goes_on() {
     let fixture = Fixture::start().await;
-    let work = fixture.repository("app");
-    fixture
-        .engine
-        .attach_repository(&Caller::local(), "PROJ/app", &work.bare)
-        .await
-        .expect("attached");
+    let work = fixture.attached("app").await;
     let file = "version: 2\nplan: {project-key: PROJ, key: PLAN, name: Staged}\nstages:\n  - First: [A]\n  - Second: {manual: true, jobs: [B]}\nA:\n  key: A\n  tasks: [{script: echo a}]\nB:\n  key: B\n  tasks: [{script: echo b}]\n";
     let first = work.push("master", &[("bamboo-specs/bamboo.yml", file)]);
     fixture.hook("PROJ/app", ZERO, &first, "master").await;
@@ -297,12 +277,7 @@ async fn one_remote_trigger_over_many_branches_starts_a_handful_of_git_processes
 #[tokio::test(flavor = "multi_thread")]
 async fn push_that_follows_an_unrecorded_one_enters_both() {
     let fixture = Fixture::start().await;
-    let work = fixture.repository("app");
-    fixture
-        .engine
-        .attach_repository(&Caller::local(), "PROJ/app", &work.bare)
-        .await
-        .expect("attached");
+    let work = fixture.attached("app").await;
     let first = work.push(
         "master",
         &[("bamboo-specs/bamboo.yml", &plan_file("echo built", ""))],

@@ -6,10 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
-use jiff::tz::TimeZone;
-use madake_domain::address::AddressPattern;
-use madake_domain::cron::CronSchedule;
-use madake_specs::{IncludeError, Options, Reading, Severity, entry_file, read, render_text};
+use madake_engine::specs::reading_options;
+use madake_specs::{IncludeError, Reading, Severity, entry_file, read, render_text};
 use serde_json::json;
 
 use super::Global;
@@ -89,22 +87,7 @@ fn validate(name: &str, text: &str, server_name: &str) -> Reading {
         }
         Err(_) => Err(IncludeError::NotFound),
     };
-    let options = Options {
-        server_name: Some(server_name),
-        validate_cron: &|text| {
-            CronSchedule::parse(text)
-                .map(|_| ())
-                .map_err(|error| error.to_string())
-        },
-        validate_address: &|text| {
-            AddressPattern::parse(text)
-                .map(|_| ())
-                .map_err(|error| error.to_string())
-        },
-        validate_time_zone: &|text| TimeZone::get(text).map(|_| ()).map_err(|error| error.to_string()),
-        ..Options::default()
-    };
-    read(name, text, &tree, &options)
+    read(name, text, &tree, &reading_options(server_name))
 }
 
 fn report(global: &Global, name: &str, reading: &Reading) -> anyhow::Result<()> {
