@@ -5,9 +5,9 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use madake_domain::repository::RepositoryKind;
+use madake_store::Millis;
 use madake_store::event::RefUpdate;
 use madake_store::plan::PlanRepositoryRow;
 use madake_store::repository::{self, Repository};
@@ -45,7 +45,7 @@ pub(crate) struct Refreshes {
 
 #[derive(Debug, Clone)]
 struct Look {
-    began: Instant,
+    began_ms: Millis,
     read: RefsRead,
 }
 
@@ -69,11 +69,21 @@ impl Engine {
 
     /// All branches and tags of a repository. The host of a linked one is asked, and our mirror brought up to date.
     pub(crate) async fn refs(&self, repository: &Repository) -> Result<RefsRead, EngineError> {
+        self.refs_since(repository, clock::now_ms()).await
+    }
+
+    /// As [`Self::refs`], where a look at a linked repository that began after the moment will do: it saw all that
+    /// an arrival of that moment can be about. A thousand webhooks of one repository share a few looks.
+    pub(crate) async fn refs_since(
+        &self,
+        repository: &Repository,
+        moment: Millis,
+    ) -> Result<RefsRead, EngineError> {
         match repository.kind {
             RepositoryKind::Hosted | RepositoryKind::Attached => {
                 local_refs(self, Path::new(&repository.path)).await
             }
-            RepositoryKind::Linked => self.refresh(repository).await,
+            RepositoryKind::Linked => self.refresh(repository, moment).await,
         }
     }
 
@@ -86,7 +96,7 @@ impl Engine {
         match repository.kind {
             RepositoryKind::Hosted | RepositoryKind::Attached => self.local_head(repository, branch).await,
             RepositoryKind::Linked => Ok(self
-                .refresh(repository)
+                .refresh(repository, clock::now_ms())
                 .await?
                 .refs
                 .remove(&format!("refs/heads/{branch}"))),
@@ -106,7 +116,7 @@ impl Engine {
         }
         let read = match looked.0.entry(repository.id) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => unknown.insert(self.refresh(repository).await?),
+            Entry::Vacant(unknown) => unknown.insert(self.refresh(repository, clock::now_ms()).await?),
         };
         Ok(read.refs.get(&format!("refs/heads/{branch}")).cloned())
     }
@@ -200,8 +210,7 @@ impl Engine {
         Ok(found.await?)
     }
 
-    async fn refresh(&self, repository: &Repository) -> Result<RefsRead, EngineError> {
-        let asked = Instant::now();
+    async fn refresh(&self, repository: &Repository, moment: Millis) -> Result<RefsRead, EngineError> {
         let slot = {
             let mut looks = self
                 .refreshes()
@@ -211,11 +220,11 @@ impl Engine {
             Arc::clone(looks.entry(repository.id).or_default())
         };
         let mut last = slot.lock().await;
-        // A look that began after this call did saw all that this call is to see.
-        if let Some(look) = last.as_ref().filter(|look| look.began > asked) {
+        // A look that began later than the moment saw all that is to be seen.
+        if let Some(look) = last.as_ref().filter(|look| look.began_ms > moment) {
             return Ok(look.read.clone());
         }
-        let began = Instant::now();
+        let began_ms = clock::now_ms();
         let outcome = self.look(repository, last.as_ref().map(|look| &look.read)).await;
         let problem = outcome.as_ref().err().map(ToString::to_string);
         let id = repository.id;
@@ -226,7 +235,7 @@ impl Engine {
         }
         let read = outcome?;
         *last = Some(Look {
-            began,
+            began_ms,
             read: read.clone(),
         });
         Ok(read)

@@ -47,11 +47,7 @@ impl Drop for GitServer {
             // nginx ends its workers only when it is asked to end.
             let _ = nginx.stop();
         }
-        // So does fcgiwrap.
-        let pid = self.fcgiwrap.id().to_string();
-        if output_of(Command::new("kill").args(["-TERM", &pid])).is_err() {
-            let _ = self.fcgiwrap.kill();
-        }
+        let _ = self.fcgiwrap.kill();
         let _ = self.fcgiwrap.wait();
     }
 }
@@ -100,7 +96,8 @@ impl GitServer {
         let fcgiwrap = setting
             .pinning
             .server(Path::new("fcgiwrap"))
-            .args(["-c", "2", "-s", &format!("unix:{}", socket.display())])
+            // One process: with more, the first would leave the others behind. A push asks one thing at a time.
+            .args(["-c", "1", "-s", &format!("unix:{}", socket.display())])
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

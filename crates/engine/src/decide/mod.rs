@@ -58,7 +58,7 @@ async fn push(
     // A webhook is a hint, and a linked repository is elsewhere: what is really there is read.
     let hint = via == Via::Webhook || found.kind == RepositoryKind::Linked;
     let read = if hint {
-        Some(engine.refs(&found).await?)
+        Some(engine.refs_since(&found, event.received_ms).await?)
     } else {
         None
     };
@@ -259,7 +259,7 @@ async fn remote_trigger(
         let Some(one) = engine.repository_of(row).await? else {
             continue;
         };
-        let read = engine.refs(&one).await?;
+        let read = engine.refs_since(&one, event.received_ms).await?;
         apply_new_plan_file(engine, event, &one, &read).await?;
         let source = Source::RemoteTrigger {
             asked: asked.clone(),
