@@ -4,7 +4,7 @@
 //! that a slow host delays nobody else. An arrival that cannot be decided now (its host does not answer) is tried
 //! again for an hour; then the entry says why nothing came of it. It is never dropped in silence.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -65,42 +65,46 @@ impl Lanes {
     }
 }
 
-/// Gives each repository with waiting arrivals a task of its own, unless it has one.
+/// Gives each repository with waiting arrivals a task of its own, unless it has one. A look costs a step for each
+/// such repository, however many arrivals wait: it runs for each arrival of a flood.
 pub(crate) async fn run(engine: &Engine) -> Result<Option<Duration>, EngineError> {
-    let mut after = 0;
-    loop {
-        let waiting = engine
-            .store()
-            .read(move |tx| Ok::<_, EngineError>(event::waiting(tx, after, BATCH)?))
-            .await?;
-        let Some(last) = waiting.last() else {
-            return Ok(Some(Duration::from_secs(2)));
-        };
-        after = last.id;
-        let full = waiting.len() >= usize::try_from(BATCH).unwrap_or(usize::MAX);
-        let mut lanes: BTreeMap<i64, Vec<Event>> = BTreeMap::new();
-        for one in waiting {
-            lanes.entry(one.repository_id.unwrap_or(0)).or_default().push(one);
-        }
-        for (lane, events) in lanes {
-            // Later arrivals of a repository would meet the obstacle of the first, and order is kept.
-            let rests = events.first().is_some_and(|first| engine.lanes().rests(first.id));
-            if !rests && engine.lanes().enter(lane) {
-                let engine = engine.clone();
-                engine
-                    .loops()
-                    .clone()
-                    .spawn(async move { work(engine, lane, events).await });
+    let waiting = engine
+        .store()
+        .read(|tx| {
+            let mut lanes = Vec::new();
+            let mut after = -1;
+            while let Some((lane, first)) = event::next_waiting_repository(tx, after)? {
+                lanes.push((lane, first));
+                after = lane;
             }
+            Ok::<_, EngineError>(lanes)
+        })
+        .await?;
+    for (lane, first) in waiting {
+        // Later arrivals of a repository would meet the obstacle of the first, and order is kept.
+        if engine.lanes().rests(first) || !engine.lanes().enter(lane) {
+            continue;
         }
-        if !full {
-            return Ok(Some(Duration::from_secs(2)));
-        }
+        let engine = engine.clone();
+        engine
+            .loops()
+            .clone()
+            .spawn(async move { work(engine, lane).await });
     }
+    Ok(Some(Duration::from_secs(2)))
 }
 
-async fn work(engine: Engine, lane: i64, events: Vec<Event>) {
+async fn work(engine: Engine, lane: i64) {
     let mut held_up = false;
+    let events = engine
+        .store()
+        .read(move |tx| event::waiting_of(tx, lane, BATCH))
+        .await
+        .unwrap_or_else(|error| {
+            tracing::error!("waiting arrivals cannot be read and are tried again: {error}");
+            held_up = true;
+            Vec::new()
+        });
     for one in events {
         if engine.stopping().is_cancelled() {
             break;

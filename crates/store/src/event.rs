@@ -431,6 +431,49 @@ pub fn waiting(tx: &Tx<'_>, after: i64, limit: i64) -> Result<Vec<Event>, StoreE
     )
 }
 
+/// The next repository behind `after` for which arrivals wait, with the oldest of them; 0 stands for arrivals of no
+/// repository, and comes behind -1. One step in an index, however many wait.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn next_waiting_repository(tx: &Tx<'_>, after: i64) -> Result<Option<(i64, i64)>, StoreError> {
+    if after < 0 {
+        let none = tx.first(
+            "SELECT id FROM event WHERE state = 'received' AND repository_id IS NULL ORDER BY id LIMIT 1",
+            &[],
+            |row| row.get::<i64>(0),
+        )?;
+        if let Some(first) = none {
+            return Ok(Some((0, first)));
+        }
+    }
+    tx.first(
+        "SELECT repository_id, id FROM event WHERE state = 'received' AND repository_id > $1
+         ORDER BY repository_id, id LIMIT 1",
+        params![after.max(0)],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
+/// Arrivals of one repository (0: of none) that wait to be decided, oldest first.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn waiting_of(tx: &Tx<'_>, repository_id: i64, limit: i64) -> Result<Vec<Event>, StoreError> {
+    if repository_id == 0 {
+        return tx.all(
+            &format!("{EVENT} WHERE state = 'received' AND repository_id IS NULL ORDER BY id LIMIT $1"),
+            params![limit],
+            read_event,
+        );
+    }
+    tx.all(
+        &format!("{EVENT} WHERE state = 'received' AND repository_id = $1 ORDER BY id LIMIT $2"),
+        params![repository_id, limit],
+        read_event,
+    )
+}
+
 /// How many arrivals of one plan's remote trigger wait to be decided; a further one adds nothing.
 ///
 /// # Errors

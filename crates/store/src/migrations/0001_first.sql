@@ -62,7 +62,7 @@ CREATE TABLE event (
   principal TEXT NOT NULL, repository_id BIGINT, plan_key TEXT, summary TEXT NOT NULL, raw BYTEA NOT NULL,
   content TEXT NOT NULL, state TEXT NOT NULL, reason TEXT, status BIGINT, duplicate_of BIGINT, repeats BIGINT NOT NULL,
   processed_ms BIGINT);
-CREATE INDEX event_waiting ON event (id) WHERE state = 'received';
+CREATE INDEX event_waiting ON event (repository_id, id) WHERE state = 'received';
 CREATE INDEX event_repository ON event (repository_id, id);
 CREATE INDEX event_plan ON event (plan_key, id) WHERE plan_key IS NOT NULL;
 CREATE TABLE event_note (
