@@ -7,7 +7,7 @@ use madake_domain::stage_selection::StageRequest;
 use madake_domain::waiting::{Admission, Newcomer, Waiting, admit, next_to_start};
 use madake_store::build::{NewBuild, Reason, Revision, StageToBuild, WaitingRevision};
 use madake_store::plan::{Plan, PlanBranch};
-use madake_store::{Millis, Tx, build, event, plan};
+use madake_store::{Millis, Tx, build, decision, plan};
 use serde::{Deserialize, Serialize};
 
 use crate::EngineError;
@@ -105,7 +105,7 @@ pub(crate) fn enqueue_change(
                     continue;
                 };
                 build::remove_waiting(tx, row.id)?;
-                event::set_outcome(tx, row.decision_id, None, &format!("superseded: {}", old.reason))?;
+                decision::set_outcome(tx, row.decision_id, None, &format!("superseded: {}", old.reason))?;
             }
             put_in_line(&waiting)?;
             Ok(Enqueued::Waiting)
@@ -152,7 +152,7 @@ pub(crate) fn start_waiting(
         let request: BuildRequest =
             serde_json::from_str(&row.content).map_err(madake_store::StoreError::from)?;
         let started = start(tx, &request, &StageRequest::default(), now)?;
-        event::set_outcome(
+        decision::set_outcome(
             tx,
             row.decision_id,
             Some(started.id),

@@ -10,6 +10,7 @@ mod wake;
 
 pub mod build;
 pub mod build_query;
+pub mod decision;
 pub mod event;
 pub mod permission;
 pub mod plan;

@@ -9,7 +9,7 @@ use madake_store::build::Reason;
 use madake_store::event::{self, Event};
 use madake_store::plan::{self, NewBranch, Plan, PlanBranch};
 use madake_store::repository::{self, Repository};
-use madake_store::{Millis, Tx};
+use madake_store::{Millis, Tx, decision as ledger_decision};
 
 use super::judge::{Decided, Judged};
 use crate::enqueue::{BuildRequest, Enqueued, enqueue_change};
@@ -102,7 +102,7 @@ fn store_plan(
         let plan_key = branch
             .as_ref()
             .map_or_else(|| decision.subject.to_string(), |branch| branch.key.to_string());
-        let row = event::Decision {
+        let row = ledger_decision::Decision {
             id: 0,
             event_id: event.id,
             plan_branch_id: branch.as_ref().map(|branch| branch.id),
@@ -121,7 +121,7 @@ fn store_plan(
             outcome: None,
             decided_ms: now,
         };
-        let decision_id = event::insert_decision(tx, Some(plan.id), &row)?;
+        let decision_id = ledger_decision::insert(tx, Some(plan.id), &row)?;
         let Some(branch) = branch else { continue };
         if is_default
             && decision.settles
@@ -157,14 +157,14 @@ fn enqueue_decided(
     match enqueue_change(tx, request, decision_id, limit, now)? {
         Enqueued::Started(build) => {
             tracing::info!(build.key = %build.key, "queued build {}", build.key);
-            event::set_outcome(tx, decision_id, Some(build.id), &format!("became {}", build.key))?;
+            ledger_decision::set_outcome(tx, decision_id, Some(build.id), &format!("became {}", build.key))?;
         }
         Enqueued::Waiting => {
             let sentence = "waits: as many builds of the plan branch run as may run at once";
-            event::set_outcome(tx, decision_id, None, sentence)?;
+            ledger_decision::set_outcome(tx, decision_id, None, sentence)?;
         }
         Enqueued::Late(reason) => {
-            event::set_outcome(tx, decision_id, None, &format!("superseded: {reason}"))?;
+            ledger_decision::set_outcome(tx, decision_id, None, &format!("superseded: {reason}"))?;
         }
     }
     Ok(())

@@ -2,7 +2,8 @@
 
 use madake_domain::key::PlanKey;
 use madake_domain::permission::Permission;
-use madake_store::event::{self, Decision, Event, NewEvent, Note};
+use madake_store::decision::{self, Decision};
+use madake_store::event::{self, Event, NewEvent, Note};
 use madake_store::{Tx, build, plan, repository};
 
 use crate::access::{Caller, Target, may, plan_for, require};
@@ -115,9 +116,7 @@ impl Engine {
                 let (plan_row, branch) = plan_for(tx, &caller, &key, Permission::Read)?;
                 let branch_id = (!branch.is_master).then_some(branch.id);
                 let mut explained = Vec::new();
-                for decision in
-                    event::decisions_of_plan(tx, plan_row.id, branch_id, revision.as_deref(), limit)?
-                {
+                for decision in decision::of_plan(tx, plan_row.id, branch_id, revision.as_deref(), limit)? {
                     let Some(event) = event::by_id(tx, decision.event_id)? else {
                         continue;
                     };
@@ -168,7 +167,7 @@ fn may_see(tx: &Tx<'_>, caller: &Caller, one: &Event) -> Result<bool, EngineErro
 
 fn explain(tx: &Tx<'_>, caller: &Caller, found: Event) -> Result<Option<ExplainedEvent>, EngineError> {
     let mut decisions = Vec::new();
-    for decision in event::decisions(tx, found.id)? {
+    for decision in decision::of_event(tx, found.id)? {
         let readable = match decision.plan_key.parse::<PlanKey>() {
             Ok(key) => match plan::branch_by_key(tx, &key)? {
                 Some(branch) => {

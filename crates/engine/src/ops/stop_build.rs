@@ -3,7 +3,7 @@
 use madake_domain::key::{PlanKey, ResultKey};
 use madake_domain::permission::Permission;
 use madake_domain::schedule::Input;
-use madake_store::{Tx, build, build_query, event};
+use madake_store::{Tx, build, build_query, decision, event};
 
 use crate::access::{Caller, plan_for};
 use crate::enqueue::start_waiting;
@@ -40,7 +40,7 @@ impl Engine {
                 for waiting in build::waiting(tx, branch.id)? {
                     build::remove_waiting(tx, waiting.id)?;
                     let sentence = format!("{} stopped the plan while the revision waited", caller.name());
-                    event::set_outcome(tx, waiting.decision_id, None, &sentence)?;
+                    decision::set_outcome(tx, waiting.decision_id, None, &sentence)?;
                 }
                 let running = build_query::active_of_branch(tx, branch.id)?;
                 for found in &running {

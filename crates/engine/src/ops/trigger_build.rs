@@ -6,7 +6,8 @@ use madake_domain::schedule::Input;
 use madake_domain::stage_selection::StageRequest;
 use madake_domain::waiting::{Newcomer, admit};
 use madake_store::build::{self, Build, Reason};
-use madake_store::event::{self, Content, Decision, NewEvent};
+use madake_store::decision::{self, Decision};
+use madake_store::event::{self, Content, NewEvent};
 use madake_store::plan;
 
 use crate::access::{Caller, plan_for};
@@ -126,7 +127,7 @@ impl Engine {
                     outcome: Some(format!("became {}", made.key)),
                     decided_ms: now,
                 };
-                event::insert_decision(tx, Some(plan_row.id), &decision)?;
+                decision::insert(tx, Some(plan_row.id), &decision)?;
                 match problem {
                     Some(reason) => apply(tx, made.id, Input::GiveUp { reason }, now),
                     None => Ok(made),

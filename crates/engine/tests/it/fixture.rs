@@ -175,10 +175,10 @@ impl Fixture {
             let waiting = self
                 .engine
                 .store()
-                .read(|tx| madake_store::event::waiting(tx, 0, 10))
+                .read(|tx| madake_store::event::next_waiting_repository(tx, -1))
                 .await
                 .expect("arrivals");
-            waiting.is_empty().then_some(())
+            waiting.is_none().then_some(())
         })
         .await;
     }
