@@ -24,7 +24,7 @@ use std::thread;
 use std::time::Duration;
 
 use madake_protocol::{FORMAT, JobOrder, JobOutcome, JobResult, JobStarted};
-use rustix::process::{getpid, getsid, set_child_subreaper, setsid};
+use rustix::process::{getpid, set_child_subreaper, setsid};
 
 use crate::clock::now_ms;
 use crate::job_directory::JobDirectory;
@@ -66,7 +66,7 @@ pub fn run(job_directory: &Path) -> ExitCode {
 /// As [`run`], with the reason by name.
 #[must_use]
 pub fn supervise(job_directory: &Path) -> SupervisorExit {
-    if setsid().is_err() && getsid(None) != Ok(getpid()) {
+    if setsid().is_err() {
         return SupervisorExit::NoSession;
     }
     // Without it daemons of the job would escape to the system's first process; they are searched for as well.

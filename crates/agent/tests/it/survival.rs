@@ -1,6 +1,8 @@
 //! Ends of servers and supervisors at bad moments: nothing runs twice, nothing is lost unnoticed.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 use madake_agent::local::{Adoption, JobEnd, LocalAgentError};
 use madake_agent::supervisor::SupervisorExit;
@@ -142,10 +144,17 @@ async fn number_of_a_lost_session_that_others_use_now_is_left_alone() {
     bench.run(&order).await;
     let directory = bench.directory();
     fs::remove_file(directory.path().join("outcome.json")).unwrap();
-    let mut bystander = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+    let mut bystander = std::process::Command::new("setsid")
+        .args(["sh", "-c", "echo ready; exec sleep 1000"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = String::new();
+    BufReader::new(bystander.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    assert_eq!(ready, "ready\n");
     let mut started = directory.read_started().unwrap().unwrap();
-    started.session = rustix::process::getsid(None).unwrap().as_raw_nonzero().get();
     started.pid = i32::try_from(bystander.id()).unwrap();
+    started.session = started.pid;
     fs::write(directory.path().join("started.json"), started.to_json().unwrap()).unwrap();
     let adoption = bench.agent.adopt(directory).await.unwrap();
     assert!(matches!(adoption, Adoption::Lost { .. }));
