@@ -21,6 +21,7 @@ use crate::intake::Lanes;
 use crate::lease::Slots;
 use crate::ops::log_in::Believed;
 use crate::ops::receive_push::PushesInFlight;
+use crate::ops::receive_webhook::RecentBodies;
 use crate::poll::Looks;
 use crate::settings::Settings;
 use crate::{EngineError, changes, clean, intake, lease, poll, reconcile, timer};
@@ -49,6 +50,7 @@ struct Inner {
     lanes: Lanes,
     looks: Looks,
     in_flight: PushesInFlight,
+    recent_bodies: RecentBodies,
     changes_seen: AtomicI64,
     believed: Believed,
     configurations: Mutex<HashMap<i64, Arc<PlanConfiguration>>>,
@@ -88,6 +90,7 @@ impl Engine {
                 lanes: Lanes::default(),
                 looks: Looks::default(),
                 in_flight: PushesInFlight::default(),
+                recent_bodies: RecentBodies::default(),
                 changes_seen: AtomicI64::new(0),
                 believed: Believed::new()?,
                 configurations: Mutex::new(HashMap::new()),
@@ -265,6 +268,10 @@ impl Engine {
 
     pub(crate) fn refreshes(&self) -> &Refreshes {
         &self.inner.refreshes
+    }
+
+    pub(crate) fn recent_bodies(&self) -> &RecentBodies {
+        &self.inner.recent_bodies
     }
 
     pub(crate) fn lanes(&self) -> &Lanes {

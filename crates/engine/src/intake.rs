@@ -11,11 +11,15 @@ use std::time::{Duration, Instant};
 use madake_store::Topic;
 use madake_store::event::{self, Event};
 
-use crate::decide::decide_event;
+use crate::decide::decide_events;
 use crate::{Engine, EngineError, clock};
 
 /// How many arrivals one look takes up.
 const BATCH: i64 = 500;
+/// More than this many arrivals in one look are a flood: decided a moment later, they share reads and commits.
+const FLOOD: usize = 16;
+/// That moment.
+const GATHERING: Duration = Duration::from_millis(20);
 /// How long an arrival is tried again, in milliseconds.
 const TRIED_FOR_MS: i64 = 60 * 60 * 1000;
 
@@ -105,27 +109,34 @@ async fn work(engine: Engine, lane: i64) {
             held_up = true;
             Vec::new()
         });
-    for one in events {
-        if engine.stopping().is_cancelled() {
+    let mut rest = &events[..];
+    while !rest.is_empty() && !engine.stopping().is_cancelled() {
+        let mut decided = 0;
+        let outcome = decide_events(&engine, rest, &mut decided).await;
+        for one in &rest[..decided] {
+            engine.lanes().forget(one.id);
+        }
+        rest = &rest[decided..];
+        let (Err(error), Some(one)) = (outcome, rest.first()) else {
             break;
-        }
+        };
         let id = one.id;
-        match decide_event(&engine, &one).await {
-            Ok(()) => engine.lanes().forget(id),
-            Err(error) if clock::now_ms() - one.received_ms > TRIED_FOR_MS => {
-                give_up(&engine, &one, &error).await;
-            }
-            Err(error) => {
-                let pause = engine.lanes().rest(id);
-                tracing::warn!(
-                    event = id,
-                    "event {id} cannot be decided now and is tried again in {} s: {error}",
-                    pause.as_secs()
-                );
-                held_up = true;
-                break;
-            }
+        if clock::now_ms() - one.received_ms > TRIED_FOR_MS {
+            give_up(&engine, one, &error).await;
+            rest = &rest[1..];
+            continue;
         }
+        let pause = engine.lanes().rest(id);
+        tracing::warn!(
+            event = id,
+            "event {id} cannot be decided now and is tried again in {} s: {error}",
+            pause.as_secs()
+        );
+        held_up = true;
+        break;
+    }
+    if events.len() > FLOOD {
+        tokio::time::sleep(GATHERING).await;
     }
     engine.lanes().leave(lane);
     if !held_up {

@@ -291,21 +291,26 @@ impl<'a> Tx<'a> {
 
 /// Binds by name, as SQLite numbers `$n` by first appearance and not by n.
 fn bind(statement: &mut rusqlite::CachedStatement<'_>, params: &[&dyn Param]) -> Result<(), StoreError> {
-    const NAMES: [&str; 32] = [
-        "$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14", "$15",
-        "$16", "$17", "$18", "$19", "$20", "$21", "$22", "$23", "$24", "$25", "$26", "$27", "$28", "$29",
-        "$30", "$31", "$32",
-    ];
-    for (position, param) in params.iter().enumerate() {
-        let name = NAMES
-            .get(position)
-            .ok_or_else(|| StoreError::Engine("more than 32 parameters".into()))?;
-        let index = statement
-            .parameter_index(name)?
-            .ok_or_else(|| StoreError::Engine(format!("the statement has no parameter {name}")))?;
+    let wanted = statement.parameter_count();
+    for index in 1..=wanted {
+        let number = statement
+            .parameter_name(index)
+            .and_then(|name| name.strip_prefix('$')?.parse::<usize>().ok())
+            .filter(|number| *number >= 1)
+            .ok_or_else(|| StoreError::Engine("a parameter is not `$` and a number".into()))?;
+        let param = params
+            .get(number - 1)
+            .ok_or_else(|| StoreError::Engine(format!("the statement has no value for ${number}")))?;
         statement.raw_bind_parameter(index, param.value())?;
     }
-    Ok(())
+    if wanted == params.len() {
+        Ok(())
+    } else {
+        Err(StoreError::Engine(format!(
+            "the statement has {wanted} parameters, and {} values are given",
+            params.len()
+        )))
+    }
 }
 
 /// What a migration writes for "an id that the engine counts up".

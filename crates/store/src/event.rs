@@ -134,6 +134,49 @@ pub fn receive(tx: &Tx<'_>, new: NewEvent, now: Millis) -> Result<Received, Stor
     receive_push(tx, new, None, now)
 }
 
+/// As [`receive`], for a webhook. `same_body` is an earlier arrival with the same bytes for the same repository: as
+/// long as nobody has looked at that one, this is a sender that repeats itself without an id.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn receive_webhook(
+    tx: &Tx<'_>,
+    mut new: NewEvent,
+    same_body: Option<i64>,
+    now: Millis,
+) -> Result<Received, StoreError> {
+    if let Some(first) = same_delivery(tx, &mut new)? {
+        return enter_repeat(tx, &new, first, "the same delivery arrived before", now);
+    }
+    if let Some(first) = same_body {
+        let waits = tx.first(
+            "SELECT id FROM event WHERE id = $1 AND state = 'received'",
+            params![first],
+            |row| row.get::<i64>(0),
+        )?;
+        if let Some(first) = waits {
+            return enter_repeat(tx, &new, first, "the same body arrived a moment ago", now);
+        }
+    }
+    receive_push(tx, new, None, now)
+}
+
+/// The entry with the same delivery id, which the new one then gives up.
+fn same_delivery(tx: &Tx<'_>, new: &mut NewEvent) -> Result<Option<i64>, StoreError> {
+    let Some(delivery_id) = &new.delivery_id else {
+        return Ok(None);
+    };
+    let first = tx.first(
+        "SELECT id FROM event WHERE delivery_id = $1",
+        params![delivery_id],
+        |row| row.get(0),
+    )?;
+    if first.is_some() {
+        new.delivery_id = None;
+    }
+    Ok(first)
+}
+
 /// As [`receive`], for a push whose refs we can look at: `current` is where they are now.
 ///
 /// A push whose refs did not start where the ledger has them follows one that was never entered (the server died
@@ -148,34 +191,8 @@ pub fn receive_push(
     current: Option<&BTreeMap<String, Option<String>>>,
     now: Millis,
 ) -> Result<Received, StoreError> {
-    if let Some(delivery_id) = &new.delivery_id {
-        let first = tx.first(
-            "SELECT id FROM event WHERE delivery_id = $1",
-            params![delivery_id],
-            |row| row.get(0),
-        )?;
-        if let Some(first) = first {
-            new.delivery_id = None;
-            return enter_repeat(tx, &new, first, "the same delivery arrived before", now);
-        }
-    }
-    if let (
-        Content::Push {
-            via: Via::Webhook, ..
-        },
-        Some(repository_id),
-    ) = (&new.content, new.repository_id)
-    {
-        // A sender that repeats itself without an id, before the first was looked at.
-        let first = tx.first(
-            "SELECT id FROM event WHERE id > (SELECT COALESCE(MAX(id), 0) - 50 FROM event) AND state = 'received'
-               AND repository_id = $1 AND raw = $2 LIMIT 1",
-            params![repository_id, new.raw],
-            |row| row.get(0),
-        )?;
-        if let Some(first) = first {
-            return enter_repeat(tx, &new, first, "the same body arrived a moment ago", now);
-        }
+    if let Some(first) = same_delivery(tx, &mut new)? {
+        return enter_repeat(tx, &new, first, "the same delivery arrived before", now);
     }
     let mut repeats = None;
     if let (Content::Push { updates, .. }, Some(repository_id)) = (&mut new.content, new.repository_id) {
@@ -287,10 +304,10 @@ fn enter(
     duplicate_of: Option<i64>,
     now: Millis,
 ) -> Result<i64, StoreError> {
-    tx.insert(
-        "INSERT INTO event (kind, delivery_id, received_ms, address, principal, repository_id, plan_key, summary, raw,
+    let id = tx.insert(
+        "INSERT INTO event (kind, delivery_id, received_ms, address, principal, repository_id, plan_key, summary,
            content, state, duplicate_of, repeats)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0) RETURNING id",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0) RETURNING id",
         params![
             new.kind,
             new.delivery_id,
@@ -300,12 +317,18 @@ fn enter(
             new.repository_id,
             new.plan_key,
             new.summary,
-            new.raw,
             serde_json::to_string(&new.content)?,
             state,
             duplicate_of
         ],
-    )
+    )?;
+    if !new.raw.is_empty() {
+        tx.execute(
+            "INSERT INTO event_body (event_id, raw) VALUES ($1, $2)",
+            params![id, new.raw],
+        )?;
+    }
+    Ok(id)
 }
 
 fn enter_repeat(
@@ -499,9 +522,11 @@ pub fn by_id(tx: &Tx<'_>, id: i64) -> Result<Option<Event>, StoreError> {
 /// # Errors
 /// When the store cannot be read.
 pub fn raw(tx: &Tx<'_>, id: i64) -> Result<Option<Vec<u8>>, StoreError> {
-    tx.first("SELECT raw FROM event WHERE id = $1", params![id], |row| {
-        row.get(0)
-    })
+    tx.first(
+        "SELECT COALESCE(raw, $2) FROM event LEFT JOIN event_body ON event_id = id WHERE id = $1",
+        params![id, Vec::new()],
+        |row| row.get(0),
+    )
 }
 
 /// Entries newest first, below the id `before`, of all kinds or of one state.

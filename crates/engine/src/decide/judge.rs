@@ -67,8 +67,11 @@ pub(super) fn heads_asked_without(source: Source) -> Asked {
 }
 
 /// A plan as it is when an event is judged.
-struct Loaded {
+pub(super) struct Loaded {
     plan: Plan,
+    configuration: Arc<PlanConfiguration>,
+    rows: Vec<BranchRow>,
+    is_default: bool,
     branches: Vec<PlanBranch>,
     repositories: Vec<PlanRepositoryRow>,
     /// Of a repository that is not the default one: the revision that each plan branch built last.
@@ -85,6 +88,17 @@ pub(super) struct Judged {
     pub(super) decisions: Vec<Decided>,
 }
 
+impl Judged {
+    /// Whether storing it changes what the next event is judged by.
+    pub(super) fn acts(&self) -> bool {
+        !self.changes.is_empty()
+            || self
+                .decisions
+                .iter()
+                .any(|one| one.decision.build || one.decision.settles)
+    }
+}
+
 pub(super) struct Decided {
     pub(super) decision: Decision,
     /// The revisions of all repositories of the plan, where it is to be built.
@@ -94,13 +108,14 @@ pub(super) struct Decided {
     pub(super) notes: Vec<(&'static str, String)>,
 }
 
-async fn load(
+/// Reads plans for the judge. What was read holds until a decision changes a plan branch.
+pub(super) async fn load(
     engine: &Engine,
     found: Option<&Repository>,
     plan_ids: Vec<i64>,
 ) -> Result<Vec<Loaded>, EngineError> {
     let repository_id = found.map(|found| found.id);
-    engine
+    let read = engine
         .store()
         .read(move |tx| {
             let mut all = Vec::with_capacity(plan_ids.len());
@@ -121,17 +136,28 @@ async fn load(
                     }
                     known = repository::refs_unmoved_since(tx, repository_id, plan.created_ms)?;
                 }
-                all.push(Loaded {
-                    plan,
-                    branches,
-                    repositories,
-                    built,
-                    known,
-                });
+                all.push((plan, is_default, branches, repositories, built, known));
             }
-            Ok(all)
+            Ok::<_, EngineError>(all)
         })
-        .await
+        .await?;
+    let mut all = Vec::with_capacity(read.len());
+    for (plan, is_default, branches, repositories, built, known) in read {
+        let configuration = engine.configuration(plan.version_id).await?;
+        let mut loaded = Loaded {
+            configuration: with_switch(configuration, &plan),
+            rows: Vec::new(),
+            plan,
+            is_default,
+            branches,
+            repositories,
+            built,
+            known,
+        };
+        loaded.rows = rows(found, &loaded);
+        all.push(loaded);
+    }
+    Ok(all)
 }
 
 /// Judges an event for plans; everything is read, nothing is written.
@@ -141,36 +167,43 @@ pub(super) async fn judge(
     plan_ids: Vec<i64>,
     asked: &Asked,
 ) -> Result<Vec<Judged>, EngineError> {
-    let mut all = Vec::new();
+    let plans = load(engine, found, plan_ids).await?;
+    judge_loaded(engine, found, &plans, asked).await
+}
+
+/// As [`judge`], for plans that were read before.
+pub(super) async fn judge_loaded(
+    engine: &Engine,
+    found: Option<&Repository>,
+    plans: &[Loaded],
+    asked: &Asked,
+) -> Result<Vec<Judged>, EngineError> {
+    let mut all = Vec::with_capacity(plans.len());
     let mut looked = Looked::default();
-    for loaded in load(engine, found, plan_ids).await? {
-        let configuration = engine.configuration(loaded.plan.version_id).await?;
-        let configuration = with_switch(configuration, &loaded.plan);
-        let is_default =
-            loaded.repositories.first().and_then(|first| first.repository_id) == found.map(|found| found.id);
-        let arrival = arrival(engine, found, &loaded, asked, is_default);
-        let rows = rows(found, &loaded, &configuration, is_default);
+    for loaded in plans {
+        let configuration = &loaded.configuration;
+        let arrival = arrival(engine, found, loaded, asked);
         // The judge is prepared anew after each wait, as it is not kept across one.
-        let first = ChangeJudge::new(&configuration, &arrival).first_pass(&rows);
+        let first = ChangeJudge::new(configuration, &arrival).first_pass(&loaded.rows);
         let mut decisions: Vec<Decision> = first.decisions;
         for candidate in &first.candidates {
-            let needed = ChangeJudge::new(&configuration, &arrival).facts_needed(candidate);
+            let needed = ChangeJudge::new(configuration, &arrival).facts_needed(candidate);
             let facts = facts::gather(engine, found, candidate, &needed).await?;
             let moment = Moment {
                 now: clock::now(),
                 server_zone: &engine.settings().time_zone,
                 zone_named: &|name| jiff::tz::TimeZone::get(name).ok(),
             };
-            decisions.push(ChangeJudge::new(&configuration, &arrival).decide(candidate, &facts, &moment));
+            decisions.push(ChangeJudge::new(configuration, &arrival).decide(candidate, &facts, &moment));
         }
         let mut decided = Vec::with_capacity(decisions.len());
         for decision in decisions {
-            decided.push(prepare(engine, found, &loaded, &configuration, decision, &mut looked).await?);
+            decided.push(prepare(engine, found, loaded, configuration, decision, &mut looked).await?);
         }
         all.push(Judged {
-            plan: loaded.plan,
+            plan: loaded.plan.clone(),
             repository: found.cloned(),
-            is_default,
+            is_default: loaded.is_default,
             changes: first.branch_changes,
             decisions: decided,
         });
@@ -189,13 +222,7 @@ fn with_switch(configuration: Arc<PlanConfiguration>, plan: &Plan) -> Arc<PlanCo
     })
 }
 
-fn arrival(
-    engine: &Engine,
-    found: Option<&Repository>,
-    loaded: &Loaded,
-    asked: &Asked,
-    is_default: bool,
-) -> Arrival {
+fn arrival(engine: &Engine, found: Option<&Repository>, loaded: &Loaded, asked: &Asked) -> Arrival {
     let name = found
         .and_then(|found| {
             loaded
@@ -224,7 +251,7 @@ fn arrival(
         source: asked.source.clone(),
         repository: found.map(|found| ArrivedRepository {
             name: name.unwrap_or_default(),
-            is_default,
+            is_default: loaded.is_default,
             scm: Scm::Git,
             pushes_known: asked.pushes_known,
             remote_counts: asked.remote_counts,
@@ -239,13 +266,9 @@ fn arrival(
 
 /// The plan's branches as the judge sees them. A branch that was made without a branch of the repository builds
 /// what the master builds, by hand only, and is not part of change detection.
-fn rows(
-    found: Option<&Repository>,
-    loaded: &Loaded,
-    configuration: &PlanConfiguration,
-    is_default: bool,
-) -> Vec<BranchRow> {
-    let configured = configuration
+fn rows(found: Option<&Repository>, loaded: &Loaded) -> Vec<BranchRow> {
+    let configured = loaded
+        .configuration
         .repositories
         .as_ref()
         .and_then(|list| list.first())
@@ -262,7 +285,7 @@ fn rows(
             } else {
                 branch.vcs_branch.clone()
             }?;
-            let last = if is_default {
+            let last = if loaded.is_default {
                 branch.last_revision.clone()
             } else {
                 loaded.built.get(&branch.id).cloned()
@@ -288,8 +311,7 @@ async fn prepare(
     decision: Decision,
     looked: &mut Looked,
 ) -> Result<Decided, EngineError> {
-    let is_default =
-        loaded.repositories.first().and_then(|first| first.repository_id) == found.map(|found| found.id);
+    let is_default = loaded.is_default;
     let mut decided = Decided {
         decision,
         revisions: Vec::new(),

@@ -16,15 +16,53 @@ use madake_store::plan;
 use madake_store::repository::{self, Repository};
 use madake_vcs::name::ObjectId;
 
-use self::judge::{Asked, AskedNews, heads_asked, heads_asked_without, judge};
-use self::record::store;
+use self::judge::{Asked, AskedNews, Judged, heads_asked, heads_asked_without, judge, judge_loaded, load};
+use self::record::{Verdict, store};
 use crate::heads::RefsRead;
 use crate::{Engine, EngineError, clock, specs};
 
 pub(crate) use self::judge::would_act;
 
-/// Decides one arrival and stores the decisions, the builds, and that it is decided, in one transaction.
-pub(crate) async fn decide_event(engine: &Engine, event: &Event) -> Result<(), EngineError> {
+/// Decides arrivals of one repository in their order and stores the decisions, the builds, and that the arrivals are
+/// decided. `decided` counts those that are done, also when a later one fails.
+///
+/// # Errors
+/// Why the arrival behind the decided ones cannot be decided now.
+pub(crate) async fn decide_events(
+    engine: &Engine,
+    events: &[Event],
+    decided: &mut usize,
+) -> Result<(), EngineError> {
+    while let Some(event) = events.get(*decided) {
+        if engine.stopping().is_cancelled() {
+            break;
+        }
+        let webhooks = events[*decided..]
+            .iter()
+            .take_while(|one| is_webhook(one))
+            .count();
+        if webhooks > 0 {
+            let together = *decided..*decided + webhooks;
+            decide_webhooks(engine, &events[together], decided).await?;
+        } else {
+            decide_event(engine, event).await?;
+            *decided += 1;
+        }
+    }
+    Ok(())
+}
+
+fn is_webhook(event: &Event) -> bool {
+    matches!(
+        event.content,
+        Content::Push {
+            via: Via::Webhook,
+            ..
+        }
+    )
+}
+
+async fn decide_event(engine: &Engine, event: &Event) -> Result<(), EngineError> {
     match &event.content {
         Content::Push {
             via, updates, pusher, ..
@@ -44,35 +82,92 @@ pub(crate) async fn decide_event(engine: &Engine, event: &Event) -> Result<(), E
     }
 }
 
-async fn push(
-    engine: &Engine,
-    event: &Event,
-    via: Via,
-    updates: &[RefUpdate],
-    pusher: Option<&str>,
-) -> Result<(), EngineError> {
-    let Some(found) = repository_of(engine, event).await? else {
-        return close(engine, event, "the repository is gone").await;
+/// Webhooks are hints, and may come in thousands: the refs themselves are read once for those that wait together,
+/// and those of which nothing comes share a transaction.
+async fn decide_webhooks(engine: &Engine, events: &[Event], decided: &mut usize) -> Result<(), EngineError> {
+    let (Some(first), Some(last)) = (events.first(), events.last()) else {
+        return Ok(());
     };
-    let found = follow_default_branch(engine, found, updates).await?;
-    // A webhook is a hint, and a linked repository is elsewhere: what is really there is read.
-    let hint = via == Via::Webhook || found.kind == RepositoryKind::Linked;
-    let read = if hint {
-        Some(engine.refs_since(&found, event.received_ms).await?)
-    } else {
-        None
+    let Some(found) = repository_of(engine, first).await? else {
+        for event in events {
+            close(engine, event, "the repository is gone").await?;
+            *decided += 1;
+        }
+        return Ok(());
     };
-    apply_plan_files(engine, event, &found, updates, read.as_ref()).await?;
-    let (moved, mut current_heads) = as_news(updates, read.as_ref());
-    if read.is_none() {
-        add_late_heads(engine, &found, updates, &mut current_heads).await?;
+    let told: Vec<RefUpdate> = events
+        .iter()
+        .flat_map(|event| moved_refs(event).0)
+        .cloned()
+        .collect();
+    let found = follow_default_branch(engine, found, &told).await?;
+    let read = engine.refs_since(&found, last.received_ms).await?;
+    for event in events {
+        // What is put in force is the plan file that is there now: once is enough.
+        if apply_plan_files(engine, event, &found, moved_refs(event).0, Some(&read)).await? {
+            break;
+        }
     }
-    let id = found.id;
-    let plan_ids = engine
+    let plan_ids = plans_of(engine, found.id).await?;
+    let mut plans = load(engine, Some(&found), plan_ids.clone()).await?;
+    let mut verdicts = Vec::new();
+    for event in events {
+        let (updates, pusher) = moved_refs(event);
+        let (moved, current_heads) = as_news(updates, Some(&read));
+        let asked = push_asked(&found, Via::Webhook, moved, current_heads, pusher);
+        let judged = match judge_loaded(engine, Some(&found), &plans, &asked).await {
+            Ok(judged) => judged,
+            Err(error) => {
+                let done = verdicts.len();
+                store(engine, verdicts, Some(&found), Some(&read)).await?;
+                *decided += done;
+                return Err(error);
+            }
+        };
+        let acts = judged.iter().any(Judged::acts);
+        verdicts.push(verdict(event, judged));
+        if acts {
+            let done = verdicts.len();
+            store(engine, std::mem::take(&mut verdicts), Some(&found), Some(&read)).await?;
+            *decided += done;
+            plans = load(engine, Some(&found), plan_ids.clone()).await?;
+        }
+    }
+    let done = verdicts.len();
+    store(engine, verdicts, Some(&found), Some(&read)).await?;
+    *decided += done;
+    Ok(())
+}
+
+fn moved_refs(event: &Event) -> (&[RefUpdate], Option<&str>) {
+    match &event.content {
+        Content::Push { updates, pusher, .. } => (updates, pusher.as_deref()),
+        _ => (&[], None),
+    }
+}
+
+fn verdict(event: &Event, judged: Vec<Judged>) -> Verdict {
+    Verdict {
+        event: event.clone(),
+        judged,
+    }
+}
+
+async fn plans_of(engine: &Engine, repository_id: i64) -> Result<Vec<i64>, EngineError> {
+    engine
         .store()
-        .read(move |tx| Ok::<_, EngineError>(plan::using_repository(tx, id)?))
-        .await?;
-    let news = Asked {
+        .read(move |tx| Ok::<_, EngineError>(plan::using_repository(tx, repository_id)?))
+        .await
+}
+
+fn push_asked(
+    found: &Repository,
+    via: Via,
+    moved: Vec<MovedRef>,
+    current_heads: BTreeMap<String, Option<Revision>>,
+    pusher: Option<&str>,
+) -> Asked {
+    Asked {
         source: Source::Push,
         news: AskedNews::Moved(moved),
         current_heads,
@@ -84,9 +179,36 @@ async fn push(
         remote_counts: found.kind == RepositoryKind::Hosted
             || (found.kind == RepositoryKind::Attached && found.hook_installed),
         pushes_known: found.pushes_known() || via == Via::Reconciliation,
+    }
+}
+
+/// A push that was not told by a webhook: to us, to an attached repository, or found by reconciliation.
+async fn push(
+    engine: &Engine,
+    event: &Event,
+    via: Via,
+    updates: &[RefUpdate],
+    pusher: Option<&str>,
+) -> Result<(), EngineError> {
+    let Some(found) = repository_of(engine, event).await? else {
+        return close(engine, event, "the repository is gone").await;
     };
-    let judged = judge(engine, Some(&found), plan_ids, &news).await?;
-    store(engine, event, Some(found), judged, read).await
+    let found = follow_default_branch(engine, found, updates).await?;
+    // A linked repository is elsewhere: what is really there is read.
+    let read = if found.kind == RepositoryKind::Linked {
+        Some(engine.refs_since(&found, event.received_ms).await?)
+    } else {
+        None
+    };
+    apply_plan_files(engine, event, &found, updates, read.as_ref()).await?;
+    let (moved, mut current_heads) = as_news(updates, read.as_ref());
+    if read.is_none() {
+        add_late_heads(engine, &found, updates, &mut current_heads).await?;
+    }
+    let plan_ids = plans_of(engine, found.id).await?;
+    let asked = push_asked(&found, via, moved, current_heads, pusher);
+    let judged = judge(engine, Some(&found), plan_ids, &asked).await?;
+    store(engine, vec![verdict(event, judged)], Some(&found), read.as_ref()).await
 }
 
 /// Gives an empty hosted repository the branch that was pushed first as its default branch, as the hosts that
@@ -130,28 +252,30 @@ async fn follow_default_branch(
     Ok(found)
 }
 
-/// Puts plan files in force that the default branch brings, before anything is decided.
+/// Puts plan files in force that the default branch brings, before anything is decided; says whether it did.
 async fn apply_plan_files(
     engine: &Engine,
     event: &Event,
     found: &Repository,
     updates: &[RefUpdate],
     read: Option<&RefsRead>,
-) -> Result<(), EngineError> {
+) -> Result<bool, EngineError> {
     let default = format!("refs/heads/{}", found.default_branch);
     let Some(update) = updates.iter().find(|update| update.name == default) else {
-        return Ok(());
+        return Ok(false);
     };
     let newest = match read {
         Some(read) => read.refs.get(&default).cloned(),
         None => update.new.clone(),
     };
     let parse = |id: &Option<String>| id.as_deref().and_then(|id| ObjectId::parse(id).ok());
-    let Some(new) = parse(&newest) else { return Ok(()) };
+    let Some(new) = parse(&newest) else {
+        return Ok(false);
+    };
     let path = Path::new(&found.path);
     let folder = specs::folder_id(engine, path, &new).await?;
     if folder.is_none() || !found.specs_enabled {
-        return Ok(());
+        return Ok(false);
     }
     if let Some(old) = parse(&update.old)
         && engine
@@ -162,9 +286,10 @@ async fn apply_plan_files(
             .is_some()
         && specs::folder_id(engine, path, &old).await? == folder
     {
-        return Ok(());
+        return Ok(false);
     }
-    specs::apply_default_branch(engine, found, &new, Some(event.id)).await
+    specs::apply_default_branch(engine, found, &new, Some(event.id)).await?;
+    Ok(true)
 }
 
 /// For a push that was told late, after the ledger had gone on: where the branch is, so that what it brought is
@@ -297,7 +422,13 @@ async fn remote_trigger(
             .await;
         }
     };
-    store(engine, event, found, judged, read).await
+    store(
+        engine,
+        vec![verdict(event, judged)],
+        found.as_ref(),
+        read.as_ref(),
+    )
+    .await
 }
 
 async fn look_at_heads(
@@ -310,7 +441,7 @@ async fn look_at_heads(
     let read = engine.refs(found).await?;
     apply_new_plan_file(engine, event, found, &read).await?;
     let judged = judge(engine, Some(found), plan_ids, &heads_asked(found, source, &read)).await?;
-    store(engine, event, Some(found.clone()), judged, Some(read)).await
+    store(engine, vec![verdict(event, judged)], Some(found), Some(&read)).await
 }
 
 /// Puts the plan file of a linked repository in force when its default branch has moved since the last look.
@@ -337,7 +468,8 @@ async fn apply_new_plan_file(
         old,
         new: Some(new),
     };
-    apply_plan_files(engine, event, found, &[update], Some(read)).await
+    apply_plan_files(engine, event, found, &[update], Some(read)).await?;
+    Ok(())
 }
 
 async fn cron(engine: &Engine, event: &Event, plan_id: i64, expression: &str) -> Result<(), EngineError> {
@@ -354,7 +486,7 @@ async fn cron(engine: &Engine, event: &Event, plan_id: i64, expression: &str) ->
             ..heads_asked_without(source)
         };
         let judged = judge(engine, None, vec![plan_id], &asked).await?;
-        return store(engine, event, None, judged, None).await;
+        return store(engine, vec![verdict(event, judged)], None, None).await;
     };
     match engine.repository_of(row).await? {
         Some(found) => look_at_heads(engine, event, &found, vec![plan_id], source).await,

@@ -16,30 +16,42 @@ use crate::enqueue::{BuildRequest, Enqueued, enqueue_change};
 use crate::heads::RefsRead;
 use crate::{Engine, EngineError, clock};
 
-/// Stores decisions and what comes of them, and that the event is decided.
+/// What was decided about one event.
+pub(super) struct Verdict {
+    pub(super) event: Event,
+    pub(super) judged: Vec<Judged>,
+}
+
+/// Stores decisions and what comes of them, and that the events are decided, in one transaction.
 pub(super) async fn store(
     engine: &Engine,
-    event: &Event,
-    found: Option<Repository>,
-    judged: Vec<Judged>,
-    read: Option<RefsRead>,
+    verdicts: Vec<Verdict>,
+    found: Option<&Repository>,
+    read: Option<&RefsRead>,
 ) -> Result<(), EngineError> {
-    let (event, limit) = (event.clone(), engine.settings().concurrent_builds);
+    let Some(last) = verdicts.last().map(|one| one.event.id) else {
+        return Ok(());
+    };
+    let limit = engine.settings().concurrent_builds;
+    let seen = match (found, read) {
+        (Some(found), Some(read)) if found.kind == RepositoryKind::Linked => Some((found.id, read.clone())),
+        _ => None,
+    };
     let unchanged = engine
         .store()
         .write(move |tx| {
             let now = clock::now_ms();
             let mut unchanged = Vec::new();
-            if !event::mark_processed(tx, event.id, None, now)? {
-                return Ok(unchanged);
+            for Verdict { event, judged } in verdicts {
+                if !event::mark_processed(tx, event.id, None, now)? {
+                    continue;
+                }
+                for one in judged {
+                    store_plan(tx, &event, one, limit, now, &mut unchanged)?;
+                }
             }
-            for one in judged {
-                store_plan(tx, &event, one, limit, now, &mut unchanged)?;
-            }
-            if let (Some(found), Some(read)) = (&found, &read)
-                && found.kind == RepositoryKind::Linked
-            {
-                remember_refs(tx, found, read, event.id, now)?;
+            if let Some((repository_id, read)) = &seen {
+                remember_refs(tx, *repository_id, read, last, now)?;
             }
             Ok::<_, EngineError>(unchanged)
         })
@@ -231,23 +243,23 @@ fn change_branch(tx: &Tx<'_>, plan: &Plan, change: BranchChange, now: Millis) ->
 
 fn remember_refs(
     tx: &Tx<'_>,
-    found: &Repository,
+    repository_id: i64,
     read: &RefsRead,
     event_id: i64,
     now: Millis,
 ) -> Result<(), EngineError> {
-    let known = repository::refs(tx, found.id)?;
+    let known = repository::refs(tx, repository_id)?;
     for (name, id) in &read.refs {
         if known.get(name) != Some(id) {
-            repository::set_ref(tx, found.id, name, Some(id), Some(event_id), now)?;
+            repository::set_ref(tx, repository_id, name, Some(id), Some(event_id), now)?;
         }
     }
     if read.complete {
         for name in known.keys().filter(|name| !read.refs.contains_key(*name)) {
-            repository::set_ref(tx, found.id, name, None, Some(event_id), now)?;
+            repository::set_ref(tx, repository_id, name, None, Some(event_id), now)?;
         }
     }
-    repository::set_refs_known(tx, found.id)?;
+    repository::set_refs_known(tx, repository_id)?;
     Ok(())
 }
 

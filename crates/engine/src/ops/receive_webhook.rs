@@ -1,5 +1,8 @@
 //! Takes push webhooks of other forges: a hint that something moved. What moved is read from the repository.
 
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
 use madake_formats::push::{Action, Push, RefKind};
 use madake_formats::signature::{self, SignatureCheck};
 use madake_formats::{Limits, PushError, read_push};
@@ -7,6 +10,7 @@ use madake_store::event::{self, Content, NewEvent, Received, RefUpdate, Via};
 use madake_store::repository::{self, Repository};
 use madake_store::webhook::{self, Webhook};
 use madake_vcs::name::RefName;
+use sha2::{Digest as _, Sha256};
 
 use crate::access::Caller;
 use crate::{Engine, EngineError, clock};
@@ -46,17 +50,13 @@ impl Engine {
         caller: &Caller,
         request: WebhookRequest,
     ) -> Result<Result<Option<Received>, WebhookRefusal>, EngineError> {
-        let token = request.token.clone();
-        let found = self
-            .store()
-            .read(move |tx| {
-                let Some(hook) = webhook::by_token(tx, &token)? else {
-                    return Ok(None);
-                };
-                let repository = repository::by_id(tx, hook.repository_id)?;
-                Ok::<_, EngineError>(repository.map(|repository| (hook, repository)))
-            })
-            .await?;
+        let found = self.store().look_up(|tx| {
+            let Some(hook) = webhook::by_token(tx, &request.token)? else {
+                return Ok(None);
+            };
+            let repository = repository::by_id(tx, hook.repository_id)?;
+            Ok::<_, EngineError>(repository.map(|repository| (hook, repository)))
+        })?;
         let Some((hook, found)) = found else {
             return Ok(Err(WebhookRefusal::Unknown("no webhook has this token".into())));
         };
@@ -91,19 +91,26 @@ impl Engine {
                     .find(|(name, value)| name == wanted && value.len() <= 200)
             })
             .map(|(_, value)| format!("webhook {}: {value}", hook.id));
-        let event = as_event(caller, &found, &push, delivery, request.body);
+        let digest = <[u8; 32]>::from(Sha256::digest(&request.body));
+        let (event, notes) = as_event(caller, &found, &push, delivery, request.body);
+        let (id, same_body) = (found.id, self.recent_bodies().find(found.id, &digest));
         let received = self
             .store()
             .write(move |tx| {
                 let now = clock::now_ms();
-                let received = event::receive(tx, event.0, now)?;
-                for note in event.1 {
+                let received = event::receive_webhook(tx, event, same_body, now)?;
+                for note in notes {
                     event::note(tx, received.id(), "warning", &note, now)?;
                 }
-                repository::set_hears_pushes(tx, found.id)?;
+                if !found.hears_pushes {
+                    repository::set_hears_pushes(tx, found.id)?;
+                }
                 Ok::<_, EngineError>(received)
             })
             .await?;
+        if let Received::Entered(event_id) = received {
+            self.recent_bodies().note(id, digest, event_id);
+        }
         Ok(Ok(Some(received)))
     }
 
@@ -138,6 +145,30 @@ impl Engine {
                 "the signature is of an algorithm other than sha256",
             )),
         })
+    }
+}
+
+/// The bodies of webhooks that came a moment ago: some senders repeat themselves without an id. What is forgotten
+/// here is not lost: the repeat is decided, and finds nothing changed.
+#[derive(Debug, Default)]
+pub(crate) struct RecentBodies(Mutex<VecDeque<(i64, [u8; 32], i64)>>);
+
+impl RecentBodies {
+    /// How many are remembered, of all repositories.
+    const KEPT: usize = 64;
+
+    fn find(&self, repository_id: i64, digest: &[u8; 32]) -> Option<i64> {
+        let recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        recent
+            .iter()
+            .find(|(id, known, _)| *id == repository_id && known == digest)
+            .map(|(_, _, event_id)| *event_id)
+    }
+
+    fn note(&self, repository_id: i64, digest: [u8; 32], event_id: i64) {
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.push_front((repository_id, digest, event_id));
+        recent.truncate(Self::KEPT);
     }
 }
 
