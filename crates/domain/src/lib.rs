@@ -13,6 +13,7 @@ pub mod branch_expiry;
 pub mod change;
 pub mod condition;
 pub mod cron;
+pub mod delivery;
 pub mod schedule;
 pub mod stage_selection;
 pub mod text;

@@ -6,6 +6,8 @@
 //! 2. [`detect`] says which product sent it, or why nobody can tell.
 //! 3. [`read_push`] turns it into the one common form, [`Push`].
 //!
+//! The other way, [`outgoing`] renders the facts of a push into the body that each kind of receiver knows.
+//!
 //! Every function is total: no input makes it panic, recurse without end or use memory out of proportion
 //! to [`Limits`]. Whatever a payload says is a hint. Links in it are never followed, and the refs of the
 //! repository itself have the last word.
@@ -15,6 +17,7 @@ pub mod bitbucket_dc;
 pub mod cloud_post;
 pub mod json;
 pub mod object_id;
+pub mod outgoing;
 pub mod post_receive;
 pub mod post_webhooks;
 pub mod push;

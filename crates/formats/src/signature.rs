@@ -3,6 +3,9 @@
 //! Bitbucket Data Center and Cloud send the first, GitHub and its relatives the second
 //! (push-payloads.md B.1, C.4, D). The one accepted form is `sha256=` and 64 lower-case hexadecimal
 //! digits; everything else is refused with its own word, and no answer ever holds the expected value.
+//! [`standard_webhooks`] has the scheme that also covers the id and the time of a delivery.
+
+pub mod standard_webhooks;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -36,6 +39,14 @@ pub enum SignatureCheck {
 /// Signs a body: the value for [`HEADER`] or [`HEADER_256`].
 pub fn sign(secret: &[u8], body: &[u8]) -> String {
     format!("{PREFIX}{}", hex::encode(mac(secret, body)))
+}
+
+/// Signs a body while several secrets are active: with the first, since the header holds one signature
+/// only. A receiver must know it before it becomes the first. `None` without a secret; empty ones do not
+/// count.
+pub fn sign_first(secrets: &[&[u8]], body: &[u8]) -> Option<String> {
+    let secret = secrets.iter().find(|secret| !secret.is_empty())?;
+    Some(sign(secret, body))
 }
 
 /// Checks the signature of a delivery over its raw body.

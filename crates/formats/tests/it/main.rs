@@ -1,4 +1,4 @@
-//! Inbound payloads from bytes to pushes, in one binary.
+//! Payloads from bytes to pushes and back, in one binary.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may end the test")]
 
@@ -8,7 +8,9 @@ mod corpus;
 mod detect;
 mod hostile;
 mod json;
+mod outgoing;
 mod post_receive;
 mod properties;
 mod samples;
 mod signature;
+mod standard_webhooks;

@@ -1,0 +1,9 @@
+//! The guard and the client against real sockets, certificates and mail servers.
+
+mod guard;
+mod http;
+mod mail;
+mod proxy;
+mod receiver;
+mod resolving;
+mod tls;
