@@ -5,12 +5,62 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use madake_testkit::wait_for;
+use madake_testkit::{Server, ServerOptions, wait_for};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::hostile_support::{connect, ledger};
+use crate::hostile_support::{connect, ledger, status_of};
 use crate::hostile_webhook::{OLD, Scene, payload, update};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_crowd_from_one_address_leaves_room_for_others() {
+    let server = Server::start_with(ServerOptions {
+        environment: Vec::new(),
+        configuration: "[server]\nconnections-per-address = 8\ntrusted-proxies = [\"127.0.0.9\"]\n".into(),
+    })
+    .await;
+    let target: std::net::SocketAddr = server.url().replace("http://", "").parse().expect("an address");
+    let from = async |address: &str| {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket
+            .bind(format!("{address}:0").parse().expect("an address"))
+            .expect("bound");
+        socket.connect(target).await.expect("a connection")
+    };
+    let asked = async |mut stream: tokio::net::TcpStream| {
+        let _ = stream
+            .write_all(b"GET /rest/api/latest/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        status_of(&String::from_utf8_lossy(&answer))
+    };
+    let mut crowd = Vec::new();
+    for _ in 0..8 {
+        crowd.push(from("127.0.0.5").await);
+    }
+    // They are accepted in their order, so these come after the eight.
+    for _ in 0..5 {
+        let mut answer = Vec::new();
+        let _ = from("127.0.0.5").await.read_to_end(&mut answer).await;
+        assert_eq!(status_of(&String::from_utf8_lossy(&answer)), 429);
+    }
+    assert_eq!(asked(from("127.0.0.6").await).await, 200, "another address");
+    for _ in 0..8 {
+        crowd.push(from("127.0.0.9").await);
+    }
+    assert_eq!(asked(from("127.0.0.9").await).await, 200, "a proxy");
+    let lines = server
+        .log()
+        .matches("refused a connection from 127.0.0.5")
+        .count();
+    assert_eq!(lines, 1, "one line a minute: {}", server.log());
+    drop(crowd);
+    wait_for("the places of the crowd", || async {
+        (asked(from("127.0.0.5").await).await == 200).then_some(())
+    })
+    .await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_webhook_slowloris_w24_is_cut_and_hurts_nobody() {

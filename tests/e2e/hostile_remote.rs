@@ -1,7 +1,7 @@
 //! Hostile remote triggers and address lists (hostile-inputs.md R1 to R14), towards the real binary.
 //!
 //! A repository that is a folder of this machine has 127.0.0.1 as its own host, which may always call; strangers
-//! call from 127.0.0.2. R13 is about queueing and stands in the tests of the REST interface (`rest_queue`).
+//! call from 127.0.0.2. R13 is about queueing and stands in `hostile_rest`.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};

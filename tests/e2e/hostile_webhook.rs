@@ -1,7 +1,7 @@
 //! Hostile deliveries to `/intake/TOKEN` (hostile-inputs.md W1 to W23): each row is sent to the real binary, and after
 //! each refusal nothing was started, the ledger has one more entry with the reason, and no secret stands in it.
 //!
-//! W18, W19 and W20 are about the formats alone and stand in the tests of `madake-formats`.
+//! W18, W19 and W20 stand in `hostile_webhook_formats`.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -78,10 +78,15 @@ impl Scene {
     }
 
     async fn send(&self, body: Vec<u8>, headers: &[(&str, &str)]) -> (u16, String) {
+        self.send_as("application/json", body, headers).await
+    }
+
+    /// Sends a body of this content type.
+    async fn send_as(&self, content_type: &str, body: Vec<u8>, headers: &[(&str, &str)]) -> (u16, String) {
         let mut request = self
             .server
             .anonymous(Method::POST, &self.hook)
-            .header("content-type", "application/json");
+            .header("content-type", content_type);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -96,8 +101,21 @@ impl Scene {
         self.send(body, &[("x-hub-signature", &signed)]).await
     }
 
+    /// Delivers a body of this content type with further headers, signed.
+    pub(crate) async fn deliver_as(
+        &self,
+        content_type: &str,
+        body: Vec<u8>,
+        headers: &[(&str, &str)],
+    ) -> (u16, String) {
+        let signed = signature(SECRET, &body);
+        let mut all = headers.to_vec();
+        all.push(("x-hub-signature", &signed));
+        self.send_as(content_type, body, &all).await
+    }
+
     /// Delivers what must be taken, and gives the number of its entry.
-    async fn taken(&self, body: &Value) -> i64 {
+    pub(crate) async fn taken(&self, body: &Value) -> i64 {
         let (status, text) = self.deliver(body.to_string().into_bytes()).await;
         assert_eq!(status, 202, "{text}");
         let answer: Value = serde_json::from_str(&text).expect("JSON");

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::intake::Lanes;
 use crate::lease::Slots;
 use crate::ops::log_in::Believed;
 use crate::ops::receive_push::PushesInFlight;
-use crate::ops::receive_webhook::RecentBodies;
+use crate::ops::receive_webhook::{KnownWebhooks, RecentBodies};
 use crate::poll::Looks;
 use crate::settings::Settings;
 use crate::{EngineError, changes, clean, intake, lease, poll, reconcile, timer};
@@ -51,6 +51,7 @@ struct Inner {
     looks: Looks,
     in_flight: PushesInFlight,
     recent_bodies: RecentBodies,
+    webhooks: KnownWebhooks,
     changes_seen: AtomicI64,
     believed: Believed,
     configurations: Mutex<HashMap<i64, Arc<PlanConfiguration>>>,
@@ -58,6 +59,7 @@ struct Inner {
     loops: TaskTracker,
     stopping: CancellationToken,
     paused: AtomicBool,
+    pausing: tokio::sync::Mutex<()>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -91,6 +93,7 @@ impl Engine {
                 looks: Looks::default(),
                 in_flight: PushesInFlight::default(),
                 recent_bodies: RecentBodies::default(),
+                webhooks: KnownWebhooks::default(),
                 changes_seen: AtomicI64::new(0),
                 believed: Believed::new()?,
                 configurations: Mutex::new(HashMap::new()),
@@ -98,6 +101,7 @@ impl Engine {
                 loops: TaskTracker::new(),
                 stopping: CancellationToken::new(),
                 paused: AtomicBool::new(false),
+                pausing: tokio::sync::Mutex::new(()),
                 home,
                 settings,
                 sealer,
@@ -110,6 +114,7 @@ impl Engine {
     /// # Errors
     /// When the store cannot be read.
     pub async fn start(&self) -> Result<(), EngineError> {
+        self.recall_pause().await?;
         lease::recover(self).await?;
         self.spawn(
             "intake",
@@ -242,16 +247,14 @@ impl Engine {
         &self.inner.pushes
     }
 
-    /// Whether new jobs are held back.
-    #[must_use]
-    pub fn is_paused(&self) -> bool {
-        self.inner.paused.load(Ordering::Relaxed)
+    /// Whether new jobs are held back, as far as this process knows.
+    pub(crate) fn paused(&self) -> &AtomicBool {
+        &self.inner.paused
     }
 
-    /// Holds new jobs back, or lets them go. Arrivals are taken and decided all the same.
-    pub fn set_paused(&self, paused: bool) {
-        self.inner.paused.store(paused, Ordering::Relaxed);
-        self.inner.store.wakes().ring(Topic::Queue);
+    /// Held while that is changed.
+    pub(crate) fn pausing(&self) -> &tokio::sync::Mutex<()> {
+        &self.inner.pausing
     }
 
     pub(crate) fn sealer(&self) -> &Sealer {
@@ -268,6 +271,10 @@ impl Engine {
 
     pub(crate) fn refreshes(&self) -> &Refreshes {
         &self.inner.refreshes
+    }
+
+    pub(crate) fn webhooks(&self) -> &KnownWebhooks {
+        &self.inner.webhooks
     }
 
     pub(crate) fn recent_bodies(&self) -> &RecentBodies {

@@ -151,6 +151,12 @@ impl Home {
         self.root.join("mirrors")
     }
 
+    /// Hosted repositories that were removed, each under a name of its own.
+    #[must_use]
+    pub fn trash(&self) -> PathBuf {
+        self.root.join("trash")
+    }
+
     /// One folder for each job that an agent has.
     #[must_use]
     pub fn jobs(&self) -> PathBuf {

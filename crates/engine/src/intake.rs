@@ -19,7 +19,7 @@ const BATCH: i64 = 500;
 /// More than this many arrivals in one look are a flood: decided a moment later, they share reads and commits.
 const FLOOD: usize = 16;
 /// That moment.
-const GATHERING: Duration = Duration::from_millis(20);
+const GATHERING: Duration = Duration::from_millis(50);
 /// How long an arrival is tried again, in milliseconds.
 const TRIED_FOR_MS: i64 = 60 * 60 * 1000;
 
@@ -72,18 +72,15 @@ impl Lanes {
 /// Gives each repository with waiting arrivals a task of its own, unless it has one. A look costs a step for each
 /// such repository, however many arrivals wait: it runs for each arrival of a flood.
 pub(crate) async fn run(engine: &Engine) -> Result<Option<Duration>, EngineError> {
-    let waiting = engine
-        .store()
-        .read(|tx| {
-            let mut lanes = Vec::new();
-            let mut after = -1;
-            while let Some((lane, first)) = event::next_waiting_repository(tx, after)? {
-                lanes.push((lane, first));
-                after = lane;
-            }
-            Ok::<_, EngineError>(lanes)
-        })
-        .await?;
+    let waiting = engine.store().look_up(|tx| {
+        let mut lanes = Vec::new();
+        let mut after = -1;
+        while let Some((lane, first)) = event::next_waiting_repository(tx, after)? {
+            lanes.push((lane, first));
+            after = lane;
+        }
+        Ok::<_, EngineError>(lanes)
+    })?;
     for (lane, first) in waiting {
         // Later arrivals of a repository would meet the obstacle of the first, and order is kept.
         if engine.lanes().rests(first) || !engine.lanes().enter(lane) {

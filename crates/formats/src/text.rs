@@ -39,8 +39,16 @@ pub fn is_active(character: char) -> bool {
 }
 
 fn inert(text: &str, max_bytes: usize, replacement: impl Fn(char) -> Option<char>) -> String {
+    // Most text begins with, and is, plain printable ASCII: taken as a whole.
+    let plain = text
+        .bytes()
+        .take(max_bytes)
+        .position(|byte| !(b' '..=b'~').contains(&byte))
+        .unwrap_or_else(|| text.len().min(max_bytes));
+    let (plain, rest) = text.split_at(plain);
     let mut kept = String::with_capacity(text.len().min(max_bytes));
-    for character in text.chars() {
+    kept.push_str(plain);
+    for character in rest.chars() {
         let shown = if is_active(character) {
             replacement(character)
         } else {

@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use madake_engine::Engine;
 use madake_engine::home::{Home, HomeError, HomeLock};
 use madake_server::auth::LocalSocket;
+use madake_server::base_url::base_url;
 use madake_server::config::Configuration;
 use madake_server::{App, build_router};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -398,10 +399,7 @@ fn socket_way(home: &Path) -> anyhow::Result<Option<Way>> {
 /// Opens the home in this process, without the loops that carry out what is stored.
 fn here(home: Home, lock: HomeLock) -> anyhow::Result<Way> {
     let configuration = Configuration::load(&home.configuration(), std::env::vars())?;
-    let base_url = match configuration.server.base_url.as_str() {
-        "" => format!("http://{}", configuration.server.listen),
-        given => given.trim_end_matches('/').to_owned(),
-    };
+    let base_url = base_url(&configuration.server.base_url, configuration.listen()?);
     let program = std::env::current_exe().context("this program's own path is not known")?;
     let engine = Engine::open(home, configuration.settings(&base_url, program)?)?;
     let app = App::new(engine, configuration.trusted_proxies()?);

@@ -46,6 +46,8 @@ pub struct ServerSection {
     pub name: String,
     /// Addresses of proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<String>,
+    /// Connections that one address may have open at once; 0: any number.
+    pub connections_per_address: usize,
     /// The time zone of logs, cron expressions and time windows; empty: the machine's.
     pub time_zone: String,
 }
@@ -57,6 +59,7 @@ impl Default for ServerSection {
             base_url: String::new(),
             name: "madake".into(),
             trusted_proxies: Vec::new(),
+            connections_per_address: 256,
             time_zone: String::new(),
         }
     }
@@ -160,7 +163,14 @@ impl Default for LogSection {
 pub const KEYS: [(&str, &[&str]); 5] = [
     (
         "server",
-        &["listen", "base-url", "name", "trusted-proxies", "time-zone"],
+        &[
+            "listen",
+            "base-url",
+            "name",
+            "trusted-proxies",
+            "connections-per-address",
+            "time-zone",
+        ],
     ),
     (
         "builds",
@@ -395,6 +405,7 @@ fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Conf
             | "reconcile-seconds"
             | "poll-seconds"
             | "refs-per-push"
+            | "connections-per-address"
     );
     let read = if list {
         let entries = value.split(',').map(str::trim).filter(|entry| !entry.is_empty());

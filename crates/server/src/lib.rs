@@ -5,7 +5,9 @@
 
 pub mod api;
 pub mod auth;
+pub mod base_url;
 pub mod config;
+mod front;
 mod git;
 mod intake;
 pub mod path;

@@ -11,7 +11,7 @@ use crate::api::bamboo::error::ApiError;
 use crate::auth::{self, Visitor};
 use crate::refusal::Failure;
 use crate::routes::Routes;
-use crate::{App, api, git, intake, path, refusal};
+use crate::{App, api, front, git, intake, path, refusal};
 
 /// The largest body of a request that is not a push, in bytes.
 pub const BODY_LIMIT: usize = 10 * 1024 * 1024;
@@ -20,6 +20,7 @@ pub const BODY_LIMIT: usize = 10 * 1024 * 1024;
 #[must_use]
 pub fn routes() -> Routes {
     Routes::default()
+        .merge(front::routes())
         .merge(api::bamboo::handlers::routes())
         .merge(api::native::routes())
         .merge(git::routes())

@@ -19,6 +19,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+mod per_address;
+
+pub use self::per_address::PerAddress;
 use crate::auth::LocalSocket;
 
 /// How long a client may take to send its headers; also how long an idle connection is kept.
@@ -29,6 +32,9 @@ const BODY_PAUSE: Duration = Duration::from_secs(120);
 const BODY_DEADLINE: Duration = Duration::from_secs(60);
 /// How many connections are served at once; more wait to be accepted.
 const CONNECTIONS: usize = 4096;
+/// What a client hears that has too many connections open.
+const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: 46\r\n\r\n\
+    too many connections are open from your place\n";
 /// How long requests may go on after the server was told to stop.
 const GRACE: Duration = Duration::from_secs(20);
 /// The largest head of a request, in bytes.
@@ -36,8 +42,14 @@ const HEAD_LIMIT: usize = 64 * 1024;
 
 /// Serves until `stop` is cancelled, then lets requests that are going on end.
 ///
-/// `socket` is the local one, from [`bind_socket`].
-pub async fn serve(listener: TcpListener, socket: UnixListener, router: Router, stop: CancellationToken) {
+/// `socket` is the local one, from [`bind_socket`]; connections to it are not counted.
+pub async fn serve(
+    listener: TcpListener,
+    socket: UnixListener,
+    router: Router,
+    per_address: PerAddress,
+    stop: CancellationToken,
+) {
     let connections = TaskTracker::new();
     let (for_socket, socket_stop, tracker) = (router.clone(), stop.clone(), connections.clone());
     connections.spawn(async move {
@@ -68,13 +80,18 @@ pub async fn serve(listener: TcpListener, socket: UnixListener, router: Router, 
             () = stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
+                    let Some(counted) = per_address.take(peer.ip(), Instant::now()) else {
+                        // Whoever does not read it has lost nothing.
+                        let _ = stream.try_write(TOO_MANY);
+                        continue;
+                    };
                     // Answers are small and wanted at once.
                     let _ = stream.set_nodelay(true);
                     let service = for_peer(router.clone(), peer);
                     let stop = stop.clone();
                     connections.spawn(async move {
                         connection(stream, service, stop).await;
-                        drop(place);
+                        drop((place, counted));
                     });
                 }
                 Err(error) => pause_after(&error).await,

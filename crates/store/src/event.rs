@@ -134,8 +134,8 @@ pub fn receive(tx: &Tx<'_>, new: NewEvent, now: Millis) -> Result<Received, Stor
     receive_push(tx, new, None, now)
 }
 
-/// As [`receive`], for a webhook. `same_body` is an earlier arrival with the same bytes for the same repository: as
-/// long as nobody has looked at that one, this is a sender that repeats itself without an id.
+/// As [`receive`], for a webhook. `same_body` is an earlier arrival that may have the same bytes: if it has, and
+/// nobody has looked at it yet, this is a sender that repeats itself without an id.
 ///
 /// # Errors
 /// When the store cannot be written.
@@ -150,8 +150,9 @@ pub fn receive_webhook(
     }
     if let Some(first) = same_body {
         let waits = tx.first(
-            "SELECT id FROM event WHERE id = $1 AND state = 'received'",
-            params![first],
+            "SELECT id FROM event JOIN event_body ON event_id = id WHERE id = $1 AND state = 'received'
+               AND repository_id = $2 AND raw = $3",
+            params![first, new.repository_id, new.raw],
             |row| row.get::<i64>(0),
         )?;
         if let Some(first) = waits {

@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use rusqlite::Connection;
@@ -18,15 +19,32 @@ const READERS: usize = 4;
 const QUEUE_LIMIT: usize = 4096;
 
 /// The migrations, in order. Append only.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_event_body.sql"),
+    include_str!("migrations/0003_telling.sql"),
 ];
 
 type Verdict = Result<(), String>;
-type AfterCommit = Box<dyn FnOnce(Verdict) + Send>;
+type AfterCommit = Box<dyn FnOnce(Verdict, Answers) + Send>;
 /// A change: runs in the transaction, says whether it stands, and what to do after the commit.
 type Change = Box<dyn FnOnce(&Tx<'_>) -> (bool, AfterCommit) + Send>;
+
+/// The tables of which a copy in memory is worth keeping: each webhook and each push asks for a few rows of them.
+const WATCHED: &[&str] = &["repository", "webhook"];
+
+/// Answers to further changes of the same commit, given when this is dropped. The first caller of a commit gives
+/// them all: waking one task from the writer's thread is dear, and the tasks of one runtime wake each other cheaply.
+/// A caller that went away drops them, and so gives them too.
+struct Answers(Vec<Box<dyn FnOnce() + Send>>);
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        for answer in self.0.drain(..) {
+            answer();
+        }
+    }
+}
 
 /// The store of one home. Cheap to clone.
 #[derive(Clone)]
@@ -41,6 +59,7 @@ struct Inner {
     readers: Mutex<Vec<Connection>>,
     reading: Semaphore,
     wakes: Wakes,
+    generation: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for Store {
@@ -62,9 +81,22 @@ impl Store {
         let wakes = Wakes::default();
         let (changes, waiting) = mpsc::sync_channel::<Change>(QUEUE_LIMIT);
         let bells = wakes.clone();
+        let generation = Arc::new(AtomicU64::new(0));
+        let touched = Arc::new(AtomicBool::new(false));
+        let notice = Arc::clone(&touched);
+        dialect::watch_tables(&mut writer, WATCHED, move || {
+            notice.store(true, Ordering::Relaxed);
+        })?;
+        let counter = Arc::clone(&generation);
         std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || write_loop(&mut writer, &waiting, &bells))
+            .spawn(move || {
+                write_loop(&mut writer, &waiting, &bells, || {
+                    if touched.swap(false, Ordering::Relaxed) {
+                        counter.fetch_add(1, Ordering::Release);
+                    }
+                });
+            })
             .map_err(|error| StoreError::Unavailable(format!("cannot start the writer thread: {error}")))?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -74,6 +106,7 @@ impl Store {
                 readers: Mutex::new(Vec::new()),
                 reading: Semaphore::new(READERS),
                 wakes,
+                generation,
             }),
         })
     }
@@ -82,6 +115,13 @@ impl Store {
     #[must_use]
     pub fn wakes(&self) -> &Wakes {
         &self.inner.wakes
+    }
+
+    /// Counts the commits that changed repositories or webhooks. A copy of such rows that was read after this number
+    /// was taken is good as long as the number stays: it counts up before the change is acknowledged.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.inner.generation.load(Ordering::Acquire)
     }
 
     /// Runs `change` in a transaction and returns after it is on disk. Changes that wait at the same time share
@@ -108,25 +148,31 @@ impl Store {
                 )))
             });
             let stands = outcome.is_ok();
-            let after: AfterCommit = Box::new(move |committed| {
+            let after: AfterCommit = Box::new(move |committed, others| {
                 drop(permit);
                 let outcome = match committed {
                     Ok(()) => outcome,
                     Err(reason) => outcome.and_then(|_| Err(E::from(StoreError::Unavailable(reason)))),
                 };
                 // A caller that went away does not undo what was stored.
-                let _ = answer.send(outcome);
+                let _ = answer.send((outcome, others));
             });
             (stands, after)
         });
         if self.inner.changes.send(boxed).is_err() {
             return Err(closed());
         }
-        answered.await.unwrap_or_else(|_| Err(closed()))
+        match answered.await {
+            Ok((outcome, others)) => {
+                drop(others);
+                outcome
+            }
+            Err(_) => Err(closed()),
+        }
     }
 
-    /// Runs `question` on a connection that only reads, on this thread: for a lookup by key that each of thousands
-    /// of requests makes, where changing threads twice costs more than the answer.
+    /// Runs `question` on a connection that only reads, on this thread: for a step in an index that is taken for
+    /// each commit, where changing threads costs more than the answer.
     ///
     /// # Errors
     /// What `question` returned, or that no connection could be opened.
@@ -175,7 +221,12 @@ impl Inner {
     }
 }
 
-fn write_loop(connection: &mut Connection, waiting: &mpsc::Receiver<Change>, wakes: &Wakes) {
+fn write_loop(
+    connection: &mut Connection,
+    waiting: &mpsc::Receiver<Change>,
+    wakes: &Wakes,
+    committed: impl Fn(),
+) {
     while let Ok(first) = waiting.recv() {
         let mut group = vec![first];
         while group.len() < GROUP_LIMIT
@@ -183,11 +234,11 @@ fn write_loop(connection: &mut Connection, waiting: &mpsc::Receiver<Change>, wak
         {
             group.push(next);
         }
-        write_group(connection, group, wakes);
+        write_group(connection, group, wakes, &committed);
     }
 }
 
-fn write_group(connection: &mut Connection, group: Vec<Change>, wakes: &Wakes) {
+fn write_group(connection: &mut Connection, group: Vec<Change>, wakes: &Wakes, after_commit: &impl Fn()) {
     let mut after: Vec<AfterCommit> = Vec::with_capacity(group.len());
     let mut woken: Vec<Topic> = Vec::new();
     let committed = in_transaction(connection, |tx| {
@@ -205,6 +256,7 @@ fn write_group(connection: &mut Connection, group: Vec<Change>, wakes: &Wakes) {
         }
         Ok(())
     });
+    after_commit();
     let verdict = committed.map_err(|error| match error {
         StoreError::Unavailable(reason) => reason,
         other => other.to_string(),
@@ -222,9 +274,14 @@ fn write_group(connection: &mut Connection, group: Vec<Change>, wakes: &Wakes) {
             "a commit failed: nothing of it is stored, its callers are told"
         );
     }
-    for answer in after {
-        answer(verdict.clone());
-    }
+    let mut after = after.into_iter();
+    let Some(first) = after.next() else { return };
+    let others = after.map(|answer| {
+        let verdict = verdict.clone();
+        Box::new(move || answer(verdict, Answers(Vec::new()))) as Box<dyn FnOnce() + Send>
+    });
+    let others = Answers(others.collect());
+    first(verdict.clone(), others);
 }
 
 fn in_transaction(
@@ -306,6 +363,28 @@ mod tests {
             .write(|tx| tx.execute("INSERT INTO meta (name, value) VALUES ('a', 'x')", &[]))
             .await;
         assert_eq!(outcome.expect("the writer goes on"), 1);
+    }
+
+    #[tokio::test]
+    async fn the_generation_counts_changes_of_watched_tables_and_no_others() {
+        let (_folder, store) = store();
+        let change = async |sql: &'static str| {
+            let outcome: Result<usize, StoreError> = store.write(move |tx| tx.execute(sql, &[])).await;
+            outcome.expect("a change");
+            store.generation()
+        };
+        let before = store.generation();
+        assert_eq!(
+            change("INSERT INTO meta (name, value) VALUES ('a', 'x')").await,
+            before
+        );
+        let insert =
+            "INSERT INTO repository (name, folded, kind, owner, slug, path, url, default_branch, hears_pushes,
+            refs_known, specs_enabled, hook_installed, created_ms)
+            VALUES ('n', 'n', 'linked', '', '', '', '', '', 0, 0, 0, 0, 0)";
+        assert_eq!(change(insert).await, before + 1);
+        assert_eq!(change("UPDATE repository SET hears_pushes = 1").await, before + 2);
+        assert_eq!(change("DELETE FROM repository").await, before + 3);
     }
 
     #[tokio::test]

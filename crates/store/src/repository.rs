@@ -187,6 +187,47 @@ pub fn all(tx: &Tx<'_>) -> Result<Vec<Repository>, StoreError> {
     tx.all(&format!("{REPOSITORY} ORDER BY folded"), &[], read_repository)
 }
 
+/// Keys of the plans that build a repository or have their plan file in it.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn plans_of(tx: &Tx<'_>, id: i64) -> Result<Vec<String>, StoreError> {
+    tx.all(
+        "SELECT key FROM plan WHERE specs_repository_id = $1
+           OR id IN (SELECT plan_id FROM plan_repository WHERE repository_id = $1) ORDER BY key",
+        params![id],
+        |row| row.get(0),
+    )
+}
+
+/// Whether something that arrived about a repository waits to be decided.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn is_awaited(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
+    let found = tx.first(
+        "SELECT id FROM event WHERE repository_id = $1 AND state = 'received'",
+        params![id],
+        |row| row.get::<i64>(0),
+    )?;
+    Ok(found.is_some())
+}
+
+/// Forgets a repository, its refs and webhooks. What the ledger has of it stays; its id is never given again.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn remove(tx: &Tx<'_>, id: i64) -> Result<(), StoreError> {
+    for statement in [
+        "DELETE FROM webhook WHERE repository_id = $1",
+        "DELETE FROM repository_ref WHERE repository_id = $1",
+        "DELETE FROM repository WHERE id = $1",
+    ] {
+        tx.execute(statement, params![id])?;
+    }
+    Ok(())
+}
+
 /// Keeps a sealed credential.
 ///
 /// # Errors

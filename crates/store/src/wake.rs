@@ -18,14 +18,17 @@ pub enum Topic {
     Builds,
     /// A plan, its triggers or its repositories changed.
     Plans,
+    /// A delivery waits, or a receiver may be told again.
+    Outbox,
 }
 
-const ALL: [Topic; 5] = [
+const ALL: [Topic; 6] = [
     Topic::Events,
     Topic::Queue,
     Topic::Cancel,
     Topic::Builds,
     Topic::Plans,
+    Topic::Outbox,
 ];
 
 /// The bells of all topics.

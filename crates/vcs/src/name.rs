@@ -148,6 +148,14 @@ impl RefName {
         }
     }
 
+    /// Whether the ref is in the namespace `folder`, such as `refs/heads`.
+    #[must_use]
+    pub fn is_below(&self, folder: &str) -> bool {
+        self.0
+            .strip_prefix(folder)
+            .is_some_and(|rest| rest.starts_with('/'))
+    }
+
     /// The branch that this ref is, if it is one.
     #[must_use]
     pub fn branch(&self) -> Option<BranchName> {

@@ -1,16 +1,17 @@
 //! Takes push webhooks of other forges: a hint that something moved. What moved is read from the repository.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use madake_formats::push::{Action, Push, RefKind};
 use madake_formats::signature::{self, SignatureCheck};
 use madake_formats::{Limits, PushError, read_push};
 use madake_store::event::{self, Content, NewEvent, Received, RefUpdate, Via};
 use madake_store::repository::{self, Repository};
-use madake_store::webhook::{self, Webhook};
+use madake_store::user::token_hash;
+use madake_store::webhook;
 use madake_vcs::name::RefName;
-use sha2::{Digest as _, Sha256};
 
 use crate::access::Caller;
 use crate::{Engine, EngineError, clock};
@@ -50,17 +51,11 @@ impl Engine {
         caller: &Caller,
         request: WebhookRequest,
     ) -> Result<Result<Option<Received>, WebhookRefusal>, EngineError> {
-        let found = self.store().look_up(|tx| {
-            let Some(hook) = webhook::by_token(tx, &request.token)? else {
-                return Ok(None);
-            };
-            let repository = repository::by_id(tx, hook.repository_id)?;
-            Ok::<_, EngineError>(repository.map(|repository| (hook, repository)))
-        })?;
-        let Some((hook, found)) = found else {
+        let Some(known) = self.webhook(&request.token).await? else {
             return Ok(Err(WebhookRefusal::Unknown("no webhook has this token".into())));
         };
-        if let Err(refusal) = self.check_signature(&hook, &request)? {
+        let found = &known.repository;
+        if let Err(refusal) = check_signature(known.secret.as_deref(), &request) {
             return Ok(Err(refusal));
         }
         let headers: Vec<(&str, &str)> = request
@@ -76,7 +71,7 @@ impl Engine {
             }
             Err(error) => return Ok(Err(WebhookRefusal::Malformed(error.to_string()))),
         };
-        if !is_about(&push, &found) {
+        if !is_about(&push, found) {
             return Ok(Err(WebhookRefusal::Unknown(format!(
                 "the payload is about {}/{}, the webhook is of {}",
                 push.repository.owner, push.repository.slug, found.name
@@ -90,10 +85,11 @@ impl Engine {
                     .iter()
                     .find(|(name, value)| name == wanted && value.len() <= 200)
             })
-            .map(|(_, value)| format!("webhook {}: {value}", hook.id));
-        let digest = <[u8; 32]>::from(Sha256::digest(&request.body));
-        let (event, notes) = as_event(caller, &found, &push, delivery, request.body);
-        let (id, same_body) = (found.id, self.recent_bodies().find(found.id, &digest));
+            .map(|(_, value)| format!("webhook {}: {value}", known.id));
+        let digest = self.recent_bodies().digest(&request.body);
+        let (event, notes) = as_event(caller, found, &push, delivery, request.body);
+        let (id, heard) = (found.id, found.hears_pushes);
+        let same_body = self.recent_bodies().find(id, digest);
         let received = self
             .store()
             .write(move |tx| {
@@ -102,8 +98,8 @@ impl Engine {
                 for note in notes {
                     event::note(tx, received.id(), "warning", &note, now)?;
                 }
-                if !found.hears_pushes {
-                    repository::set_hears_pushes(tx, found.id)?;
+                if !heard {
+                    repository::set_hears_pushes(tx, id)?;
                 }
                 Ok::<_, EngineError>(received)
             })
@@ -114,59 +110,134 @@ impl Engine {
         Ok(Ok(Some(received)))
     }
 
-    fn check_signature(
-        &self,
-        hook: &Webhook,
-        request: &WebhookRequest,
-    ) -> Result<Result<(), WebhookRefusal>, EngineError> {
-        let Some(sealed) = &hook.secret else {
-            return Ok(Ok(()));
+    /// The webhook with this token. Thousands of deliveries ask for the same few.
+    async fn webhook(&self, token: &str) -> Result<Option<Arc<KnownWebhook>>, EngineError> {
+        let generation = self.store().generation();
+        let digest = token_hash(token);
+        if let Some(known) = self.webhooks().find(generation, &digest) {
+            return Ok(Some(known));
+        }
+        let token = token.to_owned();
+        let found = self
+            .store()
+            .read(move |tx| {
+                let Some(hook) = webhook::by_token(tx, &token)? else {
+                    return Ok(None);
+                };
+                let repository = repository::by_id(tx, hook.repository_id)?;
+                Ok::<_, EngineError>(repository.map(|repository| (hook, repository)))
+            })
+            .await?;
+        let Some((hook, repository)) = found else {
+            return Ok(None);
         };
-        let secret = self
-            .sealer()
-            .open_sealed(&webhook::secret_place(hook.id), sealed)?;
-        let headers: Vec<(&str, &str)> = request
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        Ok(match signature::check(&headers, &request.body, &[&secret]) {
-            SignatureCheck::Valid => Ok(()),
-            SignatureCheck::Missing => Err(WebhookRefusal::Signature(
-                "the body is not signed: X-Hub-Signature is missing",
-            )),
-            SignatureCheck::Malformed => Err(WebhookRefusal::Signature(
-                "the signature is not `sha256=` and 64 lower-case hexadecimal digits",
-            )),
-            SignatureCheck::Mismatch => Err(WebhookRefusal::Signature(
-                "the signature is not that of this body with the webhook's secret",
-            )),
-            SignatureCheck::Unsupported(_) => Err(WebhookRefusal::Signature(
-                "the signature is of an algorithm other than sha256",
-            )),
-        })
+        let secret = match &hook.secret {
+            Some(sealed) => Some(
+                self.sealer()
+                    .open_sealed(&webhook::secret_place(hook.id), sealed)?,
+            ),
+            None => None,
+        };
+        let known = Arc::new(KnownWebhook {
+            id: hook.id,
+            repository,
+            secret,
+        });
+        self.webhooks().keep(generation, digest, Arc::clone(&known));
+        Ok(Some(known))
     }
 }
 
-/// The bodies of webhooks that came a moment ago: some senders repeat themselves without an id. What is forgotten
-/// here is not lost: the repeat is decided, and finds nothing changed.
+/// A webhook as deliveries are checked against it.
+struct KnownWebhook {
+    id: i64,
+    repository: Repository,
+    secret: Option<Vec<u8>>,
+}
+
+/// Webhooks that were asked for, by the digest of their token, as of a generation of the store.
+#[derive(Default)]
+pub(crate) struct KnownWebhooks(Mutex<(u64, HashMap<String, Arc<KnownWebhook>>)>);
+
+impl KnownWebhooks {
+    /// How many are kept.
+    const KEPT: usize = 1000;
+
+    fn find(&self, generation: u64, digest: &str) -> Option<Arc<KnownWebhook>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.0 == generation {
+            kept.1.get(digest).cloned()
+        } else {
+            None
+        }
+    }
+
+    fn keep(&self, generation: u64, digest: String, known: Arc<KnownWebhook>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.0 > generation {
+            return;
+        }
+        if kept.0 < generation || kept.1.len() >= Self::KEPT {
+            *kept = (generation, HashMap::new());
+        }
+        kept.1.insert(digest, known);
+    }
+}
+
+fn check_signature(secret: Option<&[u8]>, request: &WebhookRequest) -> Result<(), WebhookRefusal> {
+    let Some(secret) = secret else {
+        return Ok(());
+    };
+    let headers: Vec<(&str, &str)> = request
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    match signature::check(&headers, &request.body, &[secret]) {
+        SignatureCheck::Valid => Ok(()),
+        SignatureCheck::Missing => Err(WebhookRefusal::Signature(
+            "the body is not signed: X-Hub-Signature is missing",
+        )),
+        SignatureCheck::Malformed => Err(WebhookRefusal::Signature(
+            "the signature is not `sha256=` and 64 lower-case hexadecimal digits",
+        )),
+        SignatureCheck::Mismatch => Err(WebhookRefusal::Signature(
+            "the signature is not that of this body with the webhook's secret",
+        )),
+        SignatureCheck::Unsupported(_) => Err(WebhookRefusal::Signature(
+            "the signature is of an algorithm other than sha256",
+        )),
+    }
+}
+
+/// Where bodies of webhooks that came a moment ago are: some senders repeat themselves without an id. What is
+/// forgotten here is not lost: the repeat is decided, and finds nothing changed.
 #[derive(Debug, Default)]
-pub(crate) struct RecentBodies(Mutex<VecDeque<(i64, [u8; 32], i64)>>);
+pub(crate) struct RecentBodies {
+    keys: RandomState,
+    /// Repository, digest, event; the newest first.
+    recent: Mutex<VecDeque<(i64, u64, i64)>>,
+}
 
 impl RecentBodies {
     /// How many are remembered, of all repositories.
     const KEPT: usize = 64;
 
-    fn find(&self, repository_id: i64, digest: &[u8; 32]) -> Option<i64> {
-        let recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// A hint: the bytes themselves are compared in the store.
+    fn digest(&self, body: &[u8]) -> u64 {
+        self.keys.hash_one(body)
+    }
+
+    fn find(&self, repository_id: i64, digest: u64) -> Option<i64> {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent
             .iter()
-            .find(|(id, known, _)| *id == repository_id && known == digest)
+            .find(|(id, known, _)| *id == repository_id && *known == digest)
             .map(|(_, _, event_id)| *event_id)
     }
 
-    fn note(&self, repository_id: i64, digest: [u8; 32], event_id: i64) {
-        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn note(&self, repository_id: i64, digest: u64, event_id: i64) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.push_front((repository_id, digest, event_id));
         recent.truncate(Self::KEPT);
     }

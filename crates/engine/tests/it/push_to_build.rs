@@ -245,7 +245,11 @@ async fn one_remote_trigger_over_many_branches_starts_a_handful_of_git_processes
             &["push", "--quiet", "origin", &format!("HEAD:refs/heads/b{number}")],
         );
     }
-    fixture.engine.set_paused(true);
+    fixture
+        .engine
+        .set_paused(&Caller::local(), true)
+        .await
+        .expect("paused");
     fixture.git_processes();
     let key = "PROJ-PLAN".parse().expect("a key");
     let triggered = fixture

@@ -1,7 +1,7 @@
 //! `madake build`: queue, follow, continue and stop builds.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -10,11 +10,13 @@ use serde_json::{Map, Value, json};
 
 use super::Global;
 use crate::connection::{Connection, at};
-use crate::terminal::{DIM, flag, list, log_text, paint, say, say_json, short_revision, text};
+use crate::terminal::{DIM, flag, list, log_text, number, paint, say, say_json, short_revision, text};
 use crate::watch::{follow, log_target, say_stages, say_verdict};
 
 /// How often a log that grows is looked at.
 const REST: Duration = Duration::from_millis(150);
+/// How long pushes that wait to be decided are waited for; a host of a linked repository may be slow.
+const DECIDED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Queue, follow, continue and stop builds.
 #[derive(Debug, Subcommand)]
@@ -144,7 +146,11 @@ pub(super) fn run(global: &Global, build: Build) -> anyhow::Result<ExitCode> {
         }
         Build::Watch { build } => {
             let connection = Connection::running(global, "following a build")?;
-            watch(global, &connection, &build_key(&build))
+            let key = build_key(&build);
+            if key != build {
+                await_decisions(&connection)?;
+            }
+            watch(global, &connection, &key)
         }
         Build::Log {
             build,
@@ -171,6 +177,26 @@ pub(super) fn run(global: &Global, build: Build) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Waits a while until the pushes that have arrived are decided. Who follows the newest build of a plan has often just
+/// pushed: its build, or with the first push the plan itself, is there a moment later.
+fn await_decisions(connection: &Connection) -> anyhow::Result<()> {
+    let waiting = || -> anyhow::Result<Vec<i64>> {
+        let answer = connection.get(at(&["events"]).with("state", "received").with("limit", "1000"))?;
+        let events = list(&answer, "events").iter();
+        let pushes = events.filter(|event| event["content"]["type"] == "push");
+        Ok(pushes.filter_map(|event| number(event, "id")).collect())
+    };
+    let mut left = waiting()?;
+    let began = Instant::now();
+    while !left.is_empty() && began.elapsed() < DECIDED_WITHIN {
+        std::thread::sleep(REST);
+        // What arrives from now on is not waited for.
+        let still = waiting()?;
+        left.retain(|id| still.contains(id));
+    }
+    Ok(())
 }
 
 /// A plan's key stands for its newest build.

@@ -10,7 +10,7 @@ use super::Global;
 use crate::connection::{Connection, at};
 use crate::terminal::{BOLD, DIM, WARN, list, paint, read_secret, say, say_json, say_table, text};
 
-/// Create, attach, link and list repositories.
+/// Create, attach, link, list and remove repositories.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Repo {
     /// Make a repository that lives here and that people push to.
@@ -48,6 +48,22 @@ pub(crate) enum Repo {
         /// The branch that master plans build [default: the one that its host names].
         #[arg(long)]
         branch: Option<String>,
+    },
+    /// Give a linked repository another user name and password.
+    SetCredential {
+        /// The name of the repository.
+        name: String,
+        /// The user name that it is read with.
+        #[arg(long)]
+        username: String,
+        /// Read the password or token from standard input.
+        #[arg(long, required = true)]
+        password_stdin: bool,
+    },
+    /// Remove a repository that no plan uses; the folder of a hosted one goes to the trash of the home.
+    Remove {
+        /// The name of the repository.
+        name: String,
     },
     /// List all.
     List,
@@ -115,6 +131,33 @@ pub(super) fn run(global: &Global, repo: Repo) -> anyhow::Result<()> {
             });
             let answer = Connection::open(global)?.post(at(&["repositories", "link"]), &body)?;
             made(global, "linked", &answer)
+        }
+        Repo::SetCredential { name, username, .. } => {
+            let body = json!({ "name": name, "username": username, "password": read_secret("password")? });
+            let answer = Connection::look(global)?.put(at(&["repositories", "credential"]), &body)?;
+            if global.json {
+                return say_json(&answer);
+            }
+            say(format_args!(
+                "{} lets {username} in; the new password is kept",
+                text(&answer, "cloneUrl")
+            ))
+        }
+        Repo::Remove { name } => {
+            let target = at(&["repositories"]).with("name", &name);
+            let answer = Connection::look(global)?.delete(target)?;
+            if global.json {
+                return say_json(&answer);
+            }
+            say(format_args!("removed {}", paint(BOLD, text(&answer, "name"))))?;
+            let (trash, note) = (text(&answer, "trash"), text(&answer, "note"));
+            if !trash.is_empty() {
+                say(format_args!("  what was pushed to it is in {trash}"))?;
+            }
+            if !note.is_empty() {
+                say(format_args!("  {note}"))?;
+            }
+            Ok(())
         }
         Repo::List => {
             let answer = Connection::look(global)?.get(at(&["repositories"]))?;

@@ -7,7 +7,9 @@ use anyhow::Context as _;
 use clap::Args;
 use madake_engine::Engine;
 use madake_engine::home::{Home, HomeLock};
+use madake_server::base_url::base_url;
 use madake_server::config::Configuration;
+use madake_server::serve::PerAddress;
 use madake_server::{App, build_router};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,6 +37,7 @@ pub(crate) struct Prepared {
     listener: TcpListener,
     socket: UnixListener,
     trusted_proxies: Vec<madake_domain::address::AddressPattern>,
+    per_address: PerAddress,
     _lock: HomeLock,
 }
 
@@ -79,10 +82,13 @@ pub(crate) async fn prepare(home: Home, configuration: &Configuration) -> anyhow
         .await
         .with_context(|| format!("cannot listen on {address}"))?;
     let bound = listener.local_addr().context("the listener has no address")?;
-    let base_url = match configuration.server.base_url.as_str() {
-        "" => format!("http://{bound}"),
-        given => given.trim_end_matches('/').to_owned(),
-    };
+    let base_url = base_url(&configuration.server.base_url, bound);
+    if bound.ip().is_unspecified() && configuration.server.base_url.is_empty() {
+        tracing::info!(
+            base_url,
+            "links start with {base_url}: set server.base-url if others reach this server elsewhere"
+        );
+    }
     let program = std::env::current_exe().context("this program's own path is not known")?;
     let path = home.socket();
     // Before anybody is told that the server listens: hooks find it by this.
@@ -92,6 +98,7 @@ pub(crate) async fn prepare(home: Home, configuration: &Configuration) -> anyhow
             path.display()
         )
     })?;
+    let trusted_proxies = configuration.trusted_proxies()?;
     let engine = Engine::open(home, configuration.settings(&base_url, program)?)?;
     engine.start().await?;
     Ok(Prepared {
@@ -100,7 +107,11 @@ pub(crate) async fn prepare(home: Home, configuration: &Configuration) -> anyhow
         bound,
         listener,
         socket,
-        trusted_proxies: configuration.trusted_proxies()?,
+        per_address: PerAddress::new(
+            configuration.server.connections_per_address,
+            trusted_proxies.clone(),
+        ),
+        trusted_proxies,
         _lock: lock,
     })
 }
@@ -108,7 +119,14 @@ pub(crate) async fn prepare(home: Home, configuration: &Configuration) -> anyhow
 /// Serves until `stop`, then lets requests end and stops the engine. Jobs go on.
 pub(crate) async fn serve(prepared: Prepared, stop: CancellationToken) -> anyhow::Result<()> {
     let app = App::new(prepared.engine.clone(), prepared.trusted_proxies);
-    madake_server::serve::serve(prepared.listener, prepared.socket, build_router(&app), stop).await;
+    madake_server::serve::serve(
+        prepared.listener,
+        prepared.socket,
+        build_router(&app),
+        prepared.per_address,
+        stop,
+    )
+    .await;
     // A socket that is left behind is replaced by the next server.
     let _ = std::fs::remove_file(prepared.engine.home().socket());
     prepared.engine.stop().await;

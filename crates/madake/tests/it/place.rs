@@ -49,6 +49,11 @@ impl Place {
         }
     }
 
+    /// What the last server logged.
+    pub(crate) fn log(&self) -> String {
+        read(&self.path("serve.log"))
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -82,7 +87,12 @@ impl Place {
 
     /// Starts a server and waits until it says where it listens.
     pub(crate) fn serve(&self) -> Serving {
-        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        self.serve_at("127.0.0.1:0")
+    }
+
+    /// The same, listening on this address.
+    pub(crate) fn serve_at(&self, address: &str) -> Serving {
+        let mut command = self.command(&["serve", "--listen", address]);
         let log = std::fs::File::create(self.path("serve.log")).expect("a log");
         command.stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().expect("the server starts");

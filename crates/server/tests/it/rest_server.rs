@@ -182,6 +182,41 @@ async fn administrators_pause_and_resume() {
 }
 
 #[tokio::test]
+async fn base_url_answers_with_a_page_that_tells_strangers_no_version() {
+    let (fixture, token) = Fixture::with_plan().await;
+    for method in [Method::GET, Method::HEAD] {
+        let reply = fixture.call(method.clone(), "/bamboo/").send().await;
+        assert_eq!(reply.status, 200, "{method}");
+        assert_eq!(reply.content_type(), "text/html; charset=utf-8");
+        assert!(!reply.text.contains(env!("CARGO_PKG_VERSION")));
+        assert_eq!(reply.text.is_empty(), method == Method::HEAD);
+    }
+    let page = fixture
+        .call(Method::GET, "/bamboo/")
+        .token(&token)
+        .send()
+        .await
+        .text;
+    assert!(
+        page.contains(concat!("Madake ", env!("CARGO_PKG_VERSION"))),
+        "{page}"
+    );
+    assert!(!page.contains("<script") && !page.contains("http"), "{page}");
+    let links: Vec<&str> = page
+        .split("href=\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    assert!(links.len() >= 4, "{links:?}");
+    for link in links {
+        assert_eq!(fixture.get(&token, link).await.status, 200, "{link}");
+    }
+    // What is not there is still not there.
+    assert_eq!(fixture.call(Method::GET, "/bamboo/x").send().await.status, 404);
+    assert_eq!(fixture.call(Method::POST, "/bamboo/").send().await.status, 405);
+}
+
+#[tokio::test]
 async fn links_carry_the_configured_base_url() {
     let (fixture, _) = Fixture::with_plan().await;
     let plans = fixture

@@ -6,6 +6,7 @@ pub mod host;
 pub mod mirror;
 pub mod read;
 pub mod smart_http;
+pub mod ssh;
 
 use std::path::{Path, PathBuf};
 

@@ -3,10 +3,10 @@
 //! `git upload-pack` and `git receive-pack` are started directly. A push is answered only after the caller has made it
 //! durable (see [`ReceivePack::serve`]); no hook of the repository runs.
 
-mod pkt_line;
-mod receive;
-mod report;
-mod request;
+pub(super) mod pkt_line;
+pub(super) mod receive;
+pub(super) mod report;
+pub(super) mod request;
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub use self::request::Command;
 use crate::process::{GitProgram, ProcessError, read_diagnostic};
 
 /// Bytes moved at a time between client and process.
-const CHUNK_BYTES: usize = 64 * 1024;
+pub(super) const CHUNK_BYTES: usize = 64 * 1024;
 
 /// The two services of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,14 +4,15 @@ use std::io::{Read, Write};
 use std::sync::mpsc;
 use std::time::Instant;
 
-use super::{GitCommand, Output, ProcessError, STDERR_LIMIT, UncheckedOutput, clean_diagnostic, end_group};
+use super::run::Run;
+use super::{Output, ProcessError, STDERR_LIMIT, UncheckedOutput, clean_diagnostic, end_group};
 
 enum Report {
     Stdout(std::io::Result<Option<Vec<u8>>>),
     Stderr(Vec<u8>),
 }
 
-pub(super) fn run(mut command: GitCommand) -> Result<UncheckedOutput, ProcessError> {
+pub(super) fn run(mut command: Run) -> Result<UncheckedOutput, ProcessError> {
     let started = Instant::now();
     let mut child = command
         .to_std()

@@ -5,9 +5,9 @@ use std::process::ExitStatus;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
+use super::run::Run;
 use super::{
-    GitCommand, Output, ProcessError, STDERR_LIMIT, UncheckedOutput, clean_diagnostic, end_group,
-    limit_file_size,
+    Output, ProcessError, STDERR_LIMIT, UncheckedOutput, clean_diagnostic, end_group, limit_file_size,
 };
 
 /// A started program. Dropping it ends it, with everything that it started.
@@ -18,7 +18,7 @@ pub struct RunningProcess {
 }
 
 impl RunningProcess {
-    pub(super) fn start(command: &GitCommand) -> Result<Self, ProcessError> {
+    pub(super) fn start(command: &Run) -> Result<Self, ProcessError> {
         let child = Command::from(command.to_std())
             .kill_on_drop(true)
             .spawn()
@@ -79,7 +79,7 @@ impl Drop for RunningProcess {
     }
 }
 
-pub(super) async fn run(mut command: GitCommand) -> Result<UncheckedOutput, ProcessError> {
+pub(super) async fn run(mut command: Run) -> Result<UncheckedOutput, ProcessError> {
     let mut process = RunningProcess::start(&command)?;
     let input = std::mem::take(&mut command.input);
     let stdin = process.take_stdin();

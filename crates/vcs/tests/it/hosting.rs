@@ -29,6 +29,57 @@ async fn internal_refs_are_neither_shown_nor_moved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn internal_ref_fails_an_atomic_push_and_only_itself_otherwise() {
+    let sandbox = Arc::new(Sandbox::new());
+    let work = sandbox.work_tree("work", &[("a", "1")]);
+    let hosted = sandbox.hosted("hosted.git").await;
+    let behaviour = Behaviour::default();
+    let url = serve(hosted.clone(), behaviour.clone()).await;
+    // `refs/madakex` is everybody's.
+    let refs = [
+        "master",
+        "master:refs/madake/keep/1",
+        "master:refs/heads/other",
+        "master:refs/madakex/a",
+    ];
+    let atomic = [&["push", "--atomic", &url], &refs[..]].concat();
+    let (success, heard) = push(&work, &sandbox, &atomic).await;
+    assert!(
+        !success
+            && heard
+                .contains("refs/madake/keep/1 belongs to the server (refs/madake/), and the push is atomic"),
+        "{heard}"
+    );
+    assert_eq!(sandbox.git(&hosted, &["for-each-ref"]), "", "nothing was moved");
+    assert!(behaviour.reports().is_empty(), "and nothing is recorded");
+
+    let (success, heard) = push(&work, &sandbox, &[&["push", &url], &refs[..]].concat()).await;
+    assert!(!success && heard.contains("hidden ref"), "{heard}");
+    let moved = sandbox.git(&hosted, &["for-each-ref", "--format=%(refname)"]);
+    assert_eq!(
+        moved.lines().collect::<Vec<_>>(),
+        ["refs/heads/master", "refs/heads/other", "refs/madakex/a"]
+    );
+    let report = behaviour.only_report();
+    assert_eq!((report.updates.len(), report.moved().count()), (4, 3));
+
+    // A deletion is a move as well.
+    sandbox.git(&hosted, &["update-ref", "refs/madake/keep/2", "master"]);
+    let gone = [
+        "push",
+        "--atomic",
+        &url,
+        ":refs/heads/other",
+        ":refs/madake/keep/2",
+    ];
+    let (success, _) = push(&work, &sandbox, &gone).await;
+    assert!(!success);
+    for name in ["refs/heads/other", "refs/madake/keep/2"] {
+        assert!(sandbox.ref_in(&hosted, name).is_some(), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hooks_of_a_hosted_repository_never_run() {
     let sandbox = Arc::new(Sandbox::new());
     let work = sandbox.work_tree("work", &[("a", "1")]);

@@ -1,9 +1,17 @@
-//! The crate against real git programs, without the developer's configuration.
+//! The crate against real git and hg programs, without the developer's configuration.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod checkouts;
 mod fixture;
+mod hg_checkouts;
+mod hg_fixture;
+mod hg_hooks;
+mod hg_hosting;
+mod hg_http;
+mod hg_mirrors;
+mod hg_reading;
+mod hg_stdio;
 mod hooks;
 mod hosting;
 mod http;

@@ -65,6 +65,18 @@ fn arrivals() -> Routes {
             GLOBAL,
             repositories::link,
         )
+        .add(
+            Method::PUT,
+            "/rest/madake/1.0/repositories/credential",
+            GLOBAL,
+            repositories::set_credential,
+        )
+        .add(
+            Method::DELETE,
+            "/rest/madake/1.0/repositories",
+            repository,
+            repositories::remove,
+        )
         .add(Method::POST, "/rest/madake/1.0/hooks", GLOBAL, hooks::install)
         .add(Method::DELETE, "/rest/madake/1.0/hooks", GLOBAL, hooks::remove)
         .add(

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use axum::Json as Answer;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use http::StatusCode;
 use madake_domain::repository::RepositoryKind;
 use madake_engine::ops::link_repository::LinkRepository;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::body::{Json, invalid};
 use crate::App;
+use crate::api::bamboo::query::Parameters;
 use crate::auth::Visitor;
 use crate::refusal::Failure;
 
@@ -104,6 +105,45 @@ pub(super) async fn link(
     };
     let made = app.engine().link_repository(&visitor.caller, asked).await?;
     Ok((StatusCode::CREATED, Answer(view(&app, &made))))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewCredential {
+    name: String,
+    username: String,
+    password: String,
+}
+
+/// `PUT /repositories/credential`: another user name and password of a linked one.
+pub(super) async fn set_credential(
+    State(app): State<App>,
+    visitor: Visitor,
+    Json(new): Json<NewCredential>,
+) -> Result<Answer<Value>, Failure> {
+    let changed = app
+        .engine()
+        .set_credential(&visitor.caller, &new.name, &new.username, &new.password)
+        .await?;
+    Ok(Answer(view(&app, &changed)))
+}
+
+/// `DELETE /repositories?name=`
+pub(super) async fn remove(
+    State(app): State<App>,
+    visitor: Visitor,
+    RawQuery(query): RawQuery,
+) -> Result<Answer<Value>, Failure> {
+    let parameters = Parameters::from_query(query.as_deref());
+    let name = parameters
+        .text("name")
+        .ok_or_else(|| invalid("`name` names the repository"))?;
+    let removed = app.engine().remove_repository(&visitor.caller, name).await?;
+    Ok(Answer(json!({
+        "name": removed.name,
+        "trash": removed.trash,
+        "note": removed.note,
+    })))
 }
 
 fn view(app: &App, one: &Repository) -> Value {

@@ -2,9 +2,7 @@
 
 use axum::Json as Answer;
 use axum::extract::State;
-use madake_domain::permission::Permission;
 use madake_engine::EngineError;
-use madake_engine::access::{Target, require};
 use madake_store::build_query;
 use serde_json::{Value, json};
 
@@ -57,10 +55,6 @@ pub(super) async fn resume(
 }
 
 async fn set_paused(app: &App, visitor: Visitor, paused: bool) -> Result<Answer<Value>, Failure> {
-    app.engine()
-        .store()
-        .read(move |tx| require(tx, &visitor.caller, Permission::Administration, Target::Global))
-        .await?;
-    app.engine().set_paused(paused);
+    app.engine().set_paused(&visitor.caller, paused).await?;
     Ok(Answer(json!({ "paused": paused })))
 }

@@ -14,14 +14,16 @@ use super::pkt_line::{self, Packet};
 use super::report::{self, PushReport, RefUpdate, StatusReport, UpdateStatus};
 use super::request::{Capabilities, Command, PushRequest};
 use super::{CHUNK_BYTES, ReceiveLimits, ServeError};
+use crate::git::host::INTERNAL_REFS;
 use crate::git::read::refs::read_ref;
-use crate::process::{GitProgram, RunningProcess, read_diagnostic};
+use crate::process::{GitCommand, GitProgram, RunningProcess, read_diagnostic};
+use crate::text::display_line;
 
 /// Read and thrown away of a refused push, so that the client gets to read the answer, in bytes.
 const DRAIN_LIMIT: u64 = 256 * 1024 * 1024;
 
 /// Packets of progress that wait for a slow client; more are dropped.
-const WAITING_PACKETS: usize = 256;
+pub(in crate::git) const WAITING_PACKETS: usize = 256;
 
 /// Serves pushes to one repository.
 #[derive(Debug)]
@@ -89,6 +91,10 @@ impl ReceivePack<'_> {
             let answer = report::refusal(&request.capabilities, &request.commands, &sentence);
             return refuse(body, response, &answer, sentence).await;
         }
+        if let Some(sentence) = refusal_of_atomic(&request) {
+            let answer = report::refusal(&request.capabilities, &request.commands, &sentence);
+            return refuse(body, response, &answer, sentence).await;
+        }
         let PushRequest {
             commands,
             push_options,
@@ -134,20 +140,36 @@ impl ReceivePack<'_> {
     }
 
     fn start(&self) -> Result<RunningProcess, ServeError> {
-        let mut command = self
+        Ok(self
+            .command()
+            .args(["--stateless-rpc", "--"])
+            .arg(self.git_directory)
+            .start()?)
+    }
+
+    /// `git receive-pack` as far as it is the same over every transport.
+    pub(in crate::git) fn command(&self) -> GitCommand {
+        let command = self
             .git
             .command("receive-pack")
             .directory(self.git_directory)
             .trusted_owner(self.git_directory)
             .git_protocol(self.git_protocol);
-        if let Some(max_pack_bytes) = self.limits.max_pack_bytes {
-            command = command.setting("receive.maxInputSize", max_pack_bytes.to_string());
+        match self.limits.max_pack_bytes {
+            Some(max_pack_bytes) => command.setting("receive.maxInputSize", max_pack_bytes.to_string()),
+            None => command,
         }
-        Ok(command
-            .args(["--stateless-rpc", "--"])
-            .arg(self.git_directory)
-            .start()?)
     }
+}
+
+/// Why an atomic push cannot be taken: git refuses a hidden ref alone, and moves the others of the push all the same.
+pub(in crate::git) fn refusal_of_atomic(request: &PushRequest) -> Option<String> {
+    let mut commands = request.commands.iter().filter(|_| request.capabilities.atomic);
+    let internal = commands.find(|command| command.name.is_below(INTERNAL_REFS))?;
+    Some(format!(
+        "{} belongs to the server ({INTERNAL_REFS}/), and the push is atomic: nothing was moved",
+        display_line(internal.name.as_str(), 200)
+    ))
 }
 
 /// Answers without having started anything.
@@ -191,16 +213,16 @@ async fn hand_over(
 }
 
 /// The end of a push, which outlives its client.
-struct Tail {
-    git: GitProgram,
-    git_directory: PathBuf,
-    process: RunningProcess,
-    stderr: Option<ChildStderr>,
-    commands: Vec<Command>,
-    push_options: Vec<String>,
-    capabilities: Capabilities,
-    frames: mpsc::Sender<Vec<u8>>,
-    finish_timeout: Duration,
+pub(in crate::git) struct Tail {
+    pub(in crate::git) git: GitProgram,
+    pub(in crate::git) git_directory: PathBuf,
+    pub(in crate::git) process: RunningProcess,
+    pub(in crate::git) stderr: Option<ChildStderr>,
+    pub(in crate::git) commands: Vec<Command>,
+    pub(in crate::git) push_options: Vec<String>,
+    pub(in crate::git) capabilities: Capabilities,
+    pub(in crate::git) frames: mpsc::Sender<Vec<u8>>,
+    pub(in crate::git) finish_timeout: Duration,
 }
 
 /// What git wrote, apart from progress.
@@ -211,7 +233,7 @@ struct Collected {
 }
 
 impl Tail {
-    async fn run<Record, RecordFuture>(
+    pub(in crate::git) async fn run<Record, RecordFuture>(
         mut self,
         mut stdout: ChildStdout,
         mut body_end: oneshot::Receiver<()>,

@@ -118,7 +118,7 @@ pub(super) fn answer(
 }
 
 /// The answer to a push that fails as a whole: `commands` are all refused with `sentence`.
-pub(super) fn refusal(capabilities: &Capabilities, commands: &[Command], sentence: &str) -> Vec<u8> {
+pub(in crate::git) fn refusal(capabilities: &Capabilities, commands: &[Command], sentence: &str) -> Vec<u8> {
     let reason = display_line(sentence, 400);
     let mut report = pkt_line::packet(b"unpack ok\n");
     for command in commands {
@@ -136,7 +136,7 @@ pub(super) fn refusal(capabilities: &Capabilities, commands: &[Command], sentenc
 }
 
 /// The answer that ends the client with an error, whatever git did.
-pub(super) fn fatal(capabilities: &Capabilities, commands: &[Command], sentence: &str) -> Vec<u8> {
+pub(in crate::git) fn fatal(capabilities: &Capabilities, commands: &[Command], sentence: &str) -> Vec<u8> {
     match capabilities.side_band {
         Some(max_packet) => {
             let mut body = pkt_line::band(3, format!("{sentence}\n").as_bytes(), max_packet);

@@ -18,28 +18,28 @@ pub struct Command {
 }
 
 /// The start of a push, as it came and as it was understood.
-pub(super) struct PushRequest {
-    pub(super) commands: Vec<Command>,
-    pub(super) push_options: Vec<String>,
-    pub(super) capabilities: Capabilities,
+pub(in crate::git) struct PushRequest {
+    pub(in crate::git) commands: Vec<Command>,
+    pub(in crate::git) push_options: Vec<String>,
+    pub(in crate::git) capabilities: Capabilities,
     /// What the process is to read: the start as it came, a request for a report added if there was none.
-    pub(super) raw: Vec<u8>,
+    pub(in crate::git) raw: Vec<u8>,
 }
 
 /// What the client asked for beside its commands.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Capabilities {
-    pub(super) report_status: bool,
+pub(in crate::git) struct Capabilities {
+    pub(in crate::git) report_status: bool,
     /// Longest packet of a side band, if the client wants one.
-    pub(super) side_band: Option<usize>,
-    pub(super) atomic: bool,
-    pub(super) push_options: bool,
+    pub(in crate::git) side_band: Option<usize>,
+    pub(in crate::git) atomic: bool,
+    pub(in crate::git) push_options: bool,
 }
 
 impl PushRequest {
     /// Reads up to the first byte of the pack. `None` if the client only probes with an empty request.
     /// `capabilities` is set as soon as they are known, so that a refusal can be worded for the client.
-    pub(super) async fn read(
+    pub(in crate::git) async fn read(
         body: &mut (impl AsyncRead + Unpin),
         limits: &ReceiveLimits,
         capabilities: &mut Option<Capabilities>,

@@ -2,9 +2,8 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use madake_domain::permission::{Permission, Principal};
+use madake_domain::permission::Principal;
 use madake_engine::EngineError;
-use madake_engine::access::{Target, require};
 use madake_store::user;
 
 use super::super::render;
@@ -71,15 +70,8 @@ pub(super) async fn resume(
 }
 
 async fn set_paused(app: &App, visitor: &Visitor, asked: &Asked, paused: bool) -> Result<Response, Failure> {
-    let caller = visitor.caller.clone();
-    app.engine()
-        .store()
-        .read(move |tx| require(tx, &caller, Permission::Administration, Target::Global))
-        .await?;
-    app.engine().set_paused(paused);
+    app.engine().set_paused(&visitor.caller, paused).await?;
     let by = visitor.caller.name().to_owned();
-    let word = if paused { "paused" } else { "resumed" };
-    tracing::info!(principal = %by, "{by} {word} the server");
     Ok(asked.ok(render::server(&view(app, Some(by)))))
 }
 

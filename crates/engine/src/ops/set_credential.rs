@@ -1,0 +1,66 @@
+//! Gives a linked repository another user name and password.
+
+use madake_domain::permission::Permission;
+use madake_domain::repository::RepositoryKind;
+use madake_store::repository::{self, Repository};
+use madake_vcs::git::mirror::{RefScope, RemoteLimits, ls_remote};
+use madake_vcs::url::{Credential, RepositoryUrl};
+
+use crate::access::{Caller, Target, require};
+use crate::heads::credential_place;
+use crate::{Engine, EngineError, clock};
+
+impl Engine {
+    /// Gives the linked repository `name` another credential. Its host is asked with it first: one that does not work
+    /// is not kept.
+    ///
+    /// # Errors
+    /// [`EngineError::Invalid`] when the repository is not linked, or its host does not let the credential in.
+    pub async fn set_credential(
+        &self,
+        caller: &Caller,
+        name: &str,
+        username: &str,
+        password: &str,
+    ) -> Result<Repository, EngineError> {
+        let asking = caller.clone();
+        self.store()
+            .read(move |tx| require(tx, &asking, Permission::Administration, Target::Global))
+            .await?;
+        let found = self.repository_for(caller, name, Permission::Read).await?;
+        if found.kind != RepositoryKind::Linked {
+            return Err(EngineError::Invalid(format!(
+                "{} is not linked: it is read on this machine, without a password",
+                found.name
+            )));
+        }
+        let credential =
+            Credential::new(username, password).map_err(|error| EngineError::Invalid(error.to_string()))?;
+        let url = RepositoryUrl::parse(&found.url, self.url_policy())
+            .map_err(|error| EngineError::Invalid(format!("the address cannot be used: {error}")))?;
+        let limits = RemoteLimits {
+            timeout: std::time::Duration::from_secs(60),
+            ..RemoteLimits::default()
+        };
+        ls_remote(self.git(), &url, Some(&credential), RefScope::Everything, &limits)
+            .await
+            .map_err(|error| {
+                EngineError::Invalid(format!(
+                    "{} does not answer with this password, so it is not kept: {error}",
+                    url.display()
+                ))
+            })?;
+        let text = format!("{}\0{}", credential.username(), credential.password());
+        let sealed = self.sealer().seal(&credential_place(found.id), text.as_bytes())?;
+        let id = found.id;
+        self.store()
+            .write(move |tx| {
+                repository::set_credential(tx, id, &sealed)?;
+                Ok::<_, EngineError>(repository::note_checked(tx, id, None, clock::now_ms())?)
+            })
+            .await?;
+        let by = caller.name();
+        tracing::info!(repository = %found.name, principal = %by, "{by} changed the password of {}", found.name);
+        self.repository_for(caller, &found.name, Permission::Read).await
+    }
+}
