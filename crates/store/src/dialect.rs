@@ -316,9 +316,13 @@ fn bind(statement: &mut rusqlite::CachedStatement<'_>, params: &[&dyn Param]) ->
 /// What a migration writes for "an id that the engine counts up".
 const ID_COLUMN: &str = "INTEGER PRIMARY KEY AUTOINCREMENT";
 
+/// The same for rows that are never removed: without a memory of ids that were used, which costs a write for each row.
+const PERMANENT_ID_COLUMN: &str = "INTEGER PRIMARY KEY";
+
 /// Turns the text of a migration into that of this engine.
 pub(crate) fn migration_text(text: &str) -> String {
-    text.replace("{id}", ID_COLUMN).replace("BYTEA", "BLOB")
+    text.replace("{id}", ID_COLUMN)
+        .replace("{permanent_id}", PERMANENT_ID_COLUMN).replace("BYTEA", "BLOB")
 }
 
 /// Calls `noticed` for each row that a change of this connection touches in one of `tables`.
@@ -343,6 +347,8 @@ pub(crate) fn open_writer(path: &std::path::Path) -> Result<Connection, StoreErr
     // Every commit is synced: an acknowledgement must survive a power cut, and group commit shares the cost.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What is needed to take one change of a commit back alone stays in memory.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -8192)?;
     connection.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
     // Pages that many commits touch go to the database once for 4,000 pages of the log, which is 16 MiB.

@@ -19,10 +19,9 @@ const READERS: usize = 4;
 const QUEUE_LIMIT: usize = 4096;
 
 /// The migrations, in order. Append only.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 2] = [
     include_str!("migrations/0001_first.sql"),
-    include_str!("migrations/0002_event_body.sql"),
-    include_str!("migrations/0003_telling.sql"),
+    include_str!("migrations/0002_telling.sql"),
 ];
 
 type Verdict = Result<(), String>;

@@ -57,23 +57,25 @@ CREATE TABLE plan_timer (
   PRIMARY KEY (plan_id, position));
 CREATE INDEX plan_timer_next ON plan_timer (next_ms);
 
+-- An entry is written several times, the bytes of its arrival once: they have a table of their own.
 CREATE TABLE event (
-  id {id}, kind TEXT NOT NULL, delivery_id TEXT UNIQUE, received_ms BIGINT NOT NULL, address TEXT NOT NULL,
-  principal TEXT NOT NULL, repository_id BIGINT, plan_key TEXT, summary TEXT NOT NULL, raw BYTEA NOT NULL,
-  content TEXT NOT NULL, state TEXT NOT NULL, reason TEXT, status BIGINT, duplicate_of BIGINT, repeats BIGINT NOT NULL,
-  processed_ms BIGINT);
+  id {permanent_id}, kind TEXT NOT NULL, delivery_id TEXT, received_ms BIGINT NOT NULL, address TEXT NOT NULL,
+  principal TEXT NOT NULL, repository_id BIGINT, plan_key TEXT, summary TEXT NOT NULL, content TEXT NOT NULL,
+  state TEXT NOT NULL, reason TEXT, status BIGINT, duplicate_of BIGINT, repeats BIGINT NOT NULL, processed_ms BIGINT);
+CREATE TABLE event_body (event_id BIGINT PRIMARY KEY REFERENCES event (id), raw BYTEA NOT NULL);
+CREATE UNIQUE INDEX event_delivery ON event (delivery_id) WHERE delivery_id IS NOT NULL;
 CREATE INDEX event_waiting ON event (repository_id, id) WHERE state = 'received';
 CREATE INDEX event_repository ON event (repository_id, id);
 CREATE INDEX event_plan ON event (plan_key, id) WHERE plan_key IS NOT NULL;
 CREATE TABLE event_note (
-  id {id}, event_id BIGINT NOT NULL REFERENCES event (id), at_ms BIGINT NOT NULL, level TEXT NOT NULL, text TEXT NOT NULL);
+  id {permanent_id}, event_id BIGINT NOT NULL REFERENCES event (id), at_ms BIGINT NOT NULL, level TEXT NOT NULL, text TEXT NOT NULL);
 CREATE INDEX event_note_event ON event_note (event_id, id);
 CREATE TABLE decision (
-  id {id}, event_id BIGINT NOT NULL REFERENCES event (id), plan_id BIGINT, plan_branch_id BIGINT, plan_key TEXT NOT NULL,
+  id {permanent_id}, event_id BIGINT NOT NULL REFERENCES event (id), plan_id BIGINT, plan_branch_id BIGINT, plan_key TEXT NOT NULL,
   ref_name TEXT NOT NULL, revision TEXT, build BIGINT NOT NULL, code TEXT NOT NULL, sentence TEXT NOT NULL,
   rules TEXT NOT NULL, build_id BIGINT, outcome TEXT, decided_ms BIGINT NOT NULL);
 CREATE INDEX decision_event ON decision (event_id, id);
-CREATE INDEX decision_branch ON decision (plan_branch_id, id);
+CREATE INDEX decision_branch ON decision (plan_branch_id, id) WHERE plan_branch_id IS NOT NULL;
 CREATE INDEX decision_plan ON decision (plan_id, id);
 
 CREATE TABLE build (
