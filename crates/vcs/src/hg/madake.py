@@ -29,7 +29,7 @@ from mercurial.hgweb import hgweb_mod
 cmdtable = {}
 command = registrar.command(cmdtable)
 minimumhgversion = b'6.1'
-testedwith = b'6.3'
+testedwith = b'6.3 7.2'
 
 # The variables are taken out, so that programs which hg starts do not inherit them.
 _access = os.environ.pop('MADAKE_HG_ACCESS', None)
@@ -103,8 +103,10 @@ def _set_credential(ui):
 def _refs(repo):
     repo = repo.filtered(b'served')
     refs = {}
-    for name, _heads, tip, closed in repo.branchmap().iterbranches():
-        if not closed:
+    for name in list(repo.branchmap()):
+        # A branch whose tip closes it has no open head.
+        tip = repo.branchtip(name)
+        if not repo[tip].closesbranch():
             refs['branch', name] = tip
     for name, node in repo._bookmarks.items():
         refs['bookmark', name] = node
@@ -322,7 +324,9 @@ def look(ui, address):
             branches = executor.callcommand(b'branchmap', {}).result()
         with peer.commandexecutor() as executor:
             bookmarks = executor.callcommand(b'listkeys', {b'namespace': b'bookmarks'}).result()
-        for name, nodes in sorted(branches.items()):
+        for name in sorted(branches):
+            local = hasattr(branches, 'branchheads')
+            nodes = branches.branchheads(name, closed=True) if local else branches[name]
             heads = b' '.join(pycompat.bytestr(node.hex()) for node in nodes)
             ui.write(b'branch %s %s\n' % (_hex(name), heads))
         for name, node in sorted(bookmarks.items()):
