@@ -15,11 +15,11 @@ use crate::decide::decide_events;
 use crate::{Engine, EngineError, clock};
 
 /// How many arrivals one look takes up.
-const BATCH: i64 = 500;
+const BATCH: i64 = 2000;
 /// More than this many arrivals in one look are a flood: decided a moment later, they share reads and commits.
 const FLOOD: usize = 16;
-/// That moment.
-const GATHERING: Duration = Duration::from_millis(50);
+/// That moment is a millisecond for each of them, and at most this many.
+const GATHERING_MS: usize = 250;
 /// How long an arrival is tried again, in milliseconds.
 const TRIED_FOR_MS: i64 = 60 * 60 * 1000;
 
@@ -133,7 +133,8 @@ async fn work(engine: Engine, lane: i64) {
         break;
     }
     if events.len() > FLOOD {
-        tokio::time::sleep(GATHERING).await;
+        let pause = u64::try_from(events.len().min(GATHERING_MS)).unwrap_or(0);
+        tokio::time::sleep(Duration::from_millis(pause)).await;
     }
     engine.lanes().leave(lane);
     if !held_up {

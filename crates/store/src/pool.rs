@@ -13,6 +13,10 @@ use crate::wake::{Topic, Wakes};
 
 /// How many changes share one commit at most.
 const GROUP_LIMIT: usize = 512;
+/// A commit of this many changes is a sign of a flood.
+const FLOOD: usize = 4;
+/// How long the writer then waits for one more change, as long as some come.
+const GATHERING: std::time::Duration = std::time::Duration::from_micros(300);
 /// How many connections read at once.
 const READERS: usize = 4;
 /// How many changes may wait for the writer; beyond, callers wait for room, which slows the sender down.
@@ -226,13 +230,24 @@ fn write_loop(
     wakes: &Wakes,
     committed: impl Fn(),
 ) {
+    let mut last = 1;
     while let Ok(first) = waiting.recv() {
         let mut group = vec![first];
-        while group.len() < GROUP_LIMIT
-            && let Ok(next) = waiting.try_recv()
-        {
-            group.push(next);
+        let mut gathered = 0;
+        loop {
+            while group.len() < GROUP_LIMIT
+                && let Ok(next) = waiting.try_recv()
+            {
+                group.push(next);
+            }
+            // In a flood those who were just answered are about to come again: together they cost one sync.
+            if last < FLOOD || group.len() >= last || group.len() == gathered {
+                break;
+            }
+            gathered = group.len();
+            std::thread::sleep(GATHERING);
         }
+        last = group.len();
         write_group(connection, group, wakes, &committed);
     }
 }

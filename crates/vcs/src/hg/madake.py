@@ -53,7 +53,6 @@ def uisetup(ui):
     urlmod.handlerfuncs.append(lambda ui, passmgr: NoRedirect())
     if _copies:
         util.oslink = _no_link
-    _set_credential(ui)
 
 
 def reposetup(ui, repo):
@@ -315,6 +314,7 @@ def http(ui, path):
 @command(b'madake-look', [], b'ADDRESS', norepo=True)
 def look(ui, address):
     """print the heads of the branches, and the bookmarks, of another repository"""
+    _set_credential(ui)
     peer = hg.peer(ui, {}, address)
     try:
         if not peer.capable(b'branchmap'):

@@ -153,13 +153,13 @@ pub(crate) struct Keeper {
     /// Set: `record` says here that it was reached, and waits for a place in `may_go_on`.
     pub(crate) waits: bool,
     pub(crate) reached: Notify,
-    pub(crate) may_go_on: Semaphore2,
+    pub(crate) may_go_on: Barrier,
 }
 
 /// A semaphore without places, until some are added.
-pub(crate) struct Semaphore2(pub(crate) Semaphore);
+pub(crate) struct Barrier(pub(crate) Semaphore);
 
-impl Default for Semaphore2 {
+impl Default for Barrier {
     fn default() -> Self {
         Self(Semaphore::new(0))
     }
@@ -168,6 +168,13 @@ impl Default for Semaphore2 {
 impl Keeper {
     pub(crate) fn reports(&self) -> Vec<PushReport> {
         self.reports.lock().unwrap().clone()
+    }
+
+    /// Waits until a push is about to be recorded.
+    pub(crate) async fn wait_until_reached(&self) {
+        let limit = std::time::Duration::from_secs(60);
+        let reached = tokio::time::timeout(limit, self.reached.notified()).await;
+        reached.expect("no push arrives");
     }
 
     pub(crate) fn take_only_report(&self) -> PushReport {

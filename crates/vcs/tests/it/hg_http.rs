@@ -218,7 +218,7 @@ async fn answer_is_held_back_until_the_push_is_durable() {
     let address = writable(&sandbox, &hosted, &keeper).await;
     let client = Arc::clone(&sandbox);
     let pushing = tokio::spawn(async move { client.talk(&work, &["push", &address]).await });
-    keeper.reached.notified().await;
+    keeper.wait_until_reached().await;
     // Others see it already, and may read; the pusher has not heard of it.
     assert_eq!(sandbox.reader().heads(&hosted).await.unwrap().branches.len(), 1);
     assert!(!pushing.is_finished());
@@ -339,7 +339,7 @@ async fn client_that_leaves_after_sending_all_does_not_lose_its_push() {
     let mut client = tokio::process::Command::from(sandbox.client(&work, &["push", &address]))
         .spawn()
         .unwrap();
-    keeper.reached.notified().await;
+    keeper.wait_until_reached().await;
     client.kill().await.unwrap();
     keeper.may_go_on.0.add_permits(1);
     let limit = Instant::now() + Duration::from_secs(30);

@@ -12,6 +12,7 @@ use madake_vcs::process::ProcessError;
 use madake_vcs::url::{Credential, RepositoryUrl, UrlPolicy};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use crate::fixture::write_script;
 use crate::hg_fixture::{FakeSsh, HgSandbox, Keeper, serve_http, service};
@@ -125,57 +126,73 @@ async fn repository_over_ssh_is_mirrored() {
     assert!(said.contains("hg -R owner/app serve --stdio"), "{said}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn credential_is_sent_but_stands_in_no_argument() {
-    let sandbox = HgSandbox::new();
+/// A server that asks for a password, and then tells what it got, followed by the arguments of every process here.
+async fn curious_server() -> (RepositoryUrl, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    // It asks for a password, and then shows what it got and what the processes of this machine have as arguments.
+    let url = format!("http://{}/hg/app", listener.local_addr().unwrap());
     let server = tokio::spawn(async move {
-        let mut seen = Vec::new();
         loop {
             let (mut connection, _) = listener.accept().await.unwrap();
             let mut request = vec![0; 8192];
             let read = connection.read(&mut request).await.unwrap();
             let request = String::from_utf8_lossy(&request[..read]).into_owned();
-            let known = request.contains("\r\nauthorization: ") || request.contains("\r\nAuthorization: ");
-            if known {
+            let mut seen = Vec::new();
+            let status = if request.to_ascii_lowercase().contains("\r\nauthorization: ") {
                 seen.push(request);
                 for process in std::fs::read_dir("/proc").unwrap().flatten() {
                     if let Ok(arguments) = std::fs::read(process.path().join("cmdline")) {
                         seen.push(String::from_utf8_lossy(&arguments).into_owned());
                     }
                 }
-                let answer = b"HTTP/1.1 500 s3cret-%-word\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-                connection.write_all(answer).await.unwrap();
+                "500 s3cret-%-word"
+            } else {
+                "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\""
+            };
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            connection.write_all(answer.as_bytes()).await.unwrap();
+            if !seen.is_empty() {
                 return seen;
             }
-            let answer = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-            connection.write_all(answer).await.unwrap();
         }
     });
-    let url = RepositoryUrl::parse(&format!("http://{address}/hg/app"), OPEN).unwrap();
+    (RepositoryUrl::parse(&url, OPEN).unwrap(), server)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credential_is_sent_but_stands_in_no_argument() {
+    let sandbox = HgSandbox::new();
+    let (hg, limits) = (&sandbox.hg, RemoteLimits::default());
     let credential = Credential::new("ann", " s3cret-%-word ").unwrap();
-    let error = look(&sandbox.hg, &url, Some(&credential), &RemoteLimits::default())
-        .await
-        .unwrap_err();
-    let seen = server.await.unwrap();
-    // "ann: s3cret-%-word " in base 64.
-    assert!(
-        seen[0].contains("Basic YW5uOiBzM2NyZXQtJS13b3JkIA=="),
-        "{}",
-        seen[0]
-    );
-    assert!(seen.iter().any(|arguments| arguments.contains("madake-look")));
-    assert!(
-        seen[1..]
-            .iter()
-            .all(|arguments| !arguments.contains("s3cret-%-word"))
-    );
-    assert!(
-        error.to_string().contains("hg madake-look ended with code"),
-        "{error}"
-    );
+    for command in ["madake-look", "pull"] {
+        let (url, server) = curious_server().await;
+        let error = if command == "pull" {
+            let mirror = sandbox.path("mirror.hg");
+            fetch(hg, &mirror, &url, Some(&credential), &limits)
+                .await
+                .unwrap_err()
+        } else {
+            look(hg, &url, Some(&credential), &limits).await.unwrap_err()
+        };
+        let seen = tokio::time::timeout(Duration::from_secs(10), server).await;
+        let seen = seen.expect("the credential has been sent").unwrap();
+        // "ann: s3cret-%-word " in base 64.
+        assert!(
+            seen[0].contains("Basic YW5uOiBzM2NyZXQtJS13b3JkIA=="),
+            "{}",
+            seen[0]
+        );
+        assert!(seen.iter().any(|arguments| arguments.contains(command)));
+        assert!(
+            seen[1..]
+                .iter()
+                .all(|arguments| !arguments.contains("s3cret-%-word"))
+        );
+        let said = error.to_string();
+        assert!(
+            said.starts_with(&format!("hg {command} ended with code")),
+            "{said}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

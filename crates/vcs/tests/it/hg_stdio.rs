@@ -145,7 +145,7 @@ async fn client_killed_after_sending_all_does_not_lose_its_push() {
     let ssh = format!("ui.ssh={}", server.ssh);
     let command = sandbox.client(&work, &["--config", &ssh, "push", ADDRESS]);
     let mut client = tokio::process::Command::from(command).spawn().unwrap();
-    keeper.reached.notified().await;
+    keeper.wait_until_reached().await;
     client.kill().await.unwrap();
     keeper.may_go_on.0.add_permits(1);
     let limit = Instant::now() + Duration::from_secs(30);

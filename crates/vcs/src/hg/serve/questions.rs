@@ -20,6 +20,9 @@ use crate::text::display_line;
 /// Longest question, in bytes: a push of some hundred thousand names.
 const QUESTION_LIMIT: u64 = 64 * 1024 * 1024;
 
+/// The folder of the sockets, while there are any.
+static FOLDER: Mutex<Option<PathBuf>> = Mutex::new(None);
+
 /// Answers the questions of one session. Dropping it ends that.
 pub(super) struct Questions {
     path: PathBuf,
@@ -66,10 +69,13 @@ impl Questions {
     ) -> io::Result<Self> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let path = socket_folder()?.join(number.to_string());
-        // A number that a dead process of the same id left behind.
-        let _ = fs::remove_file(&path);
-        let listener = UnixListener::bind(&path)?;
+        let (path, listener) = {
+            // Held until the socket is there: an empty folder is removed.
+            let mut folder = FOLDER.lock().unwrap_or_else(PoisonError::into_inner);
+            let path = socket_folder(&mut folder)?.join(number.to_string());
+            let listener = UnixListener::bind(&path)?;
+            (path, listener)
+        };
         let failure = Arc::new(Mutex::new(None));
         let asked = Arc::new(AtomicBool::new(false));
         let task = tokio::spawn(answer_all(
@@ -108,8 +114,17 @@ impl Questions {
 impl Drop for Questions {
     fn drop(&mut self) {
         self.task.abort();
+        let mut folder = FOLDER.lock().unwrap_or_else(PoisonError::into_inner);
         // What stays is a name without anybody behind it.
         let _ = fs::remove_file(&self.path);
+        // Other sessions may have theirs in it.
+        if self
+            .path
+            .parent()
+            .is_some_and(|parent| fs::remove_dir(parent).is_ok())
+        {
+            *folder = None;
+        }
     }
 }
 
@@ -207,9 +222,7 @@ impl Question {
 }
 
 /// A folder with a short path (sockets have at most 107 bytes of it) that no other user can enter.
-fn socket_folder() -> io::Result<PathBuf> {
-    static FOLDER: Mutex<Option<PathBuf>> = Mutex::new(None);
-    let mut known = FOLDER.lock().unwrap_or_else(PoisonError::into_inner);
+fn socket_folder(known: &mut Option<PathBuf>) -> io::Result<PathBuf> {
     if let Some(folder) = known.as_ref().filter(|folder| folder.is_dir()) {
         return Ok(folder.clone());
     }
