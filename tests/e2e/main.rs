@@ -13,4 +13,6 @@ mod hostile_webhook;
 mod hostile_webhook_formats;
 mod plan_files;
 mod repositories;
+mod ssh;
+mod telling;
 mod watch;

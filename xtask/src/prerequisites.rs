@@ -16,7 +16,7 @@ pub(crate) struct Prerequisite {
 }
 
 /// What the tests need.
-pub(crate) const FOR_TESTS: [Prerequisite; 4] = [
+pub(crate) const FOR_TESTS: [Prerequisite; 6] = [
     Prerequisite {
         package: "git",
         is_there: || answers("git", "--version"),
@@ -28,6 +28,14 @@ pub(crate) const FOR_TESTS: [Prerequisite; 4] = [
     Prerequisite {
         package: "openssh-client",
         is_there: || answers("ssh", "-V"),
+    },
+    Prerequisite {
+        package: "mercurial",
+        is_there: || answers("hg", "--version"),
+    },
+    Prerequisite {
+        package: "openssl",
+        is_there: || answers("openssl", "version"),
     },
     Prerequisite {
         package: "ca-certificates",

@@ -1,12 +1,18 @@
-//! Removes what has had its time: plan branches by their plan's policy. Results stay.
+//! Removes what has had its time: plan branches by their plan's policy, and old deliveries. Results stay.
 
 use madake_domain::branch_expiry::{BranchAge, expired};
 use madake_store::{build, plan};
 
+use crate::ops::keep_receiver::prune_deliveries;
 use crate::{Engine, EngineError, clock};
 
-/// Removes plan branches whose branch is gone or rests for longer than the plan allows.
+/// Removes plan branches whose branch is gone or rests for longer than the plan allows, and deliveries that ended
+/// long ago.
 pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
+    engine
+        .store()
+        .write(|tx| prune_deliveries(tx, clock::now_ms()))
+        .await?;
     let plans = engine
         .store()
         .read(|tx| Ok::<_, EngineError>(plan::all(tx)?))

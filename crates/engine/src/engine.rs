@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use madake_agent::local::LocalAgent;
 use madake_domain::plan::PlanConfiguration;
+use madake_outgoing::client::Client;
 use madake_store::seal::Sealer;
 use madake_store::{Store, StoreError, Topic, plan};
 use madake_vcs::git::read::{GitReader, PoolLimits};
@@ -24,7 +25,7 @@ use crate::ops::receive_push::PushesInFlight;
 use crate::ops::receive_webhook::{KnownWebhooks, RecentBodies};
 use crate::poll::Looks;
 use crate::settings::Settings;
-use crate::{EngineError, changes, clean, intake, lease, poll, reconcile, timer};
+use crate::{EngineError, changes, clean, intake, lease, poll, reconcile, telling, timer};
 
 /// How many plan configurations are kept parsed.
 const CONFIGURATIONS: usize = 2000;
@@ -52,6 +53,7 @@ struct Inner {
     in_flight: PushesInFlight,
     recent_bodies: RecentBodies,
     webhooks: KnownWebhooks,
+    outgoing: Client,
     changes_seen: AtomicI64,
     believed: Believed,
     configurations: Mutex<HashMap<i64, Arc<PlanConfiguration>>>,
@@ -94,6 +96,7 @@ impl Engine {
                 in_flight: PushesInFlight::default(),
                 recent_bodies: RecentBodies::default(),
                 webhooks: KnownWebhooks::default(),
+                outgoing: Client::new(settings.outgoing_policy.clone(), settings.outgoing_client.clone()),
                 changes_seen: AtomicI64::new(0),
                 believed: Believed::new()?,
                 configurations: Mutex::new(HashMap::new()),
@@ -139,6 +142,12 @@ impl Engine {
             Topic::Plans,
             Duration::from_secs(60),
             |engine| async move { timer::run(&engine).await },
+        );
+        self.spawn(
+            "deliver",
+            Topic::Outbox,
+            Duration::from_secs(60),
+            |engine| async move { telling::run(&engine).await },
         );
         self.every("changes", Duration::from_secs(2), |engine| async move {
             changes::run(&engine).await
@@ -271,6 +280,10 @@ impl Engine {
 
     pub(crate) fn refreshes(&self) -> &Refreshes {
         &self.inner.refreshes
+    }
+
+    pub(crate) fn outgoing(&self) -> &Client {
+        &self.inner.outgoing
     }
 
     pub(crate) fn webhooks(&self) -> &KnownWebhooks {

@@ -133,6 +133,12 @@ impl Home {
         self.root.join("secret.key")
     }
 
+    /// The key by which SSH clients know this server.
+    #[must_use]
+    pub fn ssh_host_key(&self) -> PathBuf {
+        self.root.join("ssh_host_ed25519_key")
+    }
+
     /// The socket by which commands on this machine find the server.
     #[must_use]
     pub fn socket(&self) -> PathBuf {

@@ -28,6 +28,7 @@ mod poll;
 mod reconcile;
 mod schedule;
 pub mod specs;
+pub mod telling;
 mod timer;
 
 pub use engine::Engine;

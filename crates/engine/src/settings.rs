@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use madake_domain::address::AddressPattern;
+use madake_outgoing::client::ClientSettings;
+use madake_outgoing::guard::AddressPolicy;
 
 /// Settings of an engine.
 #[derive(Debug, Clone)]
@@ -35,6 +37,10 @@ pub struct Settings {
     pub local_repositories: bool,
     /// Whether linked repositories may be at loopback and private addresses.
     pub private_repositories: bool,
+    /// Where requests may go that users asked for: webhooks and brokers.
+    pub outgoing_policy: AddressPolicy,
+    /// How they are made.
+    pub outgoing_client: ClientSettings,
     /// Plans and refs of one push that are looked at, at most.
     pub refs_per_push: usize,
     /// This very program, which supervises jobs and answers hooks.

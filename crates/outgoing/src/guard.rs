@@ -33,7 +33,7 @@ pub struct AddressPolicy {
     /// Networks and hosts that are allowed though they are special: `[outgoing] allow`. A host that is named here may
     /// have any address.
     pub allow: Vec<Allowed>,
-    /// Ports that are allowed though they belong to another protocol: `[outgoing] allow_ports`.
+    /// Ports that are allowed though they belong to another protocol: `[outgoing] allow-ports`.
     pub allow_ports: Vec<u16>,
     /// Whether an address may carry user and password: `[outgoing] allow_userinfo`.
     pub allow_userinfo: bool,
@@ -104,7 +104,7 @@ pub enum Refused {
     /// A port of another protocol.
     #[error(
         "port {port} belongs to another protocol; an administrator can allow it in the configuration: \
-         [outgoing] allow_ports = [{port}]"
+         [outgoing] allow-ports = [{port}]"
     )]
     Port {
         /// The port.

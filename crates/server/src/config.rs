@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use jiff::tz::TimeZone;
 use madake_domain::address::AddressPattern;
 use madake_engine::settings::Settings;
+use madake_outgoing::client::{ClientSettings, ProxySettings};
+use madake_outgoing::guard::{AddressPolicy, Allowed};
 use serde::Deserialize;
 
 /// Why a configuration cannot be used: which key, from where, and what would do.
@@ -24,12 +26,16 @@ pub struct ConfigError {
 pub struct Configuration {
     /// `[server]`
     pub server: ServerSection,
+    /// `[ssh]`
+    pub ssh: SshSection,
     /// `[builds]`
     pub builds: BuildsSection,
     /// `[repositories]`
     pub repositories: RepositoriesSection,
     /// `[triggers]`
     pub triggers: TriggersSection,
+    /// `[outgoing]`
+    pub outgoing: OutgoingSection,
     /// `[log]`
     pub log: LogSection,
 }
@@ -63,6 +69,14 @@ impl Default for ServerSection {
             time_zone: String::new(),
         }
     }
+}
+
+/// How git is served over SSH.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct SshSection {
+    /// Address and port to listen on; empty: SSH is not served.
+    pub listen: String,
 }
 
 /// How builds run.
@@ -140,6 +154,62 @@ impl Default for TriggersSection {
     }
 }
 
+/// Requests to addresses that users name: webhooks and brokers.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct OutgoingSection {
+    /// Private networks (`10.0.0.0/8`) and hosts (`ci.internal`, `*.corp.example`) that requests may go to.
+    pub allow: Vec<String>,
+    /// Ports that requests may go to although they are those of other protocols.
+    pub allow_ports: Vec<u16>,
+    /// The proxy that requests go through, `http://host:port`; empty: none.
+    pub proxy: String,
+    /// How long an answer may take, in seconds, where the receiver says nothing.
+    pub timeout_seconds: u64,
+    /// How many requests go to one host at once.
+    pub connections_per_host: usize,
+}
+
+impl Default for OutgoingSection {
+    fn default() -> Self {
+        Self {
+            allow: Vec::new(),
+            allow_ports: Vec::new(),
+            proxy: String::new(),
+            timeout_seconds: 20,
+            connections_per_host: 5,
+        }
+    }
+}
+
+impl OutgoingSection {
+    fn policy(&self) -> Result<AddressPolicy, ConfigError> {
+        let allow = self.allow.iter().map(|entry| {
+            entry.parse::<Allowed>().map_err(|error| ConfigError {
+                place: "outgoing.allow".into(),
+                problem: error.to_string(),
+            })
+        });
+        Ok(AddressPolicy {
+            allow: allow.collect::<Result<_, _>>()?,
+            allow_ports: self.allow_ports.clone(),
+            ..AddressPolicy::default()
+        })
+    }
+
+    fn client(&self) -> ClientSettings {
+        ClientSettings {
+            proxy: (!self.proxy.is_empty()).then(|| ProxySettings {
+                url: self.proxy.clone(),
+                credentials: None,
+            }),
+            total_timeout: std::time::Duration::from_secs(self.timeout_seconds.clamp(1, 120)),
+            connections_per_host: self.connections_per_host.max(1),
+            ..ClientSettings::default()
+        }
+    }
+}
+
 /// What is logged.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -160,7 +230,7 @@ impl Default for LogSection {
 }
 
 /// Each section and key, for suggestions and for the names of environment variables.
-pub const KEYS: [(&str, &[&str]); 5] = [
+pub const KEYS: [(&str, &[&str]); 7] = [
     (
         "server",
         &[
@@ -172,6 +242,7 @@ pub const KEYS: [(&str, &[&str]); 5] = [
             "time-zone",
         ],
     ),
+    ("ssh", &["listen"]),
     (
         "builds",
         &[
@@ -193,6 +264,16 @@ pub const KEYS: [(&str, &[&str]); 5] = [
         ],
     ),
     ("triggers", &["addresses", "allow-anonymous"]),
+    (
+        "outgoing",
+        &[
+            "allow",
+            "allow-ports",
+            "proxy",
+            "timeout-seconds",
+            "connections-per-host",
+        ],
+    ),
     ("log", &["level", "format"]),
 ];
 
@@ -262,6 +343,21 @@ impl Configuration {
         })
     }
 
+    /// The address to listen on for SSH; none where SSH is not served.
+    ///
+    /// # Errors
+    /// When it is not `ADDRESS:PORT`.
+    pub fn ssh_listen(&self) -> Result<Option<SocketAddr>, ConfigError> {
+        let text = &self.ssh.listen;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        text.parse().map(Some).map_err(|_| ConfigError {
+            place: "ssh.listen".into(),
+            problem: format!("`{text}` is not ADDRESS:PORT, such as 0.0.0.0:7999; empty turns SSH off"),
+        })
+    }
+
     /// Proxies whose forwarding header is believed.
     ///
     /// # Errors
@@ -303,6 +399,8 @@ impl Configuration {
             anonymous_triggers: self.triggers.allow_anonymous,
             local_repositories: self.repositories.allow_local_paths,
             private_repositories: self.repositories.allow_private_hosts,
+            outgoing_policy: self.outgoing.policy()?,
+            outgoing_client: self.outgoing.client(),
             refs_per_push: self.repositories.refs_per_push.max(1),
             program,
             git: self.repositories.git.clone(),
@@ -395,7 +493,10 @@ fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Conf
     if !keys.contains(&key.as_str()) {
         return Err(wrong(unknown("key", &key, keys.iter().copied())));
     }
-    let list = matches!(key.as_str(), "trusted-proxies" | "addresses");
+    let list = matches!(
+        key.as_str(),
+        "trusted-proxies" | "addresses" | "allow" | "allow-ports"
+    );
     let number = matches!(
         key.as_str(),
         "agents"
@@ -406,12 +507,17 @@ fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Conf
             | "poll-seconds"
             | "refs-per-push"
             | "connections-per-address"
+            | "timeout-seconds"
+            | "connections-per-host"
     );
     let read = if list {
         let entries = value.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         toml::Value::Array(
             entries
-                .map(|entry| toml::Value::String(entry.to_owned()))
+                .map(|entry| match entry.parse() {
+                    Ok(port) if key == "allow-ports" => toml::Value::Integer(port),
+                    _ => toml::Value::String(entry.to_owned()),
+                })
                 .collect(),
         )
     } else if number {
@@ -515,7 +621,11 @@ mod tests {
                     section.to_uppercase(),
                     key.to_uppercase().replace('-', "_")
                 );
-                let value = if key.starts_with("allow-") { "true" } else { "1" };
+                let value = match key {
+                    &"allow-ports" => "25",
+                    key if key.starts_with("allow-") => "true",
+                    _ => "1",
+                };
                 load("", &[(&name, value)]).unwrap_or_else(|error| panic!("{name}: {error}"));
             }
         }

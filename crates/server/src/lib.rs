@@ -1,4 +1,4 @@
-//! The HTTP faces of the product: Bamboo's REST API, our own, Git over HTTP, webhook intake, remote triggers.
+//! The faces of the product: Bamboo's REST API, our own, Git over HTTP and SSH, webhook intake, remote triggers.
 //!
 //! A request is cleaned ([`path`]), authenticated ([`auth`]), and only then routed; each route declares who may
 //! call it ([`routes`]), and every refusal is logged and entered in the ledger (`refusal`).
@@ -15,6 +15,7 @@ mod refusal;
 pub mod router;
 pub mod routes;
 pub mod serve;
+pub mod ssh;
 mod state;
 
 pub use router::build_router;

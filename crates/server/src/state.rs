@@ -11,6 +11,8 @@ use crate::auth::guard::LoginGuard;
 #[derive(Debug, Clone)]
 pub struct App {
     inner: Arc<Inner>,
+    /// `ssh://git@HOST:PORT`, where SSH is served.
+    ssh_address: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -30,7 +32,15 @@ impl App {
                 trusted_proxies,
                 guard: LoginGuard::new(),
             }),
+            ssh_address: None,
         }
+    }
+
+    /// The same application, where SSH is served at `address`, such as `ssh://git@ci.example.org:7999`.
+    #[must_use]
+    pub fn with_ssh(mut self, address: Option<&str>) -> Self {
+        self.ssh_address = address.map(Arc::from);
+        self
     }
 
     /// The engine.
@@ -43,6 +53,11 @@ impl App {
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.inner.engine.settings().base_url
+    }
+
+    /// What clone addresses for SSH start with, without a slash at the end; none where SSH is not served.
+    pub(crate) fn ssh_address(&self) -> Option<&str> {
+        self.ssh_address.as_deref()
     }
 
     pub(crate) fn trusted_proxies(&self) -> &[AddressPattern] {

@@ -322,7 +322,8 @@ const PERMANENT_ID_COLUMN: &str = "INTEGER PRIMARY KEY";
 /// Turns the text of a migration into that of this engine.
 pub(crate) fn migration_text(text: &str) -> String {
     text.replace("{id}", ID_COLUMN)
-        .replace("{permanent_id}", PERMANENT_ID_COLUMN).replace("BYTEA", "BLOB")
+        .replace("{permanent_id}", PERMANENT_ID_COLUMN)
+        .replace("BYTEA", "BLOB")
 }
 
 /// Calls `noticed` for each row that a change of this connection touches in one of `tables`.

@@ -57,6 +57,8 @@ pub enum Content {
 pub enum Via {
     /// A push over HTTP to a hosted repository.
     Http,
+    /// A push over SSH to a hosted repository.
+    Ssh,
     /// The hook of an attached repository.
     Hook,
     /// A webhook of another forge.

@@ -20,6 +20,7 @@ pub mod project;
 pub mod receiver;
 pub mod repository;
 pub mod seal;
+pub mod ssh_key;
 pub mod user;
 pub mod webhook;
 

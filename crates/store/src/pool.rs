@@ -23,9 +23,10 @@ const READERS: usize = 4;
 const QUEUE_LIMIT: usize = 4096;
 
 /// The migrations, in order. Append only.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_telling.sql"),
+    include_str!("migrations/0003_ssh_keys.sql"),
 ];
 
 type Verdict = Result<(), String>;

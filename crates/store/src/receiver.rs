@@ -204,3 +204,11 @@ pub fn with_open_deliveries(tx: &Tx<'_>) -> Result<Vec<Receiver>, StoreError> {
         read_receiver,
     )
 }
+
+/// The ids of all receivers, removed ones too.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn all_ids(tx: &Tx<'_>) -> Result<Vec<i64>, StoreError> {
+    tx.all("SELECT id FROM receiver ORDER BY id", &[], |row| row.get(0))
+}

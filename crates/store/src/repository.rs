@@ -220,6 +220,7 @@ pub fn is_awaited(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
 pub fn remove(tx: &Tx<'_>, id: i64) -> Result<(), StoreError> {
     for statement in [
         "DELETE FROM webhook WHERE repository_id = $1",
+        "DELETE FROM ssh_key WHERE repository_id = $1",
         "DELETE FROM repository_ref WHERE repository_id = $1",
         "DELETE FROM repository WHERE id = $1",
     ] {

@@ -29,8 +29,8 @@ pub(crate) struct Madake<'a> {
 /// # Errors
 /// When it does not compile.
 pub(crate) fn build() -> anyhow::Result<PathBuf> {
-    println!("building madake as it is released");
-    let status = cargo(&["build", "--release", "--package", "madake"])
+    println!("building madake as it is handed out");
+    let status = cargo(&["build", "--profile", "dist", "--package", "madake"])
         .status()
         .context("cannot start cargo")?;
     if !status.success() {
@@ -41,7 +41,7 @@ pub(crate) fn build() -> anyhow::Result<PathBuf> {
     let folder = metadata["target_directory"]
         .as_str()
         .context("cargo names no target folder")?;
-    Ok(Path::new(folder).join("release/madake"))
+    Ok(Path::new(folder).join("dist/madake"))
 }
 
 impl<'a> Madake<'a> {

@@ -150,7 +150,9 @@ async fn number_of_a_lost_session_that_others_use_now_is_left_alone() {
         .spawn()
         .unwrap();
     let mut ready = String::new();
-    BufReader::new(bystander.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    BufReader::new(bystander.stdout.take().unwrap())
+        .read_line(&mut ready)
+        .unwrap();
     assert_eq!(ready, "ready\n");
     let mut started = directory.read_started().unwrap().unwrap();
     started.pid = i32::try_from(bystander.id()).unwrap();

@@ -19,7 +19,7 @@ use madake_vcs::name::ObjectId;
 use self::judge::{Asked, AskedNews, Judged, heads_asked, heads_asked_without, judge, judge_loaded, load};
 use self::record::{Verdict, store};
 use crate::heads::RefsRead;
-use crate::{Engine, EngineError, clock, specs};
+use crate::{Engine, EngineError, clock, specs, telling};
 
 pub(crate) use self::judge::would_act;
 
@@ -150,6 +150,8 @@ fn verdict(event: &Event, judged: Vec<Judged>) -> Verdict {
     Verdict {
         event: event.clone(),
         judged,
+        deliveries: Vec::new(),
+        notes: Vec::new(),
     }
 }
 
@@ -208,7 +210,13 @@ async fn push(
     let plan_ids = plans_of(engine, found.id).await?;
     let asked = push_asked(&found, via, moved, current_heads, pusher);
     let judged = judge(engine, Some(&found), plan_ids, &asked).await?;
-    store(engine, vec![verdict(event, judged)], Some(&found), read.as_ref()).await
+    let (deliveries, notes) = telling::prepare(engine, event, &found, updates, pusher).await?;
+    let verdict = Verdict {
+        deliveries,
+        notes,
+        ..verdict(event, judged)
+    };
+    store(engine, vec![verdict], Some(&found), read.as_ref()).await
 }
 
 /// Gives an empty hosted repository the branch that was pushed first as its default branch, as the hosts that

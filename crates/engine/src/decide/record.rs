@@ -6,6 +6,7 @@ use madake_domain::key::branch_display_name;
 use madake_domain::plan::PlanConfiguration;
 use madake_domain::repository::RepositoryKind;
 use madake_store::build::Reason;
+use madake_store::delivery::NewDelivery;
 use madake_store::event::{self, Event};
 use madake_store::plan::{self, NewBranch, Plan, PlanBranch};
 use madake_store::repository::{self, Repository};
@@ -14,12 +15,16 @@ use madake_store::{Millis, Tx, decision as ledger_decision};
 use super::judge::{Decided, Judged};
 use crate::enqueue::{BuildRequest, Enqueued, enqueue_change};
 use crate::heads::RefsRead;
-use crate::{Engine, EngineError, clock};
+use crate::{Engine, EngineError, clock, telling};
 
 /// What was decided about one event.
 pub(super) struct Verdict {
     pub(super) event: Event,
     pub(super) judged: Vec<Judged>,
+    /// What others are to be told of it.
+    pub(super) deliveries: Vec<NewDelivery>,
+    /// Lines for the entry.
+    pub(super) notes: Vec<String>,
 }
 
 /// Stores decisions and what comes of them, and that the events are decided, in one transaction.
@@ -42,9 +47,19 @@ pub(super) async fn store(
         .write(move |tx| {
             let now = clock::now_ms();
             let mut unchanged = Vec::new();
-            for Verdict { event, judged } in verdicts {
+            for Verdict {
+                event,
+                judged,
+                deliveries,
+                notes,
+            } in verdicts
+            {
                 if !event::mark_processed(tx, event.id, None, now)? {
                     continue;
+                }
+                telling::enter(tx, &deliveries, now)?;
+                for note in notes {
+                    event::note(tx, event.id, "warning", &note, now)?;
                 }
                 for one in judged {
                     store_plan(tx, &event, one, limit, now, &mut unchanged)?;

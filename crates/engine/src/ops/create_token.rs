@@ -133,7 +133,7 @@ pub(super) fn is_own(caller: &Caller, account: &str) -> Result<bool, EngineError
             Err(EngineError::Refused {
                 subject: format!("the account {}", user.name),
                 reason:
-                    "an access token that allows less than its owner may cannot manage tokens and passwords"
+                    "an access token that allows less than its owner may cannot manage tokens, keys and passwords"
                         .into(),
             })
         }

@@ -70,6 +70,7 @@ impl Engine {
         caller: &Caller,
         found: &Repository,
         report: &PushReport,
+        via: Via,
     ) -> Result<Option<Received>, EngineError> {
         let id = |id: madake_vcs::name::ObjectId| (!id.is_zero()).then(|| id.to_string());
         let updates: Vec<RefUpdate> = report
@@ -104,7 +105,7 @@ impl Engine {
             summary: format!("push to {} ({} refs)", found.name, updates.len()),
             raw: raw.into_bytes(),
             content: Content::Push {
-                via: Via::Http,
+                via,
                 updates,
                 pusher: Some(caller.name().to_owned()),
                 options: report.push_options.clone(),

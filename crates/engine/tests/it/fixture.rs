@@ -216,6 +216,11 @@ fn settings(folder: &Path) -> Settings {
         local_repositories: true,
         private_repositories: true,
         refs_per_push: 1000,
+        outgoing_policy: madake_outgoing::guard::AddressPolicy {
+            allow: vec!["127.0.0.1".parse().expect("an address")],
+            ..Default::default()
+        },
+        outgoing_client: madake_outgoing::client::ClientSettings::default(),
         program,
         git: if counted.is_file() { counted } else { "git".into() },
     }

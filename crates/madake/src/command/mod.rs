@@ -4,8 +4,10 @@ mod build;
 mod events;
 mod group;
 mod hook;
+mod key;
 mod permission;
 mod quickstart;
+mod receiver;
 mod repo;
 mod serve;
 mod server;
@@ -70,6 +72,12 @@ pub(crate) enum Command {
     /// Addresses at which other forges tell us of pushes.
     #[command(subcommand)]
     Webhook(webhook::Webhook),
+    /// Who is told of pushes.
+    #[command(subcommand)]
+    Receiver(receiver::Receiver),
+    /// What became of telling them.
+    #[command(subcommand)]
+    Delivery(receiver::Delivery),
     /// Add and list users.
     #[command(subcommand)]
     User(user::User),
@@ -79,6 +87,9 @@ pub(crate) enum Command {
     /// Create, list and revoke access tokens.
     #[command(subcommand)]
     Token(token::Token),
+    /// Register, list and remove SSH keys of users and repositories.
+    #[command(subcommand)]
+    Key(key::Key),
     /// Grant, revoke and list permissions.
     #[command(subcommand)]
     Permission(permission::Permission),
@@ -109,9 +120,12 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Repo(repo) => done(repo::run(&global, repo)),
         Command::Hook(hook) => hook::run(&global, hook),
         Command::Webhook(webhook) => done(webhook::run(&global, webhook)),
+        Command::Receiver(receiver) => done(receiver::run(&global, receiver)),
+        Command::Delivery(delivery) => done(receiver::run_delivery(&global, &delivery)),
         Command::User(user) => done(user::run(&global, user)),
         Command::Group(group) => done(group::run(&global, group)),
         Command::Token(token) => done(token::run(&global, token)),
+        Command::Key(key) => done(key::run(&global, key)),
         Command::Permission(permission) => done(permission::run(&global, permission)),
         Command::Trigger(trigger) => done(trigger::run(&global, &trigger)),
         Command::Build(build) => build::run(&global, build),

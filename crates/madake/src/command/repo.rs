@@ -175,6 +175,10 @@ fn made(global: &Global, verb: &str, answer: &Value) -> anyhow::Result<()> {
     }
     say(format_args!("{verb} {}", paint(BOLD, text(answer, "name"))))?;
     say(format_args!("  clone   {}", text(answer, "cloneUrl")))?;
+    let ssh = text(answer, "sshUrl");
+    if !ssh.is_empty() {
+        say(format_args!("          {ssh}"))?;
+    }
     say(format_args!("  branch  {}", text(answer, "defaultBranch")))
 }
 

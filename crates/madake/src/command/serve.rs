@@ -10,6 +10,7 @@ use madake_engine::home::{Home, HomeLock};
 use madake_server::base_url::base_url;
 use madake_server::config::Configuration;
 use madake_server::serve::PerAddress;
+use madake_server::ssh::SshListener;
 use madake_server::{App, build_router};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,6 +37,7 @@ pub(crate) struct Prepared {
     pub(crate) bound: SocketAddr,
     listener: TcpListener,
     socket: UnixListener,
+    ssh: Option<SshListener>,
     trusted_proxies: Vec<madake_domain::address::AddressPattern>,
     per_address: PerAddress,
     _lock: HomeLock,
@@ -89,6 +91,10 @@ pub(crate) async fn prepare(home: Home, configuration: &Configuration) -> anyhow
             "links start with {base_url}: set server.base-url if others reach this server elsewhere"
         );
     }
+    let ssh = match configuration.ssh_listen()? {
+        Some(address) => Some(SshListener::bind(address, &home.ssh_host_key()).await?),
+        None => None,
+    };
     let program = std::env::current_exe().context("this program's own path is not known")?;
     let path = home.socket();
     // Before anybody is told that the server listens: hooks find it by this.
@@ -107,6 +113,7 @@ pub(crate) async fn prepare(home: Home, configuration: &Configuration) -> anyhow
         bound,
         listener,
         socket,
+        ssh,
         per_address: PerAddress::new(
             configuration.server.connections_per_address,
             trusted_proxies.clone(),
@@ -118,7 +125,11 @@ pub(crate) async fn prepare(home: Home, configuration: &Configuration) -> anyhow
 
 /// Serves until `stop`, then lets requests end and stops the engine. Jobs go on.
 pub(crate) async fn serve(prepared: Prepared, stop: CancellationToken) -> anyhow::Result<()> {
-    let app = App::new(prepared.engine.clone(), prepared.trusted_proxies);
+    let ssh_address = prepared.ssh.as_ref().map(|ssh| ssh.address(&prepared.base_url));
+    let app = App::new(prepared.engine.clone(), prepared.trusted_proxies).with_ssh(ssh_address.as_deref());
+    let ssh = prepared
+        .ssh
+        .map(|ssh| tokio::spawn(ssh.serve(prepared.engine.clone(), stop.clone())));
     madake_server::serve::serve(
         prepared.listener,
         prepared.socket,
@@ -127,6 +138,9 @@ pub(crate) async fn serve(prepared: Prepared, stop: CancellationToken) -> anyhow
         stop,
     )
     .await;
+    if let Some(ssh) = ssh {
+        ssh.await.context("the SSH server ended early")?;
+    }
     // A socket that is left behind is replaced by the next server.
     let _ = std::fs::remove_file(prepared.engine.home().socket());
     prepared.engine.stop().await;

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::path::Path as FilePath;
+use std::pin::Pin;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
@@ -10,8 +11,13 @@ use futures_util::TryStreamExt;
 use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::BodyExt as _;
 use madake_domain::permission::Permission;
+use madake_engine::Engine;
+use madake_engine::access::Caller;
+use madake_store::event::Via;
 use madake_store::repository::Repository;
-use madake_vcs::git::smart_http::{ReceiveLimits, ReceivePack, ServeError, Service, advertise, upload_pack};
+use madake_vcs::git::smart_http::{
+    PushReport, ReceiveLimits, ReceivePack, ServeError, Service, advertise, upload_pack,
+};
 use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::App;
@@ -107,7 +113,7 @@ async fn push(
     let engine = app.engine().clone();
     let caller = visitor.caller.clone();
     tokio::spawn(async move {
-        let guard = engine.begin_push(found.id);
+        let record = recorder(&engine, caller, &found, Via::Http);
         let receive = ReceivePack {
             git: engine.git(),
             git_directory: FilePath::new(&found.path),
@@ -115,11 +121,29 @@ async fn push(
             limits: ReceiveLimits::default(),
             tails: engine.pushes(),
         };
-        let (recorder, repository) = (engine.clone(), found.clone());
-        // The ledger has the push before the pusher is told that it went well. The guard lives as long as the
-        // recording, also when the pusher has gone.
-        let record = move |report| async move {
-            let recorded = recorder.receive_push(&caller, &repository, &report).await;
+        let served = receive.serve(body, answer, |_| async { Ok(()) }, record).await;
+        if let Err(error) = served {
+            tracing::info!(repository = %found.name, "a push to {} ended early: {error}", found.name);
+        }
+    });
+    Ok(answered("application/x-git-receive-pack-result", reading))
+}
+
+/// What [`ReceivePack`] calls when git is done: the ledger has the push before the pusher is told that it went well.
+///
+/// Make it before git starts. Reconciliation leaves the repository alone as long as it lives, also when the pusher has
+/// gone.
+pub(crate) fn recorder(
+    engine: &Engine,
+    caller: Caller,
+    found: &Repository,
+    via: Via,
+) -> impl FnOnce(PushReport) -> Recording + Send + 'static {
+    let guard = engine.begin_push(found.id);
+    let (engine, repository) = (engine.clone(), found.clone());
+    move |report| {
+        Box::pin(async move {
+            let recorded = engine.receive_push(&caller, &repository, &report, via).await;
             drop(guard);
             match recorded {
                 Ok(Some(received)) => {
@@ -134,14 +158,12 @@ async fn push(
                     ))
                 }
             }
-        };
-        let served = receive.serve(body, answer, |_| async { Ok(()) }, record).await;
-        if let Err(error) = served {
-            tracing::info!(repository = %found.name, "a push to {} ended early: {error}", found.name);
-        }
-    });
-    Ok(answered("application/x-git-receive-pack-result", reading))
+        })
+    }
 }
+
+/// Lines for the pusher, or the sentence that the push ends with.
+type Recording = Pin<Box<dyn Future<Output = Result<Vec<String>, String>> + Send>>;
 
 fn needed(service: Service) -> Permission {
     match service {

@@ -57,6 +57,11 @@ impl Fixture {
             local_repositories: true,
             private_repositories: true,
             refs_per_push: 1000,
+            outgoing_policy: madake_outgoing::guard::AddressPolicy {
+                allow: vec!["127.0.0.1".parse().expect("an address")],
+                ..Default::default()
+            },
+            outgoing_client: madake_outgoing::client::ClientSettings::default(),
             program: "/bin/false".into(),
             git: "git".into(),
         };

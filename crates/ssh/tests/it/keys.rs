@@ -139,3 +139,13 @@ async fn key_is_asked_about_again_once_it_is_proved() {
     assert!(attempts.iter().all(|attempt| attempt.user_name == "git"));
     assert!(attempts[0].peer.ip().is_loopback());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rsa_keys_come_in_with_newer_signatures_only() {
+    let house = House::with_key(&["-t", "rsa", "-b", "3072"]).await;
+    for (algorithms, comes_in) in [("rsa-sha2-512", true), ("rsa-sha2-256", true), ("ssh-rsa", false)] {
+        let option = format!("PubkeyAcceptedAlgorithms={algorithms}");
+        let (_, text) = heard(&house.ssh(&["-o", &option], &[]).await);
+        assert_eq!(text.contains("Hi ann"), comes_in, "{algorithms}: {text}");
+    }
+}

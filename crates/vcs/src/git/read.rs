@@ -12,6 +12,7 @@ use crate::process::{GitProgram, ProcessError};
 
 mod changes;
 mod commit;
+mod files;
 mod history;
 mod pool;
 pub mod refs;
@@ -19,6 +20,7 @@ mod tree;
 
 pub use changes::{ChangeKind, ChangedPath, ChangedPaths};
 pub use commit::{Commit, Signature};
+pub use files::{CommitFile, CommitFiles};
 pub use history::Commits;
 use pool::Pool;
 pub use pool::PoolLimits;

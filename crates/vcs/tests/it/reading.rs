@@ -11,7 +11,7 @@ use madake_vcs::name::{ObjectId, RefName};
 use madake_vcs::process::GitProgram;
 use madake_vcs::text::{display_line, display_text};
 
-use crate::fixture::Sandbox;
+use crate::fixture::{Sandbox, write_script};
 
 fn reader() -> GitReader {
     GitReader::new(GitProgram::default(), PoolLimits::default())
@@ -462,4 +462,68 @@ async fn replace_refs_do_not_change_what_is_read() {
         .await
         .unwrap();
     assert_eq!(found.unwrap(), b"honest");
+}
+
+#[tokio::test]
+async fn files_of_commits_have_modes_blobs_and_renames() {
+    let sandbox = Sandbox::new();
+    let long = "a line that is long enough to be recognised\n".repeat(5);
+    let work = sandbox.work_tree("work", &[("old name", &long), ("gone", "1")]);
+    let root = sandbox.revision(&work, "HEAD");
+    sandbox.git(&work, &["mv", "old name", "new name"]);
+    sandbox.git(&work, &["rm", "-q", "gone"]);
+    write_script(&work.join("run.sh"), "#!/bin/sh\n");
+    sandbox.git(&work, &["add", "-A"]);
+    sandbox.git(&work, &["commit", "-qm", "second"]);
+    let second = sandbox.revision(&work, "HEAD");
+    // A merge is told against its first parent, and an empty commit in between has no files.
+    sandbox.git(&work, &["commit", "-q", "--allow-empty", "-m", "nothing"]);
+    let nothing = sandbox.revision(&work, "HEAD");
+    sandbox.git(&work, &["checkout", "-q", "-b", "side", &root.to_string()]);
+    std::fs::write(work.join("side"), "s").unwrap();
+    sandbox.git(&work, &["add", "-A"]);
+    sandbox.git(&work, &["commit", "-qm", "side"]);
+    sandbox.git(&work, &["checkout", "-q", "-"]);
+    sandbox.git(&work, &["merge", "-q", "--no-edit", "side"]);
+    let merge = sandbox.revision(&work, "HEAD");
+    let hosted = sandbox.hosted_from("hosted.git", &work).await;
+    let asked = [
+        (merge, Some(nothing)),
+        (nothing, Some(second)),
+        (second, Some(root)),
+        (root, None),
+    ];
+    let reader = reader();
+    let told = reader.commit_files(&hosted, &asked, 100).await.unwrap();
+    let shown: Vec<Vec<(char, &str)>> = told
+        .iter()
+        .map(|one| {
+            one.files
+                .iter()
+                .map(|file| (file.status, file.path.as_str()))
+                .collect()
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            vec![('A', "side")],
+            vec![],
+            vec![('D', "gone"), ('R', "new name"), ('A', "run.sh")],
+            vec![('A', "gone"), ('A', "old name")],
+        ]
+    );
+    let [deleted, renamed, added] = &told[2].files[..] else {
+        panic!("three files")
+    };
+    assert_eq!(
+        (deleted.old_mode, deleted.new_mode, deleted.new_id),
+        (0o100_644, 0, None)
+    );
+    assert_eq!(renamed.source.as_deref(), Some("old name"));
+    assert_eq!(renamed.similarity, Some(100));
+    assert_eq!(renamed.old_id, renamed.new_id);
+    assert_eq!((added.new_mode, added.old_id), (0o100_755, None));
+    let cut = reader.commit_files(&hosted, &asked, 1).await.unwrap();
+    assert!(cut[2].truncated && cut[2].files.len() == 1 && !cut[0].truncated);
 }

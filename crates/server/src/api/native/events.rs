@@ -135,9 +135,10 @@ fn content_view(content: &Content) -> Value {
             updates,
             pusher,
             options,
-            ..
+            via,
         } => json!({
             "type": "push",
+            "via": via,
             "pusher": pusher,
             "refs": updates.iter().map(moved).collect::<Vec<_>>(),
             "options": options,

@@ -8,9 +8,11 @@ mod builds;
 mod events;
 mod groups;
 mod hooks;
+mod keys;
 mod log;
 mod permissions;
 mod plans;
+mod receivers;
 mod repositories;
 mod server;
 mod tokens;
@@ -31,6 +33,7 @@ const BUILD: Access = Access::Permission("BUILD on the plan");
 pub(crate) fn routes() -> Routes {
     Routes::default()
         .merge(arrivals())
+        .merge(telling())
         .merge(people())
         .merge(running())
 }
@@ -105,6 +108,84 @@ fn arrivals() -> Routes {
         )
 }
 
+/// Who is told of pushes.
+fn telling() -> Routes {
+    let repository = Access::Permission("ADMINISTRATION on the repository");
+    Routes::default()
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/receivers",
+            repository,
+            receivers::list,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/receivers",
+            repository,
+            receivers::create,
+        )
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/receivers/{id}",
+            repository,
+            receivers::show,
+        )
+        .add(
+            Method::PUT,
+            "/rest/madake/1.0/receivers/{id}",
+            repository,
+            receivers::change,
+        )
+        .add(
+            Method::DELETE,
+            "/rest/madake/1.0/receivers/{id}",
+            repository,
+            receivers::remove,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/receivers/{id}/enable",
+            repository,
+            receivers::enable,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/receivers/{id}/disable",
+            repository,
+            receivers::disable,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/receivers/{id}/test",
+            repository,
+            receivers::test,
+        )
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/receivers/{id}/deliveries",
+            repository,
+            receivers::deliveries,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/receivers/{id}/redeliver",
+            repository,
+            receivers::redeliver_failed,
+        )
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/deliveries/{id}",
+            repository,
+            receivers::delivery,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/deliveries/{id}/redeliver",
+            repository,
+            receivers::redeliver,
+        )
+}
+
 /// Users, groups, tokens, permissions.
 fn people() -> Routes {
     Routes::default()
@@ -144,6 +225,7 @@ fn people() -> Routes {
             OWN,
             tokens::revoke,
         )
+        .merge(keys())
         .add(
             Method::GET,
             "/rest/madake/1.0/permissions",
@@ -162,6 +244,17 @@ fn people() -> Routes {
             SUBJECT,
             permissions::revoke,
         )
+}
+
+/// SSH keys of users and repositories.
+fn keys() -> Routes {
+    let access = Access::Permission(
+        "ADMINISTRATION on the server, except for one's own; on the repository for its own",
+    );
+    Routes::default()
+        .add(Method::GET, "/rest/madake/1.0/keys", access, keys::list)
+        .add(Method::POST, "/rest/madake/1.0/keys", access, keys::add)
+        .add(Method::DELETE, "/rest/madake/1.0/keys/{id}", access, keys::remove)
 }
 
 /// Plans, builds, the ledger, the server.

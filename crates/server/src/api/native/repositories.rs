@@ -157,12 +157,23 @@ fn view(app: &App, one: &Repository) -> Value {
             one.slug.to_lowercase()
         ),
     };
+    let ssh_address = app
+        .ssh_address()
+        .filter(|_| one.kind != RepositoryKind::Linked)
+        .map(|base| {
+            format!(
+                "{base}/{}/{}.git",
+                one.owner.to_lowercase(),
+                one.slug.to_lowercase()
+            )
+        });
     json!({
         "name": one.name,
         "kind": one.kind.as_str(),
         "scm": "git",
         "defaultBranch": one.default_branch,
         "cloneUrl": address,
+        "sshUrl": ssh_address,
         "path": (one.kind == RepositoryKind::Attached).then_some(&one.path),
         "hookInstalled": one.hook_installed,
         "pushesKnown": one.pushes_known(),

@@ -1,0 +1,391 @@
+//! Step 11 of the walk: deliveries are leased, signed and sent, each attempt is recorded, and what failed is tried
+//! again on the schedule. A receiver that keeps failing is left alone for longer and longer; it delays no other.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use madake_domain::delivery::lanes::next_wake_ms;
+use madake_domain::delivery::{
+    Answer, Candidate, Effect, Gate, Input, Limits, Notice, Policy, Progress, RetryAfter, Schedule, sendable,
+    step,
+};
+use madake_formats::outgoing::{Profile, Signing};
+use madake_formats::signature;
+use madake_formats::signature::standard_webhooks::{self, SigningSecret};
+use madake_outgoing::client::{Request, Timings};
+use madake_store::delivery::{self, Attempt, Body, Delivery};
+use madake_store::receiver::{self, Receiver};
+use madake_store::{Millis, Tx};
+
+use super::{ReceiverSecrets, profile_and_settings};
+use crate::{Engine, EngineError, clock};
+
+/// How many deliveries of one receiver are looked at: those behind wait for these.
+const LOOKED_AT: i64 = 200;
+/// How much longer than the longest request a lease lasts.
+const LEASE_MARGIN_MS: i64 = 30_000;
+/// The longest that a request may take: settings are held to it.
+pub(crate) const LONGEST_TIMEOUT_SECONDS: u64 = 120;
+/// Of an answer's body, this much is kept in the log.
+const KEPT_BODY: usize = 16 * 1024;
+
+/// Sends what is due, and says when something is due next.
+pub(crate) async fn run(engine: &Engine) -> Result<Option<Duration>, EngineError> {
+    let now = clock::now_ms();
+    let (receivers, mut open) = engine
+        .store()
+        .read(|tx| {
+            let receivers = receiver::with_open_deliveries(tx)?;
+            let mut open = Vec::new();
+            for one in &receivers {
+                open.extend(delivery::open_of(tx, one.id, LOOKED_AT)?);
+            }
+            Ok::<_, EngineError>((receivers, open))
+        })
+        .await?;
+    let receivers: HashMap<i64, Receiver> = receivers.into_iter().map(|one| (one.id, one)).collect();
+    take_back(engine, &receivers, &mut open, now).await?;
+    let candidates: Vec<Candidate> = open.iter().filter_map(candidate).collect();
+    let gate = |id: i64| match receivers.get(&id) {
+        Some(receiver) if receiver.active => receiver.health.gate(now),
+        _ => Gate::Closed,
+    };
+    let chosen = sendable(&candidates, gate, Limits::default(), now);
+    for one in open.iter().filter(|one| chosen.contains(&one.id)) {
+        let Some(receiver) = receivers.get(&one.receiver_id) else {
+            continue;
+        };
+        let until = now + i64::try_from(LONGEST_TIMEOUT_SECONDS * 1000).unwrap_or(0) + LEASE_MARGIN_MS;
+        let Ok(leased) = one.progress.clone().lease(now, until) else {
+            continue;
+        };
+        let (id, from, to) = (one.id, one.progress.clone(), leased.clone());
+        let taken = engine
+            .store()
+            .write(move |tx| Ok::<_, EngineError>(delivery::advance(tx, id, &from, &to, None)?))
+            .await?;
+        if taken {
+            let (engine, receiver, one) = (engine.clone(), receiver.clone(), one.clone());
+            let tracker = engine.loops().clone();
+            tracker.spawn(async move {
+                if let Err(error) = attempt(&engine, &receiver, &one, leased).await {
+                    tracing::error!(
+                        delivery = one.id,
+                        "delivery {} could not be recorded and is tried again when its lease ends: {error}",
+                        one.uid
+                    );
+                }
+            });
+        }
+    }
+    let waiting: Vec<Candidate> = candidates
+        .into_iter()
+        .filter(|one| !chosen.contains(&one.delivery))
+        .collect();
+    let next = next_wake_ms(&waiting, gate, now).unwrap_or(now + 60_000);
+    let pause = u64::try_from((next - now).clamp(5, 60_000)).unwrap_or(60_000);
+    Ok(Some(Duration::from_millis(pause)))
+}
+
+fn candidate(one: &Delivery) -> Option<Candidate> {
+    let (due_ms, leased_until_ms) = match one.progress {
+        Progress::Waiting { due_ms, .. } => (due_ms, None),
+        Progress::Leased { until_ms, .. } => (until_ms, Some(until_ms)),
+        Progress::Ended { .. } => return None,
+    };
+    Some(Candidate {
+        delivery: one.id,
+        receiver: one.receiver_id,
+        ordering: one.ordering,
+        sequence: one.id,
+        due_ms,
+        leased_until_ms,
+    })
+}
+
+/// Leases that ran out are given back, and what a disabled receiver can get no more is ended.
+async fn take_back(
+    engine: &Engine,
+    receivers: &HashMap<i64, Receiver>,
+    open: &mut [Delivery],
+    now: Millis,
+) -> Result<(), EngineError> {
+    let schedule = Schedule::standard();
+    for one in open {
+        let from = one.progress.clone();
+        let to = match (&from, receivers.get(&one.receiver_id)) {
+            (Progress::Leased { until_ms, .. }, _) if *until_ms <= now => {
+                match from.clone().reclaim(&schedule, now, jitter()) {
+                    Ok(to) => to,
+                    Err(_) => continue,
+                }
+            }
+            (Progress::Waiting { .. }, Some(receiver)) => {
+                from.clone()
+                    .expire(&schedule, &receiver.health, one.created_ms, now)
+            }
+            _ => continue,
+        };
+        if to != from {
+            let (id, stored) = (one.id, to.clone());
+            engine
+                .store()
+                .write(move |tx| Ok::<_, EngineError>(delivery::advance(tx, id, &from, &stored, None)?))
+                .await?;
+            one.progress = to;
+        }
+    }
+    Ok(())
+}
+
+async fn attempt(
+    engine: &Engine,
+    receiver: &Receiver,
+    one: &Delivery,
+    leased: Progress,
+) -> Result<(), EngineError> {
+    let id = one.id;
+    let body = engine
+        .store()
+        .read(move |tx| Ok::<_, EngineError>(delivery::body(tx, id)?))
+        .await?
+        .ok_or_else(|| EngineError::Internal(format!("delivery {id} has no body")))?;
+    let began_ms = clock::now_ms();
+    let sent = send(engine, receiver, one, &leased, body, began_ms).await;
+    let answer = sent.answer;
+    let receiver_id = receiver.id;
+    let effects = engine
+        .store()
+        .write(move |tx| {
+            let now = clock::now_ms();
+            delivery::insert_attempt(tx, id, &sent.attempt)?;
+            let to = leased
+                .clone()
+                .answered(&Schedule::standard(), answer, now, sent.retry_after, jitter())
+                .map_err(|error| EngineError::Internal(error.to_string()))?;
+            if !delivery::advance(tx, id, &leased, &to, Some(answer))? {
+                return Ok(Vec::new());
+            }
+            let input = Input::Answered {
+                answer,
+                began_ms,
+                retry_after: sent.retry_after,
+            };
+            note_health(tx, receiver_id, input, now)
+        })
+        .await?;
+    tell_owner(receiver, &effects);
+    Ok(())
+}
+
+/// Moves the health of a receiver on and says what follows.
+pub(crate) fn note_health(
+    tx: &Tx<'_>,
+    receiver_id: i64,
+    input: Input,
+    now: Millis,
+) -> Result<Vec<Effect>, EngineError> {
+    let Some(current) = receiver::by_id(tx, receiver_id)? else {
+        return Ok(Vec::new());
+    };
+    let (health, effects) = step(&Policy::default(), current.health.clone(), input, now);
+    if health != current.health {
+        receiver::set_health(tx, receiver_id, &health)?;
+    }
+    Ok(effects)
+}
+
+fn tell_owner(receiver: &Receiver, effects: &[Effect]) {
+    let who = format!(
+        "receiver {} ({}), made by {}",
+        receiver.id, receiver.name, receiver.made_by
+    );
+    for effect in effects {
+        match effect {
+            Effect::TellOwner(Notice::Warning { .. }) => tracing::warn!(
+                receiver = receiver.id,
+                "{who}, has failed for a day: it will be switched off in four days unless it answers"
+            ),
+            Effect::TellOwner(Notice::Disabled(reason)) => tracing::warn!(
+                receiver = receiver.id,
+                "{who}, is switched off: {reason}; switch it on with `madake receiver enable {}`",
+                receiver.id
+            ),
+            Effect::TellOwner(Notice::Recovered { .. }) => {
+                tracing::info!(receiver = receiver.id, "{who}, answers again");
+            }
+            Effect::WakeAt(_) => {}
+        }
+    }
+}
+
+/// An attempt and what it came to.
+pub(crate) struct Sent {
+    pub(crate) answer: Answer,
+    pub(crate) retry_after: Option<RetryAfter>,
+    pub(crate) attempt: Attempt,
+}
+
+/// Signs and sends one delivery. Nothing is stored.
+pub(crate) async fn send(
+    engine: &Engine,
+    receiver: &Receiver,
+    one: &Delivery,
+    leased: &Progress,
+    body: Body,
+    began_ms: Millis,
+) -> Sent {
+    let number = leased.attempts();
+    let mut attempt = Attempt {
+        number: i64::from(number),
+        began_ms,
+        duration_ms: 0,
+        address: String::new(),
+        request_headers: Vec::new(),
+        status: None,
+        response_headers: Vec::new(),
+        response_body: Vec::new(),
+        answer: String::new(),
+        timings: "{}".into(),
+    };
+    let request = match request(engine, receiver, one, number, body, began_ms) {
+        Ok(request) => request,
+        Err(error) => {
+            attempt.answer = format!("it could not be put together: {error}");
+            return Sent {
+                answer: Answer::Error(madake_domain::delivery::ErrorKind::Request),
+                retry_after: None,
+                attempt,
+            };
+        }
+    };
+    attempt.request_headers.clone_from(&request.headers);
+    let outcome = engine.outgoing().send(request).await;
+    let (answer, retry_after, timings) = match outcome {
+        Ok(outcome) => {
+            attempt.status = Some(i64::from(outcome.status));
+            attempt.response_headers = outcome.headers;
+            attempt.response_body = outcome.body_start;
+            attempt.response_body.truncate(KEPT_BODY);
+            attempt.address = outcome
+                .remote_address
+                .map_or_else(String::new, |address| address.to_string());
+            let answer = Answer::Status(outcome.status);
+            attempt.answer = answer.to_string();
+            (answer, outcome.retry_after, outcome.timings)
+        }
+        Err(failure) => {
+            attempt.answer = failure.sentence;
+            (Answer::Error(failure.kind), None, failure.timings)
+        }
+    };
+    attempt.duration_ms = i64::try_from(timings.total.as_millis()).unwrap_or(i64::MAX);
+    attempt.timings = shown_timings(&timings);
+    Sent {
+        answer,
+        retry_after,
+        attempt,
+    }
+}
+
+fn shown_timings(timings: &Timings) -> String {
+    let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
+    serde_json::json!({
+        "queueMs": ms(timings.queue),
+        "dnsMs": timings.dns.map(ms),
+        "connectMs": timings.connect.map(ms),
+        "firstByteMs": timings.first_byte.map(ms),
+        "totalMs": ms(timings.total),
+    })
+    .to_string()
+}
+
+fn request(
+    engine: &Engine,
+    receiver: &Receiver,
+    one: &Delivery,
+    number: u32,
+    body: Body,
+    now: Millis,
+) -> Result<Request, EngineError> {
+    let (profile, settings) = profile_and_settings(receiver)?;
+    let secrets = secrets_of(engine, receiver)?;
+    let mut headers = vec![("Content-Type".to_owned(), body.content_type)];
+    headers.extend(body.headers);
+    if let Some(name) = profile.delivery_id_header() {
+        headers.push((name.to_owned(), one.uid.clone()));
+    }
+    if let Some(name) = profile.attempt_header() {
+        headers.push((name.to_owned(), number.to_string()));
+    }
+    if one.kind != "ping" {
+        headers.extend(signatures(profile, &secrets, &one.uid, &body.body, now)?);
+    }
+    Ok(Request {
+        method: http::Method::POST,
+        url: receiver.url.clone(),
+        headers,
+        body: body.body,
+        options: settings.request_options(&secrets),
+    })
+}
+
+fn signatures(
+    profile: Profile,
+    secrets: &ReceiverSecrets,
+    uid: &str,
+    body: &[u8],
+    now: Millis,
+) -> Result<Vec<(String, String)>, EngineError> {
+    let texts: Vec<&str> = [&secrets.secret, &secrets.previous_secret]
+        .into_iter()
+        .filter_map(|one| one.as_deref())
+        .collect();
+    Ok(match profile.signing() {
+        Signing::None => Vec::new(),
+        Signing::Hub(name) => {
+            let bytes: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
+            signature::sign_first(&bytes, body)
+                .map(|value| (name.to_owned(), value))
+                .into_iter()
+                .collect()
+        }
+        Signing::StandardWebhooks => {
+            let keys: Vec<SigningSecret> = texts
+                .iter()
+                .filter_map(|text| SigningSecret::parse(text).ok())
+                .collect();
+            let keys: Vec<&SigningSecret> = keys.iter().collect();
+            if keys.is_empty() {
+                vec![("webhook-id".to_owned(), uid.to_owned())]
+            } else {
+                standard_webhooks::headers(uid, now, body, &keys)
+                    .map_err(|error| EngineError::Internal(format!("it could not be signed: {error:?}")))?
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect()
+            }
+        }
+    })
+}
+
+/// The secrets of a receiver.
+pub(crate) fn secrets_of(engine: &Engine, receiver: &Receiver) -> Result<ReceiverSecrets, EngineError> {
+    let Some(sealed) = &receiver.secrets else {
+        return Ok(ReceiverSecrets::default());
+    };
+    let opened = engine
+        .sealer()
+        .open_sealed(&receiver::secrets_place(receiver.id), sealed)?;
+    serde_json::from_slice(&opened)
+        .map_err(|_| EngineError::Internal(format!("the secrets of receiver {} cannot be read", receiver.id)))
+}
+
+/// Between 0 and 1: how far off the schedule an attempt is made, so that many do not come at once.
+fn jitter() -> f64 {
+    let mut bytes = [0; 4];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
+        Err(_) => 0.5,
+    }
+}

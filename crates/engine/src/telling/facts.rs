@@ -1,0 +1,420 @@
+//! What happened in a push, read from the repository for those who are told of it.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::path::Path;
+
+use madake_domain::key::ProjectKey;
+use madake_domain::repository::RepositoryKind;
+use madake_formats::object_id::ObjectIdText;
+use madake_formats::outgoing::facts::{
+    AccountFacts, CommitFacts, FileChange, FileChangeKind, Moment, NodeType, PersonFacts, ProjectFacts,
+    PushFacts, RefMove, RepositoryFacts, ServerFacts,
+};
+use madake_formats::push::{RefKind, Scm};
+use madake_store::event::{Event, RefUpdate};
+use madake_store::repository::Repository;
+use madake_store::{project, user};
+use madake_vcs::git::read::refs::list_refs;
+use madake_vcs::git::read::{Commit, CommitFile, CommitFiles, Signature};
+use madake_vcs::name::ObjectId;
+
+use crate::heads::unreadable;
+use crate::{Engine, EngineError};
+
+/// Commits of one ref that are read for payloads at most; bodies of all formats tell fewer.
+const COMMITS: usize = 500;
+/// Changed paths of one commit that are read at most.
+const FILES: usize = 1000;
+/// Bytes of a message that are told at most.
+const MESSAGE: usize = 64 * 1024;
+
+/// Reads what a push brought. With `ancestors`, a new branch tells the newest ancestors of its tip, as Stash did; and
+/// else only the commits that no other ref of the repository has (push-payloads.md 0.4, G.2).
+pub(super) async fn gather(
+    engine: &Engine,
+    event: &Event,
+    found: &Repository,
+    updates: &[RefUpdate],
+    pusher: Option<&str>,
+    ancestors: bool,
+) -> Result<PushFacts, EngineError> {
+    let mut reading = Reading {
+        engine,
+        path: Path::new(&found.path),
+        commits: Vec::new(),
+        places: HashMap::new(),
+    };
+    let others = if ancestors {
+        Vec::new()
+    } else {
+        reading.other_tips(updates).await?
+    };
+    let mut refs = Vec::with_capacity(updates.len());
+    for update in updates {
+        refs.push(reading.moved(update, updates, ancestors, &others).await?);
+    }
+    let order = reading.newest_first();
+    let mut places = vec![0; order.len()];
+    for (place, was) in order.iter().enumerate() {
+        places[*was] = place;
+    }
+    for moved in &mut refs {
+        moved.tip = moved.tip.map(|was| places[was]);
+        for commit in &mut moved.commits {
+            *commit = places[*commit];
+        }
+        moved.commits.sort_unstable();
+    }
+    let commits = reading.with_files(&order).await?;
+    let (repository, account) = repository_facts(engine, found, pusher).await?;
+    let zone = &engine.settings().time_zone;
+    let offset = jiff::Timestamp::from_millisecond(event.received_ms)
+        .map(|moment| zone.to_offset(moment).seconds() / 60)
+        .unwrap_or(0);
+    Ok(PushFacts {
+        server: ServerFacts {
+            base_url: engine.settings().base_url.clone(),
+            ssh_url: None,
+        },
+        repository,
+        pusher: account,
+        pushed_at: Moment {
+            ms: event.received_ms,
+            offset_minutes: offset,
+        },
+        refs,
+        commits,
+    })
+}
+
+struct Reading<'a> {
+    engine: &'a Engine,
+    path: &'a Path,
+    /// In the order in which refs reach them first.
+    commits: Vec<Commit>,
+    /// Where each of them is.
+    places: HashMap<ObjectId, usize>,
+}
+
+impl Reading<'_> {
+    /// Where all refs are that this push did not move.
+    async fn other_tips(&self, updates: &[RefUpdate]) -> Result<Vec<ObjectId>, EngineError> {
+        if updates.iter().all(|update| update.old.is_some()) {
+            return Ok(Vec::new());
+        }
+        let list = list_refs(self.engine.git(), self.path)
+            .await
+            .map_err(unreadable)?;
+        let moved: std::collections::BTreeSet<&str> =
+            updates.iter().map(|update| update.name.as_str()).collect();
+        let others = list
+            .refs
+            .iter()
+            .filter(|one| !moved.contains(one.name.to_string().as_str()))
+            .map(|one| one.peeled.unwrap_or(one.id));
+        Ok(others.collect())
+    }
+
+    async fn moved(
+        &mut self,
+        update: &RefUpdate,
+        all: &[RefUpdate],
+        ancestors: bool,
+        others: &[ObjectId],
+    ) -> Result<RefMove, EngineError> {
+        let reader = self.engine.reader();
+        let parse = |id: &Option<String>| id.as_deref().and_then(|id| ObjectId::parse(id).ok());
+        let (kind, name) = match (
+            update.name.strip_prefix("refs/heads/"),
+            update.name.strip_prefix("refs/tags/"),
+        ) {
+            (Some(branch), _) => (RefKind::Branch, branch),
+            (_, Some(tag)) => (RefKind::Tag, tag),
+            _ => (RefKind::Other, update.name.as_str()),
+        };
+        let mut told = RefMove {
+            kind,
+            name: name.to_owned(),
+            full_name: update.name.clone(),
+            old: update.old.as_deref().and_then(|id| ObjectIdText::parse(id).ok()),
+            new: update.new.as_deref().and_then(|id| ObjectIdText::parse(id).ok()),
+            forced: false,
+            closed: false,
+            commits: Vec::new(),
+            commits_truncated: false,
+            tip: None,
+            old_tip: None,
+            annotated: None,
+        };
+        let Some(new) = parse(&update.new) else {
+            return Ok(told);
+        };
+        // A tag of a blob, or a ref that has moved on and was cleaned away: told without commits.
+        let Ok(tip) = reader.peel_to_commit(self.path, &new).await else {
+            return Ok(told);
+        };
+        let mut old = parse(&update.old);
+        if let Some(before) = &old {
+            match reader.is_ancestor(self.path, before, &new).await {
+                Ok(follows) => told.forced = !follows,
+                Err(_) => {
+                    (told.forced, old) = (true, None);
+                }
+            }
+        }
+        let range = if kind == RefKind::Tag {
+            // A tag brings commits only where no branch has them; the tip is told of all the same.
+            reader
+                .commits_between(self.path, old.as_ref(), &new, others, COMMITS)
+                .await
+        } else if old.is_none() && !ancestors {
+            let mut excluding = others.to_vec();
+            excluding.extend(all.iter().filter_map(|other| parse(&other.old)));
+            reader
+                .commits_between(self.path, None, &new, &excluding, COMMITS)
+                .await
+        } else {
+            reader
+                .commits_between(self.path, old.as_ref(), &new, &[], COMMITS)
+                .await
+        };
+        let range = range.map_err(unreadable)?;
+        told.commits_truncated = range.truncated;
+        let tag_without_others = kind == RefKind::Tag && ancestors;
+        for commit in range.commits {
+            if !tag_without_others && !self.places.contains_key(&commit.id) {
+                let place = self.keep(commit);
+                told.commits.push(place);
+            }
+        }
+        told.tip = Some(match self.places.get(&tip) {
+            Some(place) => *place,
+            None => {
+                let commit = reader.commit(self.path, &tip).await.map_err(unreadable)?;
+                self.keep(commit)
+            }
+        });
+        Ok(told)
+    }
+
+    fn keep(&mut self, commit: Commit) -> usize {
+        let place = self.commits.len();
+        self.places.insert(commit.id, place);
+        self.commits.push(commit);
+        place
+    }
+
+    /// An order in which every commit stands before its parents; of those that may come next, the newest comes.
+    fn newest_first(&self) -> Vec<usize> {
+        let parents = |at: usize| {
+            let parents = &self.commits[at].parents;
+            parents
+                .iter()
+                .filter_map(|parent| self.places.get(parent).copied())
+        };
+        let mut children = vec![0_usize; self.commits.len()];
+        for at in 0..self.commits.len() {
+            for parent in parents(at) {
+                children[parent] += 1;
+            }
+        }
+        // Of equally old ones, the one that was reached first.
+        let rank = |at: usize| (self.commits[at].committer.time_ms, Reverse(at));
+        let mut ready: BinaryHeap<_> = (0..children.len())
+            .filter(|at| children[*at] == 0)
+            .map(|at| (rank(at), at))
+            .collect();
+        let mut order = Vec::with_capacity(children.len());
+        while let Some((_, at)) = ready.pop() {
+            order.push(at);
+            for parent in parents(at) {
+                children[parent] -= 1;
+                if children[parent] == 0 {
+                    ready.push((rank(parent), parent));
+                }
+            }
+        }
+        order
+    }
+
+    async fn with_files(mut self, order: &[usize]) -> Result<Vec<CommitFacts>, EngineError> {
+        let asked: Vec<(ObjectId, Option<ObjectId>)> = order
+            .iter()
+            .map(|at| &self.commits[*at])
+            .map(|commit| (commit.id, commit.parents.first().copied()))
+            .collect();
+        let files = self
+            .engine
+            .reader()
+            .commit_files(self.path, &asked, FILES)
+            .await
+            .map_err(unreadable)?;
+        let mut commits: Vec<Option<Commit>> = self.commits.drain(..).map(Some).collect();
+        let mut told = Vec::with_capacity(order.len());
+        for (at, files) in order.iter().zip(files) {
+            let commit = commits[*at].take();
+            let facts = commit.and_then(|commit| commit_facts(commit, &files));
+            told.push(facts.ok_or_else(|| EngineError::Internal("a commit was to be told twice".into()))?);
+        }
+        Ok(told)
+    }
+}
+
+fn id(id: &ObjectId) -> Option<ObjectIdText> {
+    ObjectIdText::parse(&id.to_string()).ok()
+}
+
+fn person(signature: &Signature) -> (PersonFacts, Moment) {
+    (
+        PersonFacts {
+            name: signature.name.clone(),
+            email: signature.email.clone(),
+            account: None,
+        },
+        Moment {
+            ms: signature.time_ms,
+            offset_minutes: signature.offset_minutes,
+        },
+    )
+}
+
+fn commit_facts(commit: Commit, files: &CommitFiles) -> Option<CommitFacts> {
+    let (author, authored) = person(&commit.author);
+    let (committer, committed) = person(&commit.committer);
+    let mut message = commit.message;
+    if message.len() > MESSAGE {
+        let cut = (0..=MESSAGE)
+            .rev()
+            .find(|at| message.is_char_boundary(*at))
+            .unwrap_or(0);
+        message.truncate(cut);
+    }
+    Some(CommitFacts {
+        id: id(&commit.id)?,
+        tree: id(&commit.tree),
+        parents: commit.parents.iter().filter_map(id).collect(),
+        author,
+        authored,
+        committer,
+        committed,
+        message,
+        revision: None,
+        named_branch: None,
+        files: files.files.iter().map(file_change).collect(),
+        files_truncated: files.truncated,
+    })
+}
+
+fn file_change(file: &CommitFile) -> FileChange {
+    const EXECUTABLE: u32 = 0o100_755;
+    const SUBMODULE: u32 = 0o160_000;
+    let shown_mode = if file.new_mode == 0 {
+        file.old_mode
+    } else {
+        file.new_mode
+    };
+    FileChange {
+        kind: match file.status {
+            'A' => FileChangeKind::Add,
+            'D' => FileChangeKind::Delete,
+            'R' => FileChangeKind::Move,
+            'C' => FileChangeKind::Copy,
+            _ => FileChangeKind::Modify,
+        },
+        path: file.path.clone(),
+        src_path: file.source.clone(),
+        content_id: file.new_id.as_ref().and_then(id),
+        from_content_id: file.old_id.as_ref().and_then(id),
+        executable: file.new_mode == EXECUTABLE,
+        src_executable: file.old_mode == EXECUTABLE,
+        node_type: if shown_mode == SUBMODULE {
+            NodeType::Submodule
+        } else {
+            NodeType::File
+        },
+        percent_unchanged: file.similarity,
+    }
+}
+
+async fn repository_facts(
+    engine: &Engine,
+    found: &Repository,
+    pusher: Option<&str>,
+) -> Result<(RepositoryFacts, Option<AccountFacts>), EngineError> {
+    let (owner, name) = (found.owner.clone(), pusher.map(str::to_owned));
+    let (project, account) = engine
+        .store()
+        .read(move |tx| {
+            let project = match owner.parse::<ProjectKey>() {
+                Ok(key) => project::by_key(tx, &key)?,
+                Err(_) => None,
+            };
+            let account = match &name {
+                Some(name) => user::by_name(tx, name)?,
+                None => None,
+            };
+            Ok::<_, EngineError>((project, account))
+        })
+        .await?;
+    let project = match project {
+        Some(project) => ProjectFacts {
+            id: project.id,
+            key: project.key,
+            name: project.name,
+            description: project.description,
+            public: false,
+            owner: None,
+        },
+        None => ProjectFacts {
+            id: 0,
+            key: found.owner.clone(),
+            name: found.owner.clone(),
+            description: String::new(),
+            public: false,
+            owner: None,
+        },
+    };
+    let account = match (account, pusher) {
+        (Some(user), _) => Some(AccountFacts {
+            id: user.id,
+            display_name: if user.full_name.is_empty() {
+                user.name.clone()
+            } else {
+                user.full_name
+            },
+            name: user.name,
+            email: user.email,
+        }),
+        (None, Some(name)) => Some(AccountFacts {
+            id: 0,
+            name: name.to_owned(),
+            display_name: name.to_owned(),
+            email: String::new(),
+        }),
+        (None, None) => None,
+    };
+    let linked = found.kind == RepositoryKind::Linked;
+    let slug = if linked {
+        found.name.clone()
+    } else {
+        found.slug.clone()
+    };
+    let repository = RepositoryFacts {
+        id: found.id,
+        name: slug.clone(),
+        slug,
+        owner: found.owner.clone(),
+        project,
+        scm: Scm::Git,
+        description: String::new(),
+        public: false,
+        archived: false,
+        forkable: true,
+        parent: None,
+        website: String::new(),
+        default_branch: Some(found.default_branch.clone()),
+        created_ms: 0,
+    };
+    Ok((repository, account))
+}

@@ -1,0 +1,131 @@
+//! What each commit changed, with modes, blobs and renames: what payloads of pushes tell.
+
+use std::path::Path;
+
+use super::{GitReader, ReadError};
+use crate::name::ObjectId;
+
+/// One changed path of one commit, as `git diff-tree --raw` tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitFile {
+    /// The letter of git: `A`, `M`, `T`, `D`, `R` or `C`.
+    pub status: char,
+    /// The path, the new one of a rename; what is not UTF-8 is replaced.
+    pub path: String,
+    /// Where a rename or a copy came from.
+    pub source: Option<String>,
+    /// The mode before, such as `0o100644`; 0 for nothing.
+    pub old_mode: u32,
+    /// The mode after; 0 for nothing.
+    pub new_mode: u32,
+    /// The blob before.
+    pub old_id: Option<ObjectId>,
+    /// The blob after.
+    pub new_id: Option<ObjectId>,
+    /// How much of the old file is left, in percent, for renames and copies.
+    pub similarity: Option<u8>,
+}
+
+/// The changed paths of one commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommitFiles {
+    /// In the order of the paths.
+    pub files: Vec<CommitFile>,
+    /// Whether there were more than the limit.
+    pub truncated: bool,
+}
+
+impl GitReader {
+    /// What each of these commits changed against its first parent (a root: against nothing), in the order asked:
+    /// at most `limit` paths for a commit. One process for all of them.
+    ///
+    /// # Errors
+    /// When git cannot compare them, or they change more than 64 MiB of paths.
+    pub async fn commit_files(
+        &self,
+        repository: &Path,
+        commits: &[(ObjectId, Option<ObjectId>)],
+        limit: usize,
+    ) -> Result<Vec<CommitFiles>, ReadError> {
+        if commits.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut input = String::new();
+        for (commit, first_parent) in commits {
+            input.push_str(&commit.to_string());
+            if let Some(parent) = first_parent {
+                input.push(' ');
+                input.push_str(&parent.to_string());
+            }
+            input.push('\n');
+        }
+        let output = self
+            .git()
+            .command("diff-tree")
+            .repository(repository)
+            .args(["--stdin", "-r", "-z", "--raw", "--root", "--no-abbrev", "-M"])
+            .args(["--no-ext-diff", "--no-textconv", "--always"])
+            .input(input.into_bytes())
+            .run()
+            .await?;
+        parse(&output.stdout, commits, limit)
+    }
+}
+
+fn parse(
+    output: &[u8],
+    commits: &[(ObjectId, Option<ObjectId>)],
+    limit: usize,
+) -> Result<Vec<CommitFiles>, ReadError> {
+    let mut all: Vec<CommitFiles> = commits.iter().map(|_| CommitFiles::default()).collect();
+    let mut at: Option<usize> = None;
+    let mut words = output.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+    while let Some(word) = words.next() {
+        let Some(raw) = word.strip_prefix(b":") else {
+            // The head of the next commit; those of which nothing is told are passed over.
+            let id = std::str::from_utf8(word)
+                .ok()
+                .and_then(|text| ObjectId::parse(text.trim()).ok());
+            let from = at.map_or(0, |at| at + 1);
+            at = id.and_then(|id| Some(from + commits.get(from..)?.iter().position(|one| one.0 == id)?));
+            continue;
+        };
+        let damaged = || ReadError::Damaged {
+            object: at
+                .and_then(|at| commits.get(at))
+                .map_or_else(String::new, |one| one.0.to_string()),
+            reason: "git diff-tree told of it in a way that is not understood",
+        };
+        let text = std::str::from_utf8(raw).map_err(|_| damaged())?;
+        let [old_mode, new_mode, old_id, new_id, status] = text.split(' ').collect::<Vec<_>>()[..] else {
+            return Err(damaged());
+        };
+        let mut letters = status.chars();
+        let status = letters.next().ok_or_else(damaged)?;
+        let path = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
+        let first = path(words.next().ok_or_else(damaged)?);
+        let (source, path) = if matches!(status, 'R' | 'C') {
+            (Some(first), path(words.next().ok_or_else(damaged)?))
+        } else {
+            (None, first)
+        };
+        let mode = |text: &str| u32::from_str_radix(text, 8).map_err(|_| damaged());
+        let id = |text: &str| ObjectId::parse(text).ok().filter(|id| !id.is_zero());
+        let files = at.and_then(|at| all.get_mut(at)).ok_or_else(damaged)?;
+        if files.files.len() == limit {
+            files.truncated = true;
+            continue;
+        }
+        files.files.push(CommitFile {
+            status,
+            path,
+            source,
+            old_mode: mode(old_mode)?,
+            new_mode: mode(new_mode)?,
+            old_id: id(old_id),
+            new_id: id(new_id),
+            similarity: letters.as_str().parse().ok(),
+        });
+    }
+    Ok(all)
+}
