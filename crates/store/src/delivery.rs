@@ -369,3 +369,124 @@ pub fn prune(tx: &Tx<'_>, receiver_id: i64, ended_before_ms: Millis, kept: i64) 
     }
     tx.execute(&format!("DELETE FROM delivery WHERE id IN ({old})"), values)
 }
+
+#[cfg(test)]
+mod tests {
+    use madake_domain::delivery::Schedule;
+    use madake_domain::repository::RepositoryKind;
+
+    use super::*;
+    use crate::receiver::{self, ReceiverFields};
+    use crate::repository::{self, NewRepository};
+    use crate::{Store, StoreError};
+
+    /// A store with one receiver and this many deliveries to it, entered at 1, 2, 3 and so on.
+    async fn outbox(count: i64) -> (tempfile::TempDir, Store, i64) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(&folder.path().join("madake.db")).expect("a new store");
+        let made: Result<i64, StoreError> = store
+            .write(move |tx| {
+                let repository = NewRepository {
+                    kind: RepositoryKind::Hosted,
+                    name: "PROJ/app".into(),
+                    owner: "PROJ".into(),
+                    slug: "app".into(),
+                    path: String::new(),
+                    url: String::new(),
+                    default_branch: "main".into(),
+                };
+                let repository_id = repository::insert(tx, &repository, 0)?;
+                let fields = ReceiverFields {
+                    profile: "stash2".into(),
+                    name: String::new(),
+                    url: "http://ci.example/".into(),
+                    active: true,
+                    settings: "{}".into(),
+                };
+                let receiver_id = receiver::insert(tx, repository_id, "webhook", &fields, "admin", 0)?;
+                for at in 1..=count {
+                    let new = NewDelivery {
+                        uid: at.to_string(),
+                        receiver_id,
+                        event_id: None,
+                        kind: "test".into(),
+                        summary: String::new(),
+                        ordering: None,
+                        content_type: "text/plain".into(),
+                        headers: Vec::new(),
+                        body: vec![1],
+                    };
+                    insert(tx, &new, &Progress::new(&Schedule::standard(), at, 0.5), at)?;
+                }
+                Ok(receiver_id)
+            })
+            .await;
+        (folder, store, made.expect("an outbox"))
+    }
+
+    fn ended(at_ms: Millis, ending: Ending) -> Progress {
+        Progress::Ended {
+            attempts: 0,
+            at_ms,
+            ending,
+        }
+    }
+
+    #[tokio::test]
+    async fn of_two_that_take_a_delivery_one_gets_it() {
+        let (_folder, store, receiver_id) = outbox(1).await;
+        let outcome: Result<(bool, bool, Vec<Delivery>), StoreError> = store
+            .write(move |tx| {
+                let one = open_of(tx, receiver_id, 10)?.remove(0);
+                let leased = one.progress.clone().lease(5, 100).expect("it is due");
+                let first = advance(tx, one.id, &one.progress, &leased, None)?;
+                let second = advance(tx, one.id, &one.progress, &leased, None)?;
+                Ok((first, second, open_of(tx, receiver_id, 10)?))
+            })
+            .await;
+        let (first, second, open) = outcome.expect("a change");
+        assert!(first && !second);
+        assert_eq!(
+            open[0].progress,
+            Progress::Leased {
+                attempts: 1,
+                since_ms: 5,
+                until_ms: 100
+            }
+        );
+    }
+
+    #[tokio::test]
+    async fn old_and_surplus_deliveries_go_and_open_ones_stay() {
+        let (_folder, store, receiver_id) = outbox(6).await;
+        let outcome: Result<(Vec<i64>, usize, Vec<i64>), StoreError> = store
+            .write(move |tx| {
+                // The first stays open; the others ended at ten times their number, the last one without success.
+                let all = open_of(tx, receiver_id, 10)?;
+                for one in &all[1..] {
+                    let ending = if one.id == 6 {
+                        Ending::Cancelled
+                    } else {
+                        Ending::Delivered
+                    };
+                    advance(tx, one.id, &one.progress, &ended(one.id * 10, ending), None)?;
+                }
+                let failed = failed_since(tx, receiver_id, 60)?;
+                // Number 2 is too old, and of the newest three the fourth last is too many.
+                let removed = prune(tx, receiver_id, 25, 3)?;
+                let left = list(tx, receiver_id, i64::MAX, 10)?;
+                let ids = |rows: Vec<Delivery>| rows.iter().map(|one| one.id).collect();
+                Ok((ids(failed), removed, ids(left)))
+            })
+            .await;
+        let (failed, removed, left) = outcome.expect("a change");
+        assert_eq!(failed, [6]);
+        assert_eq!(removed, 2);
+        assert_eq!(left, [6, 5, 4, 1]);
+        let bodies = store
+            .read(|tx| Ok::<_, StoreError>((body(tx, 2)?, body(tx, 4)?)))
+            .await;
+        let (of_removed, of_kept) = bodies.expect("bodies");
+        assert!(of_removed.is_none() && of_kept.is_some());
+    }
+}

@@ -511,13 +511,16 @@ fn anchors_and_merge_keys_reuse_parts() {
 fn labels_docker_and_concurrency_are_kept() {
     let plan = with_section(concat!(
         "labels: [a, 'b']\n",
-        "docker:\n  image: alpine:3\n  volumes: {/cache: /root/.cache}\n  docker-run-arguments: [--network=host]\n",
+        "docker:\n  image: alpine:3\n  volumes: {/cache: /var/cache/app}\n  docker-run-arguments: [--network=host]\n",
         "other: {concurrent-build-plugin: '4'}\n",
     ));
     assert_eq!(plan.labels, Some(vec!["a".to_owned(), "b".to_owned()]));
     let docker = plan.docker.unwrap();
     assert_eq!(docker.image, "alpine:3");
-    assert_eq!(docker.volumes, [("/cache".to_owned(), "/root/.cache".to_owned())]);
+    assert_eq!(
+        docker.volumes,
+        [("/cache".to_owned(), "/var/cache/app".to_owned())]
+    );
     assert_eq!(docker.run_arguments, ["--network=host"]);
     assert_eq!(plan.concurrent_builds, Some(4));
     let rows = [

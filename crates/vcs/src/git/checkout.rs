@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::folder::remove;
 use crate::name::{BranchName, ObjectId};
 use crate::process::{GitProgram, ProcessError};
 
@@ -191,33 +192,6 @@ fn empty_folder(folder: &Path) -> io::Result<bool> {
         any = true;
     }
     Ok(any)
-}
-
-/// Removes without following links.
-fn remove(path: &Path, kind: fs::FileType) -> io::Result<()> {
-    if !kind.is_dir() {
-        return fs::remove_file(path);
-    }
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            // Jobs leave read-only folders behind, module caches above all.
-            make_writable(path)?;
-            fs::remove_dir_all(path)
-        }
-        removed => removed,
-    }
-}
-
-fn make_writable(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            make_writable(&entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 fn write_git_folder(request: &CheckoutRequest<'_>, source: &Path, git_folder: &Path) -> io::Result<()> {

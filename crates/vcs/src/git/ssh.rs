@@ -15,9 +15,9 @@ use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, oneshot};
 
 use super::smart_http::pkt_line::{self, Packet};
-use super::smart_http::receive::{Tail, WAITING_PACKETS, refusal_of_atomic};
+use super::smart_http::receive::{Admission, Tail, WAITING_PACKETS};
 use super::smart_http::request::{Command, PushRequest};
-use super::smart_http::{CHUNK_BYTES, PushReport, ReceivePack, Received, ServeError, report};
+use super::smart_http::{CHUNK_BYTES, PushReport, ReceivePack, Received, ServeError};
 use crate::process::{GitProgram, ProcessError, RunningProcess, read_diagnostic};
 
 /// How long a client that is still sending gets to read why its push was not taken.
@@ -94,24 +94,13 @@ impl ReceivePack<'_> {
             let diagnostic = read_diagnostic(stderr).await;
             return Err(command.failure(process.wait().await?, &diagnostic).into());
         }
-        let mut capabilities = None;
-        let request = match PushRequest::read(&mut from_client, &self.limits, &mut capabilities).await {
-            Ok(Some(request)) => request,
-            Ok(None) => return Ok(Received::Probe),
-            Err(ServeError::Refused(sentence)) => {
-                let answer = report::fatal(&capabilities.unwrap_or_default(), &[], &sentence);
+        let request = match Admission::of(&mut from_client, &self.limits, permit).await? {
+            Admission::Admitted(request) => request,
+            Admission::Probe => return Ok(Received::Probe),
+            Admission::Refused { answer, sentence } => {
                 return refuse(from_client, to_client, &answer, sentence).await;
             }
-            Err(error) => return Err(error),
         };
-        if let Err(sentence) = permit(request.commands.clone()).await {
-            let answer = report::refusal(&request.capabilities, &request.commands, &sentence);
-            return refuse(from_client, to_client, &answer, sentence).await;
-        }
-        if let Some(sentence) = refusal_of_atomic(&request) {
-            let answer = report::refusal(&request.capabilities, &request.commands, &sentence);
-            return refuse(from_client, to_client, &answer, sentence).await;
-        }
         let PushRequest {
             commands,
             push_options,

@@ -77,24 +77,13 @@ impl ReceivePack<'_> {
         Record: FnOnce(PushReport) -> RecordFuture + Send + 'static,
         RecordFuture: Future<Output = Result<Vec<String>, String>> + Send + 'static,
     {
-        let mut capabilities = None;
-        let request = match PushRequest::read(&mut body, &self.limits, &mut capabilities).await {
-            Ok(Some(request)) => request,
-            Ok(None) => return Ok(Received::Probe),
-            Err(ServeError::Refused(sentence)) => {
-                let answer = report::fatal(&capabilities.unwrap_or_default(), &[], &sentence);
+        let request = match Admission::of(&mut body, &self.limits, permit).await? {
+            Admission::Admitted(request) => request,
+            Admission::Probe => return Ok(Received::Probe),
+            Admission::Refused { answer, sentence } => {
                 return refuse(body, response, &answer, sentence).await;
             }
-            Err(error) => return Err(error),
         };
-        if let Err(sentence) = permit(request.commands.clone()).await {
-            let answer = report::refusal(&request.capabilities, &request.commands, &sentence);
-            return refuse(body, response, &answer, sentence).await;
-        }
-        if let Some(sentence) = refusal_of_atomic(&request) {
-            let answer = report::refusal(&request.capabilities, &request.commands, &sentence);
-            return refuse(body, response, &answer, sentence).await;
-        }
         let PushRequest {
             commands,
             push_options,
@@ -162,8 +151,50 @@ impl ReceivePack<'_> {
     }
 }
 
+/// What becomes of a push before anything is started, whatever it came over.
+pub(in crate::git) enum Admission {
+    /// It may go to git.
+    Admitted(PushRequest),
+    /// The client only asks whether it may push.
+    Probe,
+    /// It may not: what the client is answered, and the sentence in it.
+    Refused { answer: Vec<u8>, sentence: String },
+}
+
+impl Admission {
+    /// Reads the head of a push and asks whether it may be made.
+    pub(in crate::git) async fn of<Permit, PermitFuture>(
+        client: &mut (impl AsyncRead + Unpin),
+        limits: &ReceiveLimits,
+        permit: Permit,
+    ) -> Result<Self, ServeError>
+    where
+        Permit: FnOnce(Vec<Command>) -> PermitFuture,
+        PermitFuture: Future<Output = Result<(), String>>,
+    {
+        let mut capabilities = None;
+        let request = match PushRequest::read(client, limits, &mut capabilities).await {
+            Ok(Some(request)) => request,
+            Ok(None) => return Ok(Self::Probe),
+            Err(ServeError::Refused(sentence)) => {
+                let answer = report::fatal(&capabilities.unwrap_or_default(), &[], &sentence);
+                return Ok(Self::Refused { answer, sentence });
+            }
+            Err(error) => return Err(error),
+        };
+        let permitted = permit(request.commands.clone()).await;
+        Ok(match permitted.err().or_else(|| refusal_of_atomic(&request)) {
+            Some(sentence) => Self::Refused {
+                answer: report::refusal(&request.capabilities, &request.commands, &sentence),
+                sentence,
+            },
+            None => Self::Admitted(request),
+        })
+    }
+}
+
 /// Why an atomic push cannot be taken: git refuses a hidden ref alone, and moves the others of the push all the same.
-pub(in crate::git) fn refusal_of_atomic(request: &PushRequest) -> Option<String> {
+fn refusal_of_atomic(request: &PushRequest) -> Option<String> {
     let mut commands = request.commands.iter().filter(|_| request.capabilities.atomic);
     let internal = commands.find(|command| command.name.is_below(INTERNAL_REFS))?;
     Some(format!(
