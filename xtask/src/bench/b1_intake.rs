@@ -107,7 +107,7 @@ fn finish(
     stored: impl FnOnce() -> anyhow::Result<i64>,
 ) -> anyhow::Result<Run> {
     let before = server.usage()?;
-    let loaded = load.run();
+    let loaded = load.run()?;
     let after = server.usage()?;
     server.kill();
     let stored = stored()?;
