@@ -319,10 +319,14 @@ const ID_COLUMN: &str = "INTEGER PRIMARY KEY AUTOINCREMENT";
 /// The same for rows that are never removed: without a memory of ids that were used, which costs a write for each row.
 const PERMANENT_ID_COLUMN: &str = "INTEGER PRIMARY KEY";
 
+/// What a migration writes for "the number of another table's row, under which this row is found".
+const NUMBER_COLUMN: &str = "INTEGER PRIMARY KEY";
+
 /// Turns the text of a migration into that of this engine.
 pub(crate) fn migration_text(text: &str) -> String {
     text.replace("{id}", ID_COLUMN)
         .replace("{permanent_id}", PERMANENT_ID_COLUMN)
+        .replace("{number}", NUMBER_COLUMN)
         .replace("BYTEA", "BLOB")
 }
 
@@ -340,6 +344,37 @@ pub(crate) fn watch_tables(
     Ok(())
 }
 
+/// Tells `counted` after each commit how many pages the write-ahead log has; the engine itself then moves none.
+pub(crate) fn watch_log(
+    connection: &mut Connection,
+    counted: impl Fn(i32) + Send + 'static,
+) -> Result<(), StoreError> {
+    connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
+        counted(pages);
+        Ok(())
+    }))?;
+    Ok(())
+}
+
+/// How much of the write-ahead log is in the database.
+pub(crate) struct Moved {
+    /// Pages of the log, from its beginning.
+    pub(crate) pages: i32,
+}
+
+/// Moves what it can of the write-ahead log into the database, without waiting for readers or the writer.
+pub(crate) fn move_log(connection: &Connection) -> Result<Moved, StoreError> {
+    let pages: i32 = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(2))?;
+    Ok(Moved { pages })
+}
+
+/// Opens the connection that moves the write-ahead log beside the writer.
+pub(crate) fn open_checkpointer(path: &std::path::Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
+}
+
 /// Opens a connection that reads and writes.
 pub(crate) fn open_writer(path: &std::path::Path) -> Result<Connection, StoreError> {
     let connection = Connection::open(path)?;
@@ -351,9 +386,7 @@ pub(crate) fn open_writer(path: &std::path::Path) -> Result<Connection, StoreErr
     // What is needed to take one change of a commit back alone stays in memory.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -8192)?;
-    connection.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
-    // Pages that many commits touch go to the database once for 4,000 pages of the log, which is 16 MiB.
-    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    connection.pragma_update(None, "journal_size_limit", 32 * 1024 * 1024)?;
     connection.set_prepared_statement_cache_capacity(128);
     Ok(connection)
 }

@@ -4,6 +4,7 @@
 //! writer thread, which puts whatever waits into one transaction (group commit) and tells the callers after
 //! the commit is on disk. See [`Store::write`].
 
+mod checkpoint;
 mod dialect;
 mod pool;
 mod wake;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::checkpoint::Checkpoints;
 use crate::dialect::{self, StoreError, Tx};
 use crate::wake::{Topic, Wakes};
 
@@ -23,10 +24,11 @@ const READERS: usize = 4;
 const QUEUE_LIMIT: usize = 4096;
 
 /// The migrations, in order. Append only.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_telling.sql"),
     include_str!("migrations/0003_ssh_keys.sql"),
+    include_str!("migrations/0004_bodies_by_number.sql"),
 ];
 
 type Verdict = Result<(), String>;
@@ -82,6 +84,7 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let mut writer = dialect::open_writer(path)?;
         migrate(&mut writer)?;
+        let mut checkpoints = Checkpoints::begin(path, &mut writer)?;
         let wakes = Wakes::default();
         let (changes, waiting) = mpsc::sync_channel::<Change>(QUEUE_LIMIT);
         let bells = wakes.clone();
@@ -95,11 +98,12 @@ impl Store {
         std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || {
-                write_loop(&mut writer, &waiting, &bells, || {
+                let committed = || {
                     if touched.swap(false, Ordering::Relaxed) {
                         counter.fetch_add(1, Ordering::Release);
                     }
-                });
+                };
+                write_loop(&mut writer, &waiting, &bells, committed, &mut checkpoints);
             })
             .map_err(|error| StoreError::Unavailable(format!("cannot start the writer thread: {error}")))?;
         Ok(Self {
@@ -230,6 +234,7 @@ fn write_loop(
     waiting: &mpsc::Receiver<Change>,
     wakes: &Wakes,
     committed: impl Fn(),
+    checkpoints: &mut Checkpoints,
 ) {
     let mut last = 1;
     while let Ok(first) = waiting.recv() {
@@ -250,6 +255,7 @@ fn write_loop(
         }
         last = group.len();
         write_group(connection, group, wakes, &committed);
+        checkpoints.between_commits(connection);
     }
 }
 

@@ -23,6 +23,10 @@ use crate::{Engine, EngineError, clock, specs, telling};
 
 pub(crate) use self::judge::would_act;
 
+/// How many decisions that nothing comes of share a transaction: enough to share its cost, and few enough that the
+/// arrivals of a flood, which use the same writer and the same processor, hardly wait for it.
+const TOGETHER: usize = 32;
+
 /// Decides arrivals of one repository in their order and stores the decisions, the builds, and that the arrivals are
 /// decided. `decided` counts those that are done, also when a later one fails.
 ///
@@ -126,10 +130,14 @@ async fn decide_webhooks(engine: &Engine, events: &[Event], decided: &mut usize)
         };
         let acts = judged.iter().any(Judged::acts);
         verdicts.push(verdict(event, judged));
-        if acts {
+        if acts || (verdicts.len() >= TOGETHER && event.id != last.id) {
             let done = verdicts.len();
-            store(engine, std::mem::take(&mut verdicts), Some(&found), Some(&read)).await?;
+            // After a part that nothing comes of, the refs are remembered with the rest.
+            let read = acts.then_some(&read);
+            store(engine, std::mem::take(&mut verdicts), Some(&found), read).await?;
             *decided += done;
+        }
+        if acts {
             plans = load(engine, Some(&found), plan_ids.clone()).await?;
         }
     }
