@@ -8,6 +8,7 @@ mod checkpoint;
 mod dialect;
 mod pool;
 mod wake;
+mod writer;
 
 pub mod build;
 pub mod build_query;

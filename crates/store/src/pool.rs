@@ -1,4 +1,4 @@
-//! One writer thread with group commit, and a few connections that read.
+//! The store of one home: what is written goes to the one writer, what is read to a few connections that only read.
 
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -8,16 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::checkpoint::Checkpoints;
 use crate::dialect::{self, StoreError, Tx};
-use crate::wake::{Topic, Wakes};
+use crate::wake::Wakes;
+use crate::writer::{AfterCommit, Change, Writer};
 
-/// How many changes share one commit at most.
-const GROUP_LIMIT: usize = 512;
-/// A commit of this many changes is a sign of a flood.
-const FLOOD: usize = 4;
-/// How long the writer then waits for one more change, as long as some come.
-const GATHERING: std::time::Duration = std::time::Duration::from_micros(300);
 /// How many connections read at once.
 const READERS: usize = 4;
 /// How many changes may wait for the writer; beyond, callers wait for room, which slows the sender down.
@@ -31,26 +25,8 @@ const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0004_bodies_by_number.sql"),
 ];
 
-type Verdict = Result<(), String>;
-type AfterCommit = Box<dyn FnOnce(Verdict, Answers) + Send>;
-/// A change: runs in the transaction, says whether it stands, and what to do after the commit.
-type Change = Box<dyn FnOnce(&Tx<'_>) -> (bool, AfterCommit) + Send>;
-
 /// The tables of which a copy in memory is worth keeping: each webhook and each push asks for a few rows of them.
 const WATCHED: &[&str] = &["repository", "webhook"];
-
-/// Answers to further changes of the same commit, given when this is dropped. The first caller of a commit gives
-/// them all: waking one task from the writer's thread is dear, and the tasks of one runtime wake each other cheaply.
-/// A caller that went away drops them, and so gives them too.
-struct Answers(Vec<Box<dyn FnOnce() + Send>>);
-
-impl Drop for Answers {
-    fn drop(&mut self) {
-        for answer in self.0.drain(..) {
-            answer();
-        }
-    }
-}
 
 /// The store of one home. Cheap to clone.
 #[derive(Clone)]
@@ -84,10 +60,8 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let mut writer = dialect::open_writer(path)?;
         migrate(&mut writer)?;
-        let mut checkpoints = Checkpoints::begin(path, &mut writer)?;
         let wakes = Wakes::default();
         let (changes, waiting) = mpsc::sync_channel::<Change>(QUEUE_LIMIT);
-        let bells = wakes.clone();
         let generation = Arc::new(AtomicU64::new(0));
         let touched = Arc::new(AtomicBool::new(false));
         let notice = Arc::clone(&touched);
@@ -95,17 +69,12 @@ impl Store {
             notice.store(true, Ordering::Relaxed);
         })?;
         let counter = Arc::clone(&generation);
-        std::thread::Builder::new()
-            .name("store-writer".into())
-            .spawn(move || {
-                let committed = || {
-                    if touched.swap(false, Ordering::Relaxed) {
-                        counter.fetch_add(1, Ordering::Release);
-                    }
-                };
-                write_loop(&mut writer, &waiting, &bells, committed, &mut checkpoints);
-            })
-            .map_err(|error| StoreError::Unavailable(format!("cannot start the writer thread: {error}")))?;
+        let committed = move || {
+            if touched.swap(false, Ordering::Relaxed) {
+                counter.fetch_add(1, Ordering::Release);
+            }
+        };
+        Writer::begin(path, writer, wakes.clone(), committed)?.work(waiting)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 path: path.to_owned(),
@@ -227,82 +196,6 @@ impl Inner {
             .push(connection);
         answer
     }
-}
-
-fn write_loop(
-    connection: &mut Connection,
-    waiting: &mpsc::Receiver<Change>,
-    wakes: &Wakes,
-    committed: impl Fn(),
-    checkpoints: &mut Checkpoints,
-) {
-    let mut last = 1;
-    while let Ok(first) = waiting.recv() {
-        let mut group = vec![first];
-        let mut gathered = 0;
-        loop {
-            while group.len() < GROUP_LIMIT
-                && let Ok(next) = waiting.try_recv()
-            {
-                group.push(next);
-            }
-            // In a flood those who were just answered are about to come again: together they cost one sync.
-            if last < FLOOD || group.len() >= last || group.len() == gathered {
-                break;
-            }
-            gathered = group.len();
-            std::thread::sleep(GATHERING);
-        }
-        last = group.len();
-        write_group(connection, group, wakes, &committed);
-        checkpoints.between_commits(connection);
-    }
-}
-
-fn write_group(connection: &mut Connection, group: Vec<Change>, wakes: &Wakes, after_commit: &impl Fn()) {
-    let mut after: Vec<AfterCommit> = Vec::with_capacity(group.len());
-    let mut woken: Vec<Topic> = Vec::new();
-    let committed = in_transaction(connection, |tx| {
-        for change in group {
-            tx.execute("SAVEPOINT change", &[])?;
-            let (stands, answer) = change(tx);
-            after.push(answer);
-            let topics = tx.take_woken();
-            if stands {
-                woken.extend(topics);
-            } else {
-                tx.execute("ROLLBACK TO change", &[])?;
-            }
-            tx.execute("RELEASE change", &[])?;
-        }
-        Ok(())
-    });
-    after_commit();
-    let verdict = committed.map_err(|error| match error {
-        StoreError::Unavailable(reason) => reason,
-        other => other.to_string(),
-    });
-    if verdict.is_ok() {
-        woken.sort_unstable();
-        woken.dedup();
-        for topic in woken {
-            wakes.ring(topic);
-        }
-    } else {
-        tracing::error!(
-            error = verdict.as_ref().err(),
-            changes = after.len(),
-            "a commit failed: nothing of it is stored, its callers are told"
-        );
-    }
-    let mut after = after.into_iter();
-    let Some(first) = after.next() else { return };
-    let others = after.map(|answer| {
-        let verdict = verdict.clone();
-        Box::new(move || answer(verdict, Answers(Vec::new()))) as Box<dyn FnOnce() + Send>
-    });
-    let others = Answers(others.collect());
-    first(verdict.clone(), others);
 }
 
 fn in_transaction(
