@@ -20,5 +20,5 @@ mod simulation;
 pub use answer::{Answer, Class, ErrorKind, RetryAfter};
 pub use lanes::{Candidate, Gate, Limits, sendable};
 pub use progress::{Ending, InvalidTransition, Progress};
-pub use receiver::{DisabledReason, Effect, Input, Notice, Policy, Receiver, step};
+pub use receiver::{DisabledReason, Effect, Failures, Input, Notice, Policy, Receiver, step};
 pub use schedule::{Schedule, ScheduleError, next_attempt};

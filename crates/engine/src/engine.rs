@@ -25,6 +25,7 @@ use crate::ops::receive_push::PushesInFlight;
 use crate::ops::receive_webhook::{KnownWebhooks, RecentBodies};
 use crate::poll::Looks;
 use crate::settings::Settings;
+use crate::telling::TellingLanes;
 use crate::{EngineError, changes, clean, intake, lease, poll, reconcile, telling, timer};
 
 /// How many plan configurations are kept parsed.
@@ -54,6 +55,7 @@ struct Inner {
     recent_bodies: RecentBodies,
     webhooks: KnownWebhooks,
     outgoing: Client,
+    telling_lanes: Arc<TellingLanes>,
     changes_seen: AtomicI64,
     believed: Believed,
     configurations: Mutex<HashMap<i64, Arc<PlanConfiguration>>>,
@@ -97,6 +99,7 @@ impl Engine {
                 recent_bodies: RecentBodies::default(),
                 webhooks: KnownWebhooks::default(),
                 outgoing: Client::new(settings.outgoing_policy.clone(), settings.outgoing_client.clone()),
+                telling_lanes: Arc::default(),
                 changes_seen: AtomicI64::new(0),
                 believed: Believed::new()?,
                 configurations: Mutex::new(HashMap::new()),
@@ -119,6 +122,7 @@ impl Engine {
     pub async fn start(&self) -> Result<(), EngineError> {
         self.recall_pause().await?;
         lease::recover(self).await?;
+        telling::recover(self).await?;
         self.spawn(
             "intake",
             Topic::Events,
@@ -284,6 +288,10 @@ impl Engine {
 
     pub(crate) fn outgoing(&self) -> &Client {
         &self.inner.outgoing
+    }
+
+    pub(crate) fn telling_lanes(&self) -> &Arc<TellingLanes> {
+        &self.inner.telling_lanes
     }
 
     pub(crate) fn webhooks(&self) -> &KnownWebhooks {

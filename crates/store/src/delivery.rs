@@ -164,11 +164,29 @@ pub fn insert(tx: &Tx<'_>, new: &NewDelivery, progress: &Progress, now: Millis) 
     Ok(id)
 }
 
-/// Moves a delivery on, if it is still where `from` says: of several that try, one succeeds.
+/// Moves a delivery on, if it is still where `from` says: of several that try, one succeeds. Wakes the deliverer.
 ///
 /// # Errors
 /// When the store cannot be written.
 pub fn advance(
+    tx: &Tx<'_>,
+    id: i64,
+    from: &Progress,
+    to: &Progress,
+    last_answer: Option<Answer>,
+) -> Result<bool, StoreError> {
+    let changed = settle(tx, id, from, to, last_answer)?;
+    if changed {
+        tx.wake(Topic::Outbox);
+    }
+    Ok(changed)
+}
+
+/// As [`advance`], for the deliverer itself, which knows better when it has something to do.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn settle(
     tx: &Tx<'_>,
     id: i64,
     from: &Progress,
@@ -217,10 +235,33 @@ pub fn advance(
             held_since
         ],
     )?;
-    if changed == 1 && !matches!(to, Progress::Leased { .. }) {
-        tx.wake(Topic::Outbox);
-    }
     Ok(changed == 1)
+}
+
+/// The next receiver behind `after` with deliveries that have not ended. One step in an index, however many there are.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn next_open_receiver(tx: &Tx<'_>, after: i64) -> Result<Option<i64>, StoreError> {
+    tx.first(
+        "SELECT receiver_id FROM delivery WHERE state <> 'ended' AND receiver_id > $1 ORDER BY receiver_id LIMIT 1",
+        params![after],
+        |row| row.get(0),
+    )
+}
+
+/// Deliveries whose lease runs out at or before `until_ms`.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn leases(tx: &Tx<'_>, until_ms: Millis) -> Result<Vec<Delivery>, StoreError> {
+    tx.all(
+        &format!(
+            "{DELIVERY} WHERE state <> 'ended' AND state = 'leased' AND leased_until_ms <= $1 ORDER BY id"
+        ),
+        params![until_ms],
+        read_delivery,
+    )
 }
 
 /// Deliveries of one receiver that have not ended, oldest first.
@@ -454,6 +495,30 @@ mod tests {
                 until_ms: 100
             }
         );
+    }
+
+    #[tokio::test]
+    async fn leases_are_found_by_their_end_and_receivers_by_what_is_open() {
+        let (_folder, store, receiver_id) = outbox(3).await;
+        let outcome: Result<_, StoreError> = store
+            .write(move |tx| {
+                let open = open_of(tx, receiver_id, 10)?;
+                for (one, until_ms) in open[1..].iter().zip([100, 200]) {
+                    let leased = one.progress.clone().lease(5, until_ms).expect("it is due");
+                    settle(tx, one.id, &one.progress, &leased, None)?;
+                }
+                let ids = |rows: Vec<Delivery>| rows.iter().map(|one| one.id).collect::<Vec<_>>();
+                Ok((
+                    ids(leases(tx, 100)?),
+                    ids(leases(tx, Millis::MAX)?),
+                    next_open_receiver(tx, 0)?,
+                    next_open_receiver(tx, receiver_id)?,
+                ))
+            })
+            .await;
+        let (ran_out, all, first, behind) = outcome.expect("a change");
+        assert_eq!((ran_out, all), (vec![2], vec![2, 3]));
+        assert_eq!((first, behind), (Some(receiver_id), None));
     }
 
     #[tokio::test]

@@ -191,20 +191,6 @@ pub fn of_repository(tx: &Tx<'_>, repository_id: i64) -> Result<Vec<Receiver>, S
     )
 }
 
-/// The receivers for which deliveries wait or run.
-///
-/// # Errors
-/// When the store cannot be read.
-pub fn with_open_deliveries(tx: &Tx<'_>) -> Result<Vec<Receiver>, StoreError> {
-    tx.all(
-        &format!(
-            "{RECEIVER} WHERE id IN (SELECT receiver_id FROM delivery WHERE state <> 'ended') ORDER BY id"
-        ),
-        &[],
-        read_receiver,
-    )
-}
-
 /// The ids of all receivers, removed ones too.
 ///
 /// # Errors

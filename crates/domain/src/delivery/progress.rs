@@ -165,6 +165,42 @@ impl Progress {
         }
     }
 
+    /// Takes back a lease whose holder is known to have died. Whether the attempt arrived is unknown, so it is made
+    /// again at once, unless it was the last.
+    ///
+    /// # Errors
+    /// When there is no lease.
+    pub fn abandon(self, schedule: &Schedule, now_ms: i64) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Leased { attempts, .. } => {
+                let due_ms = next_attempt(schedule, attempts, now_ms, None, 0.5).map(|_| now_ms);
+                Ok(Self::waiting_or_ended(
+                    attempts,
+                    due_ms,
+                    now_ms,
+                    Ending::Interrupted,
+                ))
+            }
+            other => Err(other.invalid("take back")),
+        }
+    }
+
+    /// Gives back a lease whose attempt was not begun, as if it had never been taken.
+    ///
+    /// # Errors
+    /// When there is no lease.
+    pub fn give_back(self) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Leased {
+                attempts, since_ms, ..
+            } => Ok(Self::Waiting {
+                attempts: attempts.saturating_sub(1),
+                due_ms: since_ms,
+            }),
+            other => Err(other.invalid("give back")),
+        }
+    }
+
     /// Ends a waiting delivery whose receiver has been disabled for as long as the schedule lasts, and leaves every
     /// other one as it is.
     #[must_use]
@@ -354,6 +390,23 @@ mod tests {
             leased(2).reclaim(&schedule(), 100, 0.5),
             Ok(ended(2, 100, Ending::Interrupted))
         );
+    }
+
+    #[test]
+    fn abandoned_attempt_is_made_again_at_once_unless_it_was_the_last() {
+        assert_eq!(leased(1).abandon(&schedule(), 7), Ok(waiting(1, 7)));
+        assert_eq!(
+            leased(2).abandon(&schedule(), 7),
+            Ok(ended(2, 7, Ending::Interrupted))
+        );
+        assert!(waiting(1, 0).abandon(&schedule(), 7).is_err());
+    }
+
+    #[test]
+    fn lease_that_is_given_back_leaves_no_trace() {
+        let given_back = waiting(3, 50).lease(60, 100).and_then(Progress::give_back);
+        assert_eq!(given_back, Ok(waiting(3, 60)));
+        assert!(waiting(3, 50).give_back().is_err());
     }
 
     #[test]

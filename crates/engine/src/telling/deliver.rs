@@ -1,182 +1,24 @@
 //! Step 11 of the walk: deliveries are leased, signed and sent, each attempt is recorded, and what failed is tried
 //! again on the schedule. A receiver that keeps failing is left alone for longer and longer; it delays no other.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use madake_domain::delivery::lanes::next_wake_ms;
-use madake_domain::delivery::{
-    Answer, Candidate, Effect, Gate, Input, Limits, Notice, Policy, Progress, RetryAfter, Schedule, sendable,
-    step,
-};
+use madake_domain::delivery::{Answer, Effect, Input, Notice, Policy, Progress, RetryAfter, step};
 use madake_formats::outgoing::{Profile, Signing};
 use madake_formats::signature;
 use madake_formats::signature::standard_webhooks::{self, SigningSecret};
 use madake_outgoing::client::{Request, Timings};
-use madake_store::delivery::{self, Attempt, Body, Delivery};
+use madake_store::delivery::{Attempt, Body, Delivery};
 use madake_store::receiver::{self, Receiver};
 use madake_store::{Millis, Tx};
 
 use super::{ReceiverSecrets, profile_and_settings};
-use crate::{Engine, EngineError, clock};
+use crate::{Engine, EngineError};
 
-/// How many deliveries of one receiver are looked at: those behind wait for these.
-const LOOKED_AT: i64 = 200;
-/// How much longer than the longest request a lease lasts.
-const LEASE_MARGIN_MS: i64 = 30_000;
 /// The longest that a request may take: settings are held to it.
 pub(crate) const LONGEST_TIMEOUT_SECONDS: u64 = 120;
 /// Of an answer's body, this much is kept in the log.
 const KEPT_BODY: usize = 16 * 1024;
-
-/// Sends what is due, and says when something is due next.
-pub(crate) async fn run(engine: &Engine) -> Result<Option<Duration>, EngineError> {
-    let now = clock::now_ms();
-    let (receivers, mut open) = engine
-        .store()
-        .read(|tx| {
-            let receivers = receiver::with_open_deliveries(tx)?;
-            let mut open = Vec::new();
-            for one in &receivers {
-                open.extend(delivery::open_of(tx, one.id, LOOKED_AT)?);
-            }
-            Ok::<_, EngineError>((receivers, open))
-        })
-        .await?;
-    let receivers: HashMap<i64, Receiver> = receivers.into_iter().map(|one| (one.id, one)).collect();
-    take_back(engine, &receivers, &mut open, now).await?;
-    let candidates: Vec<Candidate> = open.iter().filter_map(candidate).collect();
-    let gate = |id: i64| match receivers.get(&id) {
-        Some(receiver) if receiver.active => receiver.health.gate(now),
-        _ => Gate::Closed,
-    };
-    let chosen = sendable(&candidates, gate, Limits::default(), now);
-    for one in open.iter().filter(|one| chosen.contains(&one.id)) {
-        let Some(receiver) = receivers.get(&one.receiver_id) else {
-            continue;
-        };
-        let until = now + i64::try_from(LONGEST_TIMEOUT_SECONDS * 1000).unwrap_or(0) + LEASE_MARGIN_MS;
-        let Ok(leased) = one.progress.clone().lease(now, until) else {
-            continue;
-        };
-        let (id, from, to) = (one.id, one.progress.clone(), leased.clone());
-        let taken = engine
-            .store()
-            .write(move |tx| Ok::<_, EngineError>(delivery::advance(tx, id, &from, &to, None)?))
-            .await?;
-        if taken {
-            let (engine, receiver, one) = (engine.clone(), receiver.clone(), one.clone());
-            let tracker = engine.loops().clone();
-            tracker.spawn(async move {
-                if let Err(error) = attempt(&engine, &receiver, &one, leased).await {
-                    tracing::error!(
-                        delivery = one.id,
-                        "delivery {} could not be recorded and is tried again when its lease ends: {error}",
-                        one.uid
-                    );
-                }
-            });
-        }
-    }
-    let waiting: Vec<Candidate> = candidates
-        .into_iter()
-        .filter(|one| !chosen.contains(&one.delivery))
-        .collect();
-    let next = next_wake_ms(&waiting, gate, now).unwrap_or(now + 60_000);
-    let pause = u64::try_from((next - now).clamp(5, 60_000)).unwrap_or(60_000);
-    Ok(Some(Duration::from_millis(pause)))
-}
-
-fn candidate(one: &Delivery) -> Option<Candidate> {
-    let (due_ms, leased_until_ms) = match one.progress {
-        Progress::Waiting { due_ms, .. } => (due_ms, None),
-        Progress::Leased { until_ms, .. } => (until_ms, Some(until_ms)),
-        Progress::Ended { .. } => return None,
-    };
-    Some(Candidate {
-        delivery: one.id,
-        receiver: one.receiver_id,
-        ordering: one.ordering,
-        sequence: one.id,
-        due_ms,
-        leased_until_ms,
-    })
-}
-
-/// Leases that ran out are given back, and what a disabled receiver can get no more is ended.
-async fn take_back(
-    engine: &Engine,
-    receivers: &HashMap<i64, Receiver>,
-    open: &mut [Delivery],
-    now: Millis,
-) -> Result<(), EngineError> {
-    let schedule = Schedule::standard();
-    for one in open {
-        let from = one.progress.clone();
-        let to = match (&from, receivers.get(&one.receiver_id)) {
-            (Progress::Leased { until_ms, .. }, _) if *until_ms <= now => {
-                match from.clone().reclaim(&schedule, now, jitter()) {
-                    Ok(to) => to,
-                    Err(_) => continue,
-                }
-            }
-            (Progress::Waiting { .. }, Some(receiver)) => {
-                from.clone()
-                    .expire(&schedule, &receiver.health, one.created_ms, now)
-            }
-            _ => continue,
-        };
-        if to != from {
-            let (id, stored) = (one.id, to.clone());
-            engine
-                .store()
-                .write(move |tx| Ok::<_, EngineError>(delivery::advance(tx, id, &from, &stored, None)?))
-                .await?;
-            one.progress = to;
-        }
-    }
-    Ok(())
-}
-
-async fn attempt(
-    engine: &Engine,
-    receiver: &Receiver,
-    one: &Delivery,
-    leased: Progress,
-) -> Result<(), EngineError> {
-    let id = one.id;
-    let body = engine
-        .store()
-        .read(move |tx| Ok::<_, EngineError>(delivery::body(tx, id)?))
-        .await?
-        .ok_or_else(|| EngineError::Internal(format!("delivery {id} has no body")))?;
-    let began_ms = clock::now_ms();
-    let sent = send(engine, receiver, one, &leased, body, began_ms).await;
-    let answer = sent.answer;
-    let receiver_id = receiver.id;
-    let effects = engine
-        .store()
-        .write(move |tx| {
-            let now = clock::now_ms();
-            delivery::insert_attempt(tx, id, &sent.attempt)?;
-            let to = leased
-                .clone()
-                .answered(&Schedule::standard(), answer, now, sent.retry_after, jitter())
-                .map_err(|error| EngineError::Internal(error.to_string()))?;
-            if !delivery::advance(tx, id, &leased, &to, Some(answer))? {
-                return Ok(Vec::new());
-            }
-            let input = Input::Answered {
-                answer,
-                began_ms,
-                retry_after: sent.retry_after,
-            };
-            note_health(tx, receiver_id, input, now)
-        })
-        .await?;
-    tell_owner(receiver, &effects);
-    Ok(())
-}
 
 /// Moves the health of a receiver on and says what follows.
 pub(crate) fn note_health(
@@ -195,7 +37,7 @@ pub(crate) fn note_health(
     Ok(effects)
 }
 
-fn tell_owner(receiver: &Receiver, effects: &[Effect]) {
+pub(super) fn tell_owner(receiver: &Receiver, effects: &[Effect]) {
     let who = format!(
         "receiver {} ({}), made by {}",
         receiver.id, receiver.name, receiver.made_by
@@ -220,6 +62,7 @@ fn tell_owner(receiver: &Receiver, effects: &[Effect]) {
 }
 
 /// An attempt and what it came to.
+#[derive(Debug)]
 pub(crate) struct Sent {
     pub(crate) answer: Answer,
     pub(crate) retry_after: Option<RetryAfter>,
@@ -382,10 +225,31 @@ pub(crate) fn secrets_of(engine: &Engine, receiver: &Receiver) -> Result<Receive
 }
 
 /// Between 0 and 1: how far off the schedule an attempt is made, so that many do not come at once.
-fn jitter() -> f64 {
+pub(super) fn jitter() -> f64 {
     let mut bytes = [0; 4];
     match getrandom::fill(&mut bytes) {
         Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
         Err(_) => 0.5,
+    }
+}
+
+/// A result with this answer.
+#[cfg(test)]
+pub(super) fn sent_for_tests(answer: Answer) -> Sent {
+    Sent {
+        answer,
+        retry_after: None,
+        attempt: Attempt {
+            number: 1,
+            began_ms: 0,
+            duration_ms: 0,
+            address: String::new(),
+            request_headers: Vec::new(),
+            status: None,
+            response_headers: Vec::new(),
+            response_body: Vec::new(),
+            answer: String::new(),
+            timings: "{}".into(),
+        },
     }
 }

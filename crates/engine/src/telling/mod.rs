@@ -1,7 +1,10 @@
 //! Step 5 of the walk: whoever asked to be told of pushes gets a delivery, in the transaction that decides the push.
 
+mod attempts;
 mod deliver;
 mod facts;
+mod lanes;
+mod lease;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -19,7 +22,9 @@ use uuid::Uuid;
 
 use crate::{Engine, EngineError};
 
-pub(crate) use self::deliver::{LONGEST_TIMEOUT_SECONDS, note_health, run, secrets_of};
+pub(crate) use self::deliver::{LONGEST_TIMEOUT_SECONDS, note_health, secrets_of};
+pub(crate) use self::lanes::Lanes as TellingLanes;
+pub(crate) use self::lease::{recover, run};
 pub use self::settings::{ReceiverSecrets, ReceiverSettings};
 
 /// The kind of receivers that get payloads of pushes.
