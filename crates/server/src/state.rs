@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use madake_domain::address::AddressPattern;
 use madake_engine::Engine;
+use madake_vcs::git::smart_http::front::Front;
 
 use crate::auth::guard::LoginGuard;
 
@@ -20,17 +21,20 @@ struct Inner {
     engine: Engine,
     trusted_proxies: Vec<AddressPattern>,
     guard: LoginGuard,
+    git_front: Front,
 }
 
 impl App {
     /// An application over an engine. Forwarding headers are believed from `trusted_proxies` alone.
     #[must_use]
     pub fn new(engine: Engine, trusted_proxies: Vec<AddressPattern>) -> Self {
+        let git_front = Front::new(engine.reader().clone());
         Self {
             inner: Arc::new(Inner {
                 engine,
                 trusted_proxies,
                 guard: LoginGuard::new(),
+                git_front,
             }),
             ssh_address: None,
         }
@@ -62,6 +66,11 @@ impl App {
 
     pub(crate) fn trusted_proxies(&self) -> &[AddressPattern] {
         &self.inner.trusted_proxies
+    }
+
+    /// What answers git clients before git does.
+    pub(crate) fn git_front(&self) -> &Front {
+        &self.inner.git_front
     }
 
     pub(crate) fn guard(&self) -> &LoginGuard {

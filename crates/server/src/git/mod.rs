@@ -15,9 +15,8 @@ use madake_engine::Engine;
 use madake_engine::access::Caller;
 use madake_store::event::Via;
 use madake_store::repository::Repository;
-use madake_vcs::git::smart_http::{
-    PushReport, ReceiveLimits, ReceivePack, ServeError, Service, advertise, upload_pack,
-};
+use madake_vcs::git::smart_http::front::Question;
+use madake_vcs::git::smart_http::{PushReport, ReceiveLimits, ReceivePack, ServeError, Service, upload_pack};
 use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::App;
@@ -31,6 +30,12 @@ use crate::routes::{Access, Routes};
 const UNPACKED_LIMIT: usize = 64 * 1024 * 1024;
 /// Bytes of an answer that wait for a slow client.
 const ANSWER_BUFFER: usize = 256 * 1024;
+/// The kind of answers to fetches.
+const FETCHED: &str = "application/x-git-upload-pack-result";
+/// Bytes of an answer that are handed on at a time.
+const ANSWER_PART: usize = 64 * 1024;
+/// The longest request that is looked at before git gets it, in bytes.
+const SMALL_BODY: u64 = 64 * 1024;
 
 /// The routes of Git over HTTP.
 pub(crate) fn routes() -> Routes {
@@ -61,14 +66,11 @@ async fn info_refs(
     };
     let found = repository(&app, &visitor, &owner, &slug, needed(service)).await?;
     let version = git_protocol(request.headers());
-    let body = advertise(
-        app.engine().git(),
-        FilePath::new(&found.path),
-        service,
-        version.as_deref(),
-    )
-    .await
-    .map_err(|error| failed(&found, &error))?;
+    let body = app
+        .git_front()
+        .advertise(FilePath::new(&found.path), service, version.as_deref())
+        .await
+        .map_err(|error| failed(&found, &error))?;
     let kind = format!("application/x-{}-advertisement", service.name());
     Ok((
         [
@@ -88,7 +90,21 @@ async fn fetch(
 ) -> Result<Response, Failure> {
     let found = repository(&app, &visitor, &owner, &slug, Permission::Read).await?;
     let version = git_protocol(request.headers());
-    let body = request_body(request).await?;
+    let body = match small_body(request).await? {
+        Small::Whole(bytes) => {
+            let question = version
+                .as_deref()
+                .filter(|text| text.split(':').any(|word| word == "version=2"))
+                .and_then(|_| Question::parse(&bytes));
+            if let Some(question) = question
+                && let Some(list) = app.git_front().list(FilePath::new(&found.path), question).await
+            {
+                return Ok((answer_headers(FETCHED), list).into_response());
+            }
+            Box::new(io::Cursor::new(bytes))
+        }
+        Small::Not(body) => body,
+    };
     let (answer, reading) = tokio::io::duplex(ANSWER_BUFFER);
     let git = app.engine().git().clone();
     tokio::spawn(async move {
@@ -97,7 +113,7 @@ async fn fetch(
             tracing::info!(repository = %found.name, "a fetch from {} ended early: {error}", found.name);
         }
     });
-    Ok(answered("application/x-git-upload-pack-result", reading))
+    Ok(answered(FETCHED, reading))
 }
 
 async fn push(
@@ -212,6 +228,27 @@ fn git_protocol(headers: &HeaderMap) -> Option<String> {
     plain.then(|| text.to_owned())
 }
 
+/// A request's body, in memory if it is short.
+enum Small {
+    Whole(Bytes),
+    Not(BodyReader),
+}
+
+async fn small_body(request: Request) -> Result<Small, Failure> {
+    let length = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if is_gzip(&request) || length.is_none_or(|length| length > SMALL_BODY) {
+        return request_body(request).await.map(Small::Not);
+    }
+    let whole = request.into_body().collect().await.map_err(|_| Failure {
+        error: ApiError::invalid("the body ended early"),
+        trace: None,
+    })?;
+    Ok(Small::Whole(whole.to_bytes()))
+}
+
 type BodyReader = Box<dyn tokio::io::AsyncRead + Send + Unpin>;
 
 /// The body as a stream of bytes; one that is packed with gzip is unpacked first, up to a limit.
@@ -250,9 +287,16 @@ async fn request_body(request: Request) -> Result<BodyReader, Failure> {
     Ok(Box::new(io::Cursor::new(Bytes::from(unpacked))))
 }
 
+fn answer_headers(kind: &'static str) -> [(http::HeaderName, &'static str); 2] {
+    [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")]
+}
+
 fn answered(kind: &'static str, reading: tokio::io::DuplexStream) -> Response {
-    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")];
-    (headers, Body::from_stream(ReaderStream::new(reading))).into_response()
+    (
+        answer_headers(kind),
+        Body::from_stream(ReaderStream::with_capacity(reading, ANSWER_PART)),
+    )
+        .into_response()
 }
 
 fn failed(found: &Repository, error: &ServeError) -> Failure {

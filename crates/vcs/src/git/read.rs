@@ -146,6 +146,15 @@ impl GitReader {
         }
     }
 
+    /// The object that the tag `id` finally names; `id` itself for other objects. None if it is not there.
+    ///
+    /// # Errors
+    /// Git's failure.
+    pub async fn peel(&self, repository: &Path, id: &ObjectId) -> Result<Option<ObjectId>, ReadError> {
+        let found = self.pool.info(repository, &format!("{id}^{{}}")).await?;
+        Ok(found.map(|info| info.id))
+    }
+
     /// What is at `path` in the tree of `revision`; an empty path is the root.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! `git upload-pack` and `git receive-pack` are started directly. A push is answered only after the caller has made it
 //! durable (see [`ReceivePack::serve`]); no hook of the repository runs.
 
+pub mod front;
 pub(super) mod pkt_line;
 pub(super) mod receive;
 pub(super) mod report;

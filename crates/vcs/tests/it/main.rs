@@ -4,6 +4,7 @@
 
 mod checkouts;
 mod fixture;
+mod fronts;
 mod hg_checkouts;
 mod hg_fixture;
 mod hg_hooks;
