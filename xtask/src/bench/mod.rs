@@ -8,12 +8,15 @@ mod b1_intake;
 mod b2_push;
 mod b4_crash;
 mod b7_many;
+mod b8_telling;
 mod buildbot;
+mod fetch;
 mod http;
 mod load;
 mod machine;
 mod madake;
 mod nginx;
+mod receivers;
 mod report;
 mod server;
 mod work_tree;
@@ -48,6 +51,9 @@ pub(crate) struct Bench {
     /// Only this server, without peers.
     #[arg(long)]
     alone: bool,
+    /// Measure this program instead of building one; the report names it.
+    #[arg(long, value_name = "PATH")]
+    program: Option<PathBuf>,
     /// Measure although the machine is busy with something else; the report says so.
     #[arg(long)]
     busy: bool,
@@ -68,6 +74,12 @@ enum Benchmark {
     /// Many plans and branches.
     #[value(name = "B7", alias = "b7")]
     B7,
+    /// Deliveries to receivers, some of which fail.
+    #[value(name = "B8", alias = "b8")]
+    B8,
+    /// Clones and fetches.
+    #[value(name = "fetch")]
+    Fetch,
 }
 
 /// What all measurements share.
@@ -108,7 +120,12 @@ pub(crate) fn run(arguments: &Bench) -> anyhow::Result<ExitCode> {
     let data = data.canonicalize()?;
     let out = repository().join(&arguments.out);
     std::fs::create_dir_all(&out)?;
-    let madake = madake::build()?;
+    let madake = match &arguments.program {
+        Some(program) => program
+            .canonicalize()
+            .with_context(|| format!("there is no {}", program.display()))?,
+        None => madake::build()?,
+    };
     let which = if arguments.which.is_empty() {
         Benchmark::value_variants()
     } else {
@@ -120,7 +137,7 @@ pub(crate) fn run(arguments: &Bench) -> anyhow::Result<ExitCode> {
     } else {
         Err("left out".to_owned())
     };
-    let nginx = if peers(&[Benchmark::B2]) {
+    let nginx = if peers(&[Benchmark::B2, Benchmark::Fetch]) {
         nginx::install().map_err(|error| format!("{error:#}"))
     } else {
         Err("left out".to_owned())
@@ -156,6 +173,8 @@ fn measure(
         Benchmark::B2 => ("B2", b2_push::TITLE, b2_push::contestants(setting)),
         Benchmark::B4 => ("B4", b4_crash::TITLE, b4_crash::contestants(setting)),
         Benchmark::B7 => ("B7", b7_many::TITLE, b7_many::contestants(setting)),
+        Benchmark::B8 => ("B8", b8_telling::TITLE, b8_telling::contestants(setting)),
+        Benchmark::Fetch => ("fetch", fetch::TITLE, fetch::contestants(setting)),
     };
     println!("\n==> {name}: {title}");
     let quiet = arguments.busy || machine::wait_until_quiet();
@@ -206,6 +225,7 @@ fn measure(
         "pinning": setting.pinning.shown(),
         "quick": arguments.quick,
         "busy": arguments.busy,
+        "program": arguments.program,
         "rounds": rounds,
         "buildbot": setting.buildbot.as_ref().ok().map(|one| &one.version),
     });

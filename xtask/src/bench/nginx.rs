@@ -17,6 +17,9 @@ use crate::process::{answers, output_of};
 const NAME: &str = "bench";
 const PASSWORD: &str = "only-for-measurements";
 
+/// How many requests git's program serves at the same time.
+const PROCESSES: usize = 4;
+
 const NEEDED: [Prerequisite; 3] = [
     Prerequisite {
         package: "nginx-light",
@@ -35,7 +38,7 @@ const NEEDED: [Prerequisite; 3] = [
 /// A running nginx with its fcgiwrap; both are killed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct GitServer {
-    fcgiwrap: Child,
+    fcgiwraps: Vec<Child>,
     nginx: Option<Server>,
     /// The address that it is pushed to.
     pub(crate) url: String,
@@ -47,8 +50,10 @@ impl Drop for GitServer {
             // nginx ends its workers only when it is asked to end.
             let _ = nginx.stop();
         }
-        let _ = self.fcgiwrap.kill();
-        let _ = self.fcgiwrap.wait();
+        for fcgiwrap in &mut self.fcgiwraps {
+            let _ = fcgiwrap.kill();
+            let _ = fcgiwrap.wait();
+        }
     }
 }
 
@@ -91,28 +96,33 @@ impl GitServer {
             std::fs::write(&path, hook)?;
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
         }
-        let socket = folder.join("fcgi.sock");
-        let log = std::fs::File::create(folder.join("fcgiwrap.log"))?;
-        let fcgiwrap = setting
-            .pinning
-            .server(Path::new("fcgiwrap"))
-            // One process: with more, the first would leave the others behind. A push asks one thing at a time.
-            .args(["-c", "1", "-s", &format!("unix:{}", socket.display())])
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .context("cannot start fcgiwrap")?;
         let address = format!("127.0.0.1:{}", free_port()?);
         let mut server = Self {
-            fcgiwrap,
+            fcgiwraps: Vec::new(),
             nginx: None,
             url: format!("http://{address}/git/bench.git"),
         };
-        wait_for(Duration::from_secs(10), || socket.exists().then_some(()))
-            .context("fcgiwrap does not make its socket")?;
+        // Each is one process: of one with several, the first would leave the others behind when it is killed.
+        let sockets: Vec<PathBuf> = (0..PROCESSES)
+            .map(|number| folder.join(format!("fcgi-{number}.sock")))
+            .collect();
+        let log = std::fs::File::create(folder.join("fcgiwrap.log"))?;
+        for socket in &sockets {
+            let fcgiwrap = setting
+                .pinning
+                .server(Path::new("fcgiwrap"))
+                .args(["-c", "1", "-s", &format!("unix:{}", socket.display())])
+                .stdin(Stdio::null())
+                .stdout(log.try_clone()?)
+                .stderr(log.try_clone()?)
+                .spawn()
+                .context("cannot start fcgiwrap")?;
+            server.fcgiwraps.push(fcgiwrap);
+            wait_for(Duration::from_secs(10), || socket.exists().then_some(()))
+                .context("fcgiwrap does not make its socket")?;
+        }
         let configuration = folder.join("nginx.conf");
-        std::fs::write(&configuration, configured(folder, &address, &root, &socket)?)?;
+        std::fs::write(&configuration, configured(folder, &address, &root, &sockets)?)?;
         std::fs::write(folder.join("ready"), "ready\n")?;
         std::fs::write(folder.join("users"), format!("{NAME}:{{PLAIN}}{PASSWORD}\n"))?;
         let mut command = setting.pinning.server(Path::new("nginx"));
@@ -128,7 +138,7 @@ impl GitServer {
     }
 }
 
-fn configured(folder: &Path, address: &str, root: &Path, socket: &Path) -> anyhow::Result<String> {
+fn configured(folder: &Path, address: &str, root: &Path, sockets: &[PathBuf]) -> anyhow::Result<String> {
     let programs = output_of(Command::new("git").arg("--exec-path"))?;
     let own = Path::new(programs.trim()).join("git-http-backend");
     let backend = if own.exists() {
@@ -142,6 +152,10 @@ fn configured(folder: &Path, address: &str, root: &Path, socket: &Path) -> anyho
         ""
     };
     let folder = folder.display();
+    let upstream: String = sockets
+        .iter()
+        .map(|socket| format!("server unix:{};", socket.display()))
+        .collect();
     Ok(format!(
         "{user} daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log;\n\
          events {{}}\n\
@@ -149,12 +163,13 @@ fn configured(folder: &Path, address: &str, root: &Path, socket: &Path) -> anyho
          access_log off; client_max_body_size 0;\n\
          client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;\n\
          uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;\n\
+         upstream git {{ {upstream} }}\n\
          server {{\n\
          listen {address};\n\
          location = /ready {{ root {folder}; }}\n\
          location ~ ^/git(/.*)$ {{\n\
          auth_basic bench; auth_basic_user_file {folder}/users;\n\
-         fastcgi_pass unix:{socket};\n\
+         fastcgi_pass git;\n\
          fastcgi_param SCRIPT_FILENAME {backend};\n\
          fastcgi_param GIT_PROJECT_ROOT {root}; fastcgi_param GIT_HTTP_EXPORT_ALL 1;\n\
          fastcgi_param PATH_INFO $1; fastcgi_param REMOTE_USER $remote_user; fastcgi_param REMOTE_ADDR $remote_addr;\n\
@@ -162,7 +177,6 @@ fn configured(folder: &Path, address: &str, root: &Path, socket: &Path) -> anyho
          fastcgi_param CONTENT_TYPE $content_type; fastcgi_param CONTENT_LENGTH $content_length;\n\
          fastcgi_param HTTP_CONTENT_ENCODING $http_content_encoding; fastcgi_param GIT_PROTOCOL $http_git_protocol;\n\
          }}\n}}\n}}\n",
-        socket = socket.display(),
         backend = backend.display(),
         root = root.display()
     ))

@@ -1,8 +1,11 @@
 //! A work tree that commits are made in and pushed from, by the real git without anybody's own configuration.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
+
+use anyhow::{Context as _, ensure};
 
 use crate::process::output_of;
 
@@ -42,6 +45,30 @@ impl WorkTree {
             commits: 0,
         };
         made.git(&["init", "-q", "-b", "main"])?;
+        Ok(made)
+    }
+
+    /// A work tree as [`WorkTree::new`] makes it, on a branch `main` of so many commits, each of which changes one of
+    /// fifty files.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub(crate) fn with_history(
+        folder: &Path,
+        remote: &str,
+        credentials: Option<String>,
+        commits: usize,
+    ) -> anyhow::Result<Self> {
+        let made = Self::new(folder, remote, credentials)?;
+        let mut child = git(folder, None, &["fast-import", "--quiet"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .context("cannot start git")?;
+        let mut pipe = child.stdin.take().context("git reads nothing")?;
+        pipe.write_all(history(commits).as_bytes())?;
+        drop(pipe);
+        ensure!(child.wait()?.success(), "git fast-import failed");
+        made.git(&["reset", "-q", "--hard", "main"])?;
         Ok(made)
     }
 
@@ -85,26 +112,57 @@ impl WorkTree {
         })
     }
 
-    /// Pushes HEAD as many branches at once.
+    /// Pushes HEAD as many branches, some hundreds at a time.
     ///
     /// # Errors
     /// When git fails.
     pub(crate) fn push_all(&self, branches: &[String]) -> anyhow::Result<()> {
-        for some in branches.chunks(500) {
-            let specs: Vec<String> = some
-                .iter()
-                .map(|branch| format!("HEAD:refs/heads/{branch}"))
-                .collect();
-            let mut arguments = vec!["push", "-q", self.remote.as_str()];
-            arguments.extend(specs.iter().map(String::as_str));
-            self.git(&arguments)?;
-        }
-        Ok(())
+        branches.chunks(500).try_for_each(|some| self.push_at_once(some))
+    }
+
+    /// Pushes HEAD as many branches in a single push.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub(crate) fn push_at_once(&self, branches: &[String]) -> anyhow::Result<()> {
+        let specs: Vec<String> = branches
+            .iter()
+            .map(|branch| format!("HEAD:refs/heads/{branch}"))
+            .collect();
+        let mut arguments = vec!["push", "-q", self.remote.as_str()];
+        arguments.extend(specs.iter().map(String::as_str));
+        self.git(&arguments).map(|_| ())
     }
 
     fn git(&self, arguments: &[&str]) -> anyhow::Result<String> {
         output_of(&mut git(&self.folder, self.credentials.as_deref(), arguments))
     }
+}
+
+/// Commits for `git fast-import`: the text of the files is hard to pack, as that of programs is not all alike.
+fn history(commits: usize) -> String {
+    let mut text = String::new();
+    let mut state = 1_u64;
+    for number in 0..commits {
+        let mut lines = String::new();
+        for line in 0..40 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            lines.push_str(&format!(
+                "line {line} of {number}: {:016x} {state:x}\n",
+                state.rotate_left(29)
+            ));
+        }
+        let file = number % 50;
+        let time = 1_700_000_000 + number;
+        text.push_str(&format!(
+            "commit refs/heads/main\ncommitter Bench <bench@example.com> {time} +0000\ndata <<END\nchange {number}\nEND\n\
+             M 644 inline source/{file}.txt\ndata {}\n{lines}\n",
+            lines.len()
+        ));
+    }
+    text
 }
 
 /// A call of git in `folder` that reads nobody's configuration and asks nothing.
