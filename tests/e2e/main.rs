@@ -12,6 +12,7 @@ mod hostile_support;
 mod hostile_webhook;
 mod hostile_webhook_formats;
 mod plan_files;
+mod real_receivers;
 mod repositories;
 mod ssh;
 mod telling;

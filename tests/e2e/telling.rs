@@ -10,14 +10,14 @@ use serde_json::Value;
 
 /// What a receiver got.
 #[derive(Debug, Clone)]
-struct Got {
+pub(crate) struct Got {
     path: String,
     headers: Vec<(String, String)>,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Got {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self
             .headers
             .iter()
@@ -32,14 +32,14 @@ impl Got {
 
 /// A receiver that writes down what it gets, and answers with the status that is set.
 #[derive(Clone)]
-struct Listening {
+pub(crate) struct Listening {
     port: u16,
     status: Arc<AtomicU16>,
     got: Arc<Mutex<Vec<Got>>>,
 }
 
 impl Listening {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let made = Self {
             port: listener.local_addr().expect("an address").port(),
@@ -95,7 +95,7 @@ impl Listening {
         self.got.lock().expect("not poisoned").clone()
     }
 
-    async fn wait_for(&self, count: usize) -> Vec<Got> {
+    pub(crate) async fn wait_for(&self, count: usize) -> Vec<Got> {
         wait_for("the receiver to be told", || async {
             let got = self.got();
             (got.len() >= count).then_some(got)
@@ -103,12 +103,12 @@ impl Listening {
         .await
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 }
 
-async fn server() -> Server {
+pub(crate) async fn server() -> Server {
     Server::start_with(ServerOptions {
         configuration: "[outgoing]\nallow = [\"127.0.0.1\"]\n".into(),
         ..ServerOptions::default()

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
-use crate::process::{answers, output_of};
+use crate::process::{answers, cargo, output_of};
 
 /// A Debian package and how to tell that it is there already, wherever it came from.
 pub(crate) struct Prerequisite {
@@ -16,7 +16,7 @@ pub(crate) struct Prerequisite {
 }
 
 /// What the tests need.
-pub(crate) const FOR_TESTS: [Prerequisite; 6] = [
+pub(crate) const FOR_TESTS: [Prerequisite; 7] = [
     Prerequisite {
         package: "git",
         is_there: || answers("git", "--version"),
@@ -32,6 +32,10 @@ pub(crate) const FOR_TESTS: [Prerequisite; 6] = [
     Prerequisite {
         package: "mercurial",
         is_there: || answers("hg", "--version"),
+    },
+    Prerequisite {
+        package: "webhook",
+        is_there: || answers("webhook", "-version"),
     },
     Prerequisite {
         package: "openssl",
@@ -100,6 +104,43 @@ pub(crate) fn install_missing(wanted: &[Prerequisite]) -> anyhow::Result<()> {
         ),
         None => Ok(()),
     }
+}
+
+/// Packages from the Python index whose programs read what we send.
+const RECEIVERS: [&str; 5] = [
+    "buildbot",
+    "buildbot-worker",
+    "buildbot-www",
+    "setuptools",
+    "standardwebhooks",
+];
+
+/// Installs receivers that others wrote into `receivers` below the target folder, where the tests look for them.
+///
+/// # Errors
+/// When there is no way to install them.
+pub(crate) fn install_receivers() -> anyhow::Result<()> {
+    let metadata = output_of(&mut cargo(&["metadata", "--no-deps", "--format-version", "1"]))?;
+    let metadata: serde_json::Value =
+        serde_json::from_str(&metadata).context("cargo metadata printed no JSON")?;
+    let target = metadata["target_directory"]
+        .as_str()
+        .context("cargo metadata names no target folder")?;
+    let environment = Path::new(target).join("receivers");
+    let complete = environment.join("complete");
+    let wanted = RECEIVERS.join(" ");
+    if std::fs::read_to_string(&complete).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    println!("installing with pip into {}: {wanted}", environment.display());
+    output_of(Command::new("python3").args(["-m", "venv"]).arg(&environment))
+        .context("cannot make a virtual environment (on Debian: apt-get install python3-venv)")?;
+    output_of(
+        Command::new(environment.join("bin/pip"))
+            .args(["install", "-q"])
+            .args(RECEIVERS),
+    )?;
+    Ok(std::fs::write(complete, wanted)?)
 }
 
 /// Checks that git is new enough and returns its version for people.

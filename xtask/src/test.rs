@@ -65,6 +65,9 @@ struct Ended {
 /// When something that the tests need is missing and cannot be installed.
 pub(crate) fn run(arguments: &Test) -> anyhow::Result<ExitCode> {
     prerequisites::install_missing(&prerequisites::FOR_TESTS)?;
+    if arguments.only.is_none_or(|only| only == Step::Test) {
+        prerequisites::install_receivers()?;
+    }
     println!("{}", prerequisites::check_git()?);
     let nextest = answers("cargo-nextest", "--version");
     let mut rows: Vec<(Step, u8, Duration)> = Vec::new();
