@@ -15,6 +15,46 @@ pub enum Scm {
     Hg,
 }
 
+impl Scm {
+    /// The word used in the store and in answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Git => "git",
+            Self::Hg => "hg",
+        }
+    }
+
+    /// The name for people.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Git => "Git",
+            Self::Hg => "Mercurial",
+        }
+    }
+
+    /// The branch that a new repository starts with where nobody says another.
+    #[must_use]
+    pub fn first_branch(self) -> &'static str {
+        match self {
+            Self::Git => "main",
+            Self::Hg => "default",
+        }
+    }
+}
+
+impl FromStr for Scm {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Git, Self::Hg]
+            .into_iter()
+            .find(|scm| scm.as_str() == text)
+            .ok_or_else(|| format!("`{text}` is not a version control system: `git` and `hg` are"))
+    }
+}
+
 /// How Madake comes to know a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -1,6 +1,5 @@
 //! Looks up the commits that are new in a build, off the path of the push: people read them later.
 
-use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use madake_domain::text::inert;
@@ -54,7 +53,7 @@ async fn look_up(engine: &Engine, one: &Build) -> Result<(), EngineError> {
     let Some((revision, found)) = found else {
         return Ok(());
     };
-    let path = PathBuf::from(&found.path);
+    let reader = engine.open_repository(&found)?;
     let Ok(new) = ObjectId::parse(&revision.revision) else {
         return Ok(());
     };
@@ -63,42 +62,22 @@ async fn look_up(engine: &Engine, one: &Build) -> Result<(), EngineError> {
         .as_deref()
         .and_then(|old| ObjectId::parse(old).ok())
     {
-        Some(old)
-            if engine
-                .reader()
-                .object(&path, &old)
-                .await
-                .map_err(crate::heads::unreadable)?
-                .is_some() =>
-        {
-            Some(old)
-        }
+        Some(old) if reader.exists(&old).await? => Some(old),
         _ => None,
     };
     // A first build shows the commit that it builds, not all of history.
     let commits = match &old {
         Some(_) => {
-            let range = engine
-                .reader()
-                .commits_between(&path, old.as_ref(), &new, &[], COMMITS)
-                .await;
-            range.map_err(crate::heads::unreadable)?.commits
+            let range = reader.commits_between(old.as_ref(), &new, &[], COMMITS).await?;
+            range.commits
         }
-        None => vec![
-            engine
-                .reader()
-                .commit(&path, &new)
-                .await
-                .map_err(crate::heads::unreadable)?,
-        ],
+        None => vec![reader.commit(&new).await?],
     };
     let mut changes = Vec::with_capacity(commits.len());
     for commit in commits {
-        let paths = engine
-            .reader()
-            .changed_paths(&path, commit.parents.first(), &commit.id, PATHS)
-            .await
-            .map_err(crate::heads::unreadable)?;
+        let paths = reader
+            .changed_paths(commit.parents.first(), &commit.id, PATHS)
+            .await?;
         changes.push(Change {
             changeset: commit.id.to_string(),
             author: inert(&commit.author.name, 255),

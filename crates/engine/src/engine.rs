@@ -20,11 +20,13 @@ use crate::heads::Refreshes;
 use crate::home::Home;
 use crate::intake::Lanes;
 use crate::lease::Slots;
+use crate::mercurial::Mercurial;
 use crate::ops::log_in::Believed;
 use crate::ops::receive_push::PushesInFlight;
 use crate::ops::receive_webhook::{KnownWebhooks, RecentBodies};
 use crate::poll::Looks;
 use crate::settings::Settings;
+use crate::settled::Settled;
 use crate::telling::TellingLanes;
 use crate::{EngineError, changes, clean, intake, lease, poll, reconcile, telling, timer};
 
@@ -46,9 +48,11 @@ struct Inner {
     sealer: Sealer,
     git: GitProgram,
     reader: GitReader,
+    mercurial: Result<Mercurial, String>,
     agent: LocalAgent,
     slots: Slots,
     refreshes: Refreshes,
+    settled: Settled,
     lanes: Lanes,
     looks: Looks,
     in_flight: PushesInFlight,
@@ -84,15 +88,19 @@ impl Engine {
         let sealer = Sealer::open(&home.secret_key())?;
         let git = GitProgram::new(&settings.git).with_home(home.empty());
         let reader = GitReader::new(git.clone(), PoolLimits::default());
+        let pushes = TaskTracker::new();
+        let mercurial = Mercurial::new(&home, &settings, &pushes);
         let agent = LocalAgent::new(home.jobs(), settings.program.clone());
         Ok(Self {
             inner: Arc::new(Inner {
                 store,
                 git,
                 reader,
+                mercurial,
                 agent,
                 slots: Slots::new(settings.agents),
                 refreshes: Refreshes::default(),
+                settled: Settled::default(),
                 lanes: Lanes::default(),
                 looks: Looks::default(),
                 in_flight: PushesInFlight::default(),
@@ -103,7 +111,7 @@ impl Engine {
                 changes_seen: AtomicI64::new(0),
                 believed: Believed::new()?,
                 configurations: Mutex::new(HashMap::new()),
-                pushes: TaskTracker::new(),
+                pushes,
                 loops: TaskTracker::new(),
                 stopping: CancellationToken::new(),
                 paused: AtomicBool::new(false),
@@ -254,6 +262,10 @@ impl Engine {
         &self.inner.reader
     }
 
+    pub(crate) fn mercurial_parts(&self) -> &Result<Mercurial, String> {
+        &self.inner.mercurial
+    }
+
     /// Holds the ends of pushes whose clients have gone.
     #[must_use]
     pub fn pushes(&self) -> &TaskTracker {
@@ -280,6 +292,10 @@ impl Engine {
 
     pub(crate) fn slots(&self) -> &Slots {
         &self.inner.slots
+    }
+
+    pub(crate) fn settled(&self) -> &Settled {
+        &self.inner.settled
     }
 
     pub(crate) fn refreshes(&self) -> &Refreshes {

@@ -1,7 +1,6 @@
 //! What a decision wants to know of commits, read only where a rule asks for it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use madake_domain::change::{Candidate, ChangeFacts, Commit, FactsNeeded};
 use madake_domain::condition::{LatestResult, Person};
@@ -10,7 +9,6 @@ use madake_store::plan;
 use madake_store::repository::Repository;
 use madake_vcs::name::ObjectId;
 
-use crate::heads::unreadable;
 use crate::{Engine, EngineError};
 
 /// Commits and paths that are read for one decision at most; of more, the facts count as unknown.
@@ -31,30 +29,26 @@ pub(crate) async fn gather(
     let (Some(repository), Some(new)) = (repository, candidate.revision.as_ref().and_then(id)) else {
         return Ok(facts);
     };
-    let path = Path::new(&repository.path);
     let old = candidate.previous.as_ref().and_then(id);
-    let reader = engine.reader();
+    let reader = engine.open_repository(repository)?;
     // A revision that is gone (force push and clean-up) makes its range unknown, which never keeps a build back.
     let old_exists = match &old {
-        Some(old) => reader.object(path, old).await.map_err(unreadable)?.is_some(),
+        Some(old) => reader.exists(old).await?,
         None => true,
     };
     if needed.ancestry
         && old_exists
         && let Some(old) = &old
     {
-        let follows = reader.is_ancestor(path, old, &new).await.map_err(unreadable)?;
+        let follows = reader.is_ancestor(old, &new).await?;
         facts.history_rewritten = !follows;
         if !follows {
-            let precedes = reader.is_ancestor(path, &new, old).await.map_err(unreadable)?;
+            let precedes = reader.is_ancestor(&new, old).await?;
             facts.revision_precedes_previous = Some(precedes);
         }
     }
     if (needed.commits || needed.commits_since_build) && old_exists {
-        let range = reader
-            .commits_between(path, old.as_ref(), &new, &[], LIMIT)
-            .await
-            .map_err(unreadable)?;
+        let range = reader.commits_between(old.as_ref(), &new, &[], LIMIT).await?;
         facts.commits_since_build = Some(range.commits.len());
         if !range.truncated {
             let commits = range.commits.into_iter().map(|commit| Commit {
@@ -68,10 +62,7 @@ pub(crate) async fn gather(
         }
     }
     if needed.paths && old_exists {
-        let changed = reader
-            .changed_paths(path, old.as_ref(), &new, LIMIT)
-            .await
-            .map_err(unreadable)?;
+        let changed = reader.changed_paths(old.as_ref(), &new, LIMIT).await?;
         if !changed.truncated {
             facts.paths = Some(changed.paths.into_iter().map(|path| path.path).collect());
         }

@@ -6,23 +6,26 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use madake_domain::repository::RepositoryKind;
+use madake_domain::repository::{RepositoryKind, Scm};
 use madake_store::Millis;
 use madake_store::event::RefUpdate;
 use madake_store::plan::PlanRepositoryRow;
 use madake_store::repository::{self, Repository};
 use madake_vcs::git::mirror::{RefScope, RemoteLimits, fetch, ls_remote};
-use madake_vcs::git::read::refs::{RefList, list_refs, read_ref};
-use madake_vcs::name::{BranchName, ObjectId, RefName};
+use madake_vcs::hg;
+use madake_vcs::name::ObjectId;
 use madake_vcs::url::{Credential, RepositoryUrl, UrlPolicy};
 
 use crate::enqueue::RequestedRevision;
+use crate::reading::{branch_in, branches, collect, refs_of_name};
 use crate::{Engine, EngineError, clock};
 
 /// The refs of a repository as they were read.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct RefsRead {
-    /// Full names of branches and tags to object ids.
+    /// The system, which says what the names mean.
+    pub(crate) scm: Scm,
+    /// Full names of branches, bookmarks and tags to object ids.
     pub(crate) refs: BTreeMap<String, String>,
     /// Nothing was left out.
     pub(crate) complete: bool,
@@ -31,9 +34,12 @@ pub(crate) struct RefsRead {
 impl RefsRead {
     /// Branch names to object ids.
     pub(crate) fn heads(&self) -> BTreeMap<String, String> {
-        let branch =
-            |(name, id): (&String, &String)| Some((name.strip_prefix("refs/heads/")?.to_owned(), id.clone()));
-        self.refs.iter().filter_map(branch).collect()
+        branches(self.scm, &self.refs)
+    }
+
+    /// Where a branch is.
+    pub(crate) fn head(&self, branch: &str) -> Option<&String> {
+        branch_in(self.scm, &self.refs, branch)
     }
 }
 
@@ -47,6 +53,8 @@ pub(crate) struct Refreshes {
 struct Look {
     began_ms: Millis,
     read: RefsRead,
+    /// What the host of a Mercurial repository showed; what the names stand for is known only from the commits.
+    shown: Option<hg::mirror::RemoteHeads>,
 }
 
 /// Linked repositories that were asked in the course of one decision.
@@ -81,7 +89,7 @@ impl Engine {
     ) -> Result<RefsRead, EngineError> {
         match repository.kind {
             RepositoryKind::Hosted | RepositoryKind::Attached => {
-                local_refs(self, Path::new(&repository.path)).await
+                self.open_repository(repository)?.refs().await
             }
             RepositoryKind::Linked => self.refresh(repository, moment).await,
         }
@@ -95,11 +103,10 @@ impl Engine {
     ) -> Result<Option<String>, EngineError> {
         match repository.kind {
             RepositoryKind::Hosted | RepositoryKind::Attached => self.local_head(repository, branch).await,
-            RepositoryKind::Linked => Ok(self
-                .refresh(repository, clock::now_ms())
-                .await?
-                .refs
-                .remove(&format!("refs/heads/{branch}"))),
+            RepositoryKind::Linked => {
+                let read = self.refresh(repository, clock::now_ms()).await?;
+                Ok(read.head(branch).cloned())
+            }
         }
     }
 
@@ -118,7 +125,7 @@ impl Engine {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => unknown.insert(self.refresh(repository, clock::now_ms()).await?),
         };
-        Ok(read.refs.get(&format!("refs/heads/{branch}")).cloned())
+        Ok(read.head(branch).cloned())
     }
 
     /// Where one branch is in what we have on this machine; nobody is asked.
@@ -127,29 +134,29 @@ impl Engine {
         repository: &Repository,
         branch: &str,
     ) -> Result<Option<String>, EngineError> {
-        let Ok(name) = BranchName::parse(branch) else {
-            return Ok(None);
-        };
-        let found = read_ref(self.git(), Path::new(&repository.path), &name.ref_name()).await;
-        Ok(found.map_err(unreadable)?.map(|id| id.to_string()))
+        self.open_repository(repository)?.branch_head(branch).await
     }
 
-    /// Where refs of a repository on this machine are now; those that cannot be read are left out.
+    /// Where refs of a repository on this machine are now; none if they cannot be read.
     pub(crate) async fn current_refs(
         &self,
         repository: &Repository,
         updates: &[RefUpdate],
     ) -> BTreeMap<String, Option<String>> {
-        let mut current = BTreeMap::new();
-        for update in updates {
-            let Ok(name) = RefName::parse(&update.name) else {
-                continue;
-            };
-            if let Ok(found) = read_ref(self.git(), Path::new(&repository.path), &name).await {
-                current.insert(update.name.clone(), found.map(|id| id.to_string()));
-            }
-        }
-        current
+        let names: Vec<String> = updates.iter().map(|update| update.name.clone()).collect();
+        let Ok(opened) = self.open_repository(repository) else {
+            return BTreeMap::new();
+        };
+        let Ok(mut found) = opened.refs_named(&names).await else {
+            return BTreeMap::new();
+        };
+        names
+            .into_iter()
+            .map(|name| {
+                let id = found.remove(&name);
+                (name, id)
+            })
+            .collect()
     }
 
     /// The full id of a commit that `text` names (an id, a branch or a tag), if the repository has it.
@@ -166,33 +173,18 @@ impl Engine {
             .read(move |tx| Ok::<_, EngineError>(repository::by_id(tx, id)?))
             .await?;
         let Some(found) = found else { return Ok(None) };
-        let path = self.local_path(&found);
+        let opened = self.open_repository(&found)?;
         let named = match ObjectId::parse(text) {
             Ok(id) => Some(id),
             Err(_) => {
-                let mut known = None;
-                for name in [
-                    format!("refs/heads/{text}"),
-                    format!("refs/tags/{text}"),
-                    text.to_owned(),
-                ] {
-                    if let Ok(name) = RefName::parse(&name)
-                        && let Some(id) = read_ref(self.git(), &path, &name).await.map_err(unreadable)?
-                    {
-                        known = Some(id);
-                        break;
-                    }
-                }
-                known
+                let names = refs_of_name(found.scm, text);
+                let known = opened.refs_named(&names).await?;
+                let first = names.iter().find_map(|name| known.get(name));
+                first.and_then(|id| ObjectId::parse(id).ok())
             }
         };
         match named {
-            Some(id) => Ok(self
-                .reader()
-                .peel_to_commit(&path, &id)
-                .await
-                .ok()
-                .map(|id| id.to_string())),
+            Some(id) => Ok(opened.commit_named(&id).await.map(|id| id.to_string())),
             None => Ok(None),
         }
     }
@@ -225,7 +217,16 @@ impl Engine {
             return Ok(look.read.clone());
         }
         let began_ms = clock::now_ms();
-        let outcome = self.look(repository, last.as_ref().map(|look| &look.read)).await;
+        let outcome = match repository.scm {
+            Scm::Git => self
+                .look(repository, last.as_ref().map(|look| &look.read))
+                .await
+                .map(|read| (read, None)),
+            Scm::Hg => self
+                .look_by_hg(repository, last.as_ref())
+                .await
+                .map(|(read, shown)| (read, Some(shown))),
+        };
         let problem = outcome.as_ref().err().map(ToString::to_string);
         let id = repository.id;
         if problem.is_some() || repository.problem.is_some() || repository.last_checked_ms.is_none() {
@@ -233,10 +234,11 @@ impl Engine {
                 .write(move |tx| repository::note_checked(tx, id, problem.as_deref(), clock::now_ms()))
                 .await?;
         }
-        let read = outcome?;
+        let (read, shown) = outcome?;
         *last = Some(Look {
             began_ms,
             read: read.clone(),
+            shown,
         });
         Ok(read)
     }
@@ -259,11 +261,14 @@ impl Engine {
         )
         .await
         .map_err(|error| EngineError::Unavailable(format!("{} cannot be read: {error}", repository.name)))?;
-        let read = collect(&asked.list);
+        let read = collect(Scm::Git, &asked.list);
         let mirror = Path::new(&repository.path);
         let up_to_date = match before {
             Some(before) => before.refs == read.refs,
-            None => mirror.join("HEAD").is_file() && local_refs(self, mirror).await?.refs == read.refs,
+            None => {
+                mirror.join("HEAD").is_file()
+                    && self.open_repository(repository)?.refs().await?.refs == read.refs
+            }
         };
         if !up_to_date {
             fetch(self.git(), mirror, &url, credential.as_ref(), &[], &limits)
@@ -273,6 +278,32 @@ impl Engine {
                 })?;
         }
         Ok(read)
+    }
+
+    /// As [`Self::look`] for Mercurial, whose hosts show heads without saying which are closed.
+    async fn look_by_hg(
+        &self,
+        repository: &Repository,
+        last: Option<&Look>,
+    ) -> Result<(RefsRead, hg::mirror::RemoteHeads), EngineError> {
+        let mercurial = self.mercurial()?;
+        let url = RepositoryUrl::parse(&repository.url, self.url_policy())
+            .map_err(|error| EngineError::Unavailable(error.to_string()))?;
+        let (credential, limits) = (self.credential(repository)?, RemoteLimits::default());
+        let name = &repository.name;
+        let program = mercurial.program();
+        let shown = hg::mirror::look(program, &url, credential.as_ref(), &limits)
+            .await
+            .map_err(|error| EngineError::Unavailable(format!("{name} cannot be read: {error}")))?;
+        if let Some(last) = last.filter(|last| last.shown.as_ref() == Some(&shown)) {
+            return Ok((last.read.clone(), shown));
+        }
+        let mirror = Path::new(&repository.path);
+        hg::mirror::fetch(program, mirror, &url, credential.as_ref(), &limits)
+            .await
+            .map_err(|error| EngineError::Unavailable(format!("{name} cannot be fetched: {error}")))?;
+        let list = hg::mirror::refs(mercurial.reader(), mirror, &shown).await;
+        Ok((collect(Scm::Hg, &list.map_err(unreadable)?), shown))
     }
 
     fn credential(&self, repository: &Repository) -> Result<Option<Credential>, EngineError> {
@@ -287,22 +318,6 @@ impl Engine {
         Credential::new(username, password)
             .map(Some)
             .map_err(|error| EngineError::Internal(format!("the stored credential cannot be used: {error}")))
-    }
-}
-
-async fn local_refs(engine: &Engine, path: &Path) -> Result<RefsRead, EngineError> {
-    Ok(collect(&list_refs(engine.git(), path).await.map_err(unreadable)?))
-}
-
-fn collect(list: &RefList) -> RefsRead {
-    let refs = list
-        .refs
-        .iter()
-        .map(|one| (one.name.to_string(), one.peeled.unwrap_or(one.id).to_string()))
-        .collect();
-    RefsRead {
-        refs,
-        complete: !list.truncated,
     }
 }
 

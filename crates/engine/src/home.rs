@@ -190,10 +190,28 @@ impl Home {
         self.root.join("workspaces")
     }
 
-    /// A folder that stays empty: the home of the `git` programs that we start.
+    /// A folder that stays empty: the home of the `git` and `hg` programs that we start.
     #[must_use]
     pub fn empty(&self) -> PathBuf {
         self.root.join("empty")
+    }
+
+    /// The settings that the `hg` programs run with which the server starts; nobody else writes there.
+    #[must_use]
+    pub fn hg_settings(&self) -> PathBuf {
+        self.root.join("hg/server")
+    }
+
+    /// The same for the checkouts of jobs: a supervisor may be older than the server.
+    #[must_use]
+    pub fn hg_job_settings(&self) -> PathBuf {
+        self.root.join("hg/jobs")
+    }
+
+    /// The hook that owners of attached Mercurial repositories include.
+    #[must_use]
+    pub fn hg_hook(&self) -> PathBuf {
+        self.root.join("hg-hook")
     }
 
     /// The configuration file.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use madake_domain::plan::{CheckoutTask, Job, Task, TaskAction, Variable};
+use madake_domain::repository::{RepositoryKind, Scm};
 use madake_domain::variables::{
     BuildFacts, BuildRepository, JobFacts, VariableLayers, VariableSource, build_specific, job_specific,
     looks_secret, resolve,
@@ -110,6 +111,8 @@ pub(crate) async fn make(
         log_limit_bytes: Some(LOG_LIMIT),
         time_zone: zone_name(&settings.time_zone),
         git_program: settings.git.clone(),
+        hg_program: settings.hg.clone(),
+        hg_settings: engine.home().hg_job_settings(),
         clean_working_directory: definition.clean_working_directory,
     })
 }
@@ -144,6 +147,7 @@ fn repositories(base_url: &str, loaded: &Loaded) -> Vec<JobRepository> {
             let found = found.as_ref()?;
             Some(JobRepository {
                 name: revision.name.clone(),
+                scm: found.scm,
                 source: PathBuf::from(&found.path),
                 origin: Some(clone_url(base_url, found)),
                 revision: revision.revision.clone(),
@@ -185,6 +189,7 @@ async fn add_named(
         if let Some(head) = engine.current_head(&found, &found.default_branch).await? {
             repositories.push(JobRepository {
                 name: name.clone(),
+                scm: found.scm,
                 source: PathBuf::from(&found.path),
                 origin: Some(clone_url(&engine.settings().base_url, &found)),
                 revision: head,
@@ -229,24 +234,28 @@ fn build_facts(engine: &Engine, loaded: &Loaded) -> BuildFacts {
                 revision: revision.revision.clone(),
                 previous_revision: revision.previous.clone(),
                 username: None,
-                is_git: true,
+                is_git: found.as_ref().is_none_or(|found| found.scm == Scm::Git),
             })
             .collect(),
+    }
+}
+
+/// The address that a hosted or attached repository is served at, over HTTP.
+#[must_use]
+pub fn served_url(base_url: &str, found: &Repository) -> String {
+    // Clone addresses are lower case, as Bitbucket Server writes them.
+    let (owner, slug) = (found.owner.to_lowercase(), found.slug.to_lowercase());
+    match found.scm {
+        Scm::Git => format!("{base_url}/scm/{owner}/{slug}.git"),
+        Scm::Hg => format!("{base_url}/hg/{owner}/{slug}"),
     }
 }
 
 /// The address that people clone a repository from.
 #[must_use]
 pub fn clone_url(base_url: &str, found: &Repository) -> String {
-    use madake_domain::repository::RepositoryKind;
     match found.kind {
-        RepositoryKind::Hosted => {
-            format!(
-                "{base_url}/scm/{}/{}.git",
-                found.owner.to_lowercase(),
-                found.slug.to_lowercase()
-            )
-        }
+        RepositoryKind::Hosted => served_url(base_url, found),
         RepositoryKind::Attached => found.path.clone(),
         RepositoryKind::Linked => found.url.clone(),
     }

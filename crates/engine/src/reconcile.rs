@@ -3,12 +3,15 @@
 //!
 //! Also sweeps what a lost wake-up or a crash between two transactions left behind.
 
-use madake_domain::repository::RepositoryKind;
+use std::path::Path;
+
+use madake_domain::repository::{RepositoryKind, Scm};
 use madake_store::event::{self, Content, NewEvent, RefUpdate, Via};
 use madake_store::repository::{self, Repository};
 use madake_store::{Topic, build};
 
 use crate::enqueue::start_waiting;
+use crate::settled::Stamps;
 use crate::{Engine, EngineError, clock};
 
 /// Reconciles every hosted and attached repository, and starts what waits for a place that is free.
@@ -40,34 +43,9 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
 
 /// Enters the refs of one repository that moved without our being told.
 pub(crate) async fn repository_refs(engine: &Engine, one: &Repository) -> Result<(), EngineError> {
-    if engine.push_in_flight(one.id) {
-        // Its refs move just now, and the push itself will be entered.
+    let Some(updates) = compare(engine, one).await? else {
         return Ok(());
-    }
-    let id = one.id;
-    let known = engine.store().read(move |tx| repository::refs(tx, id)).await?;
-    let read = engine.refs(one).await?;
-    let mut updates: Vec<RefUpdate> = read
-        .refs
-        .iter()
-        .filter(|(name, new)| known.get(*name) != Some(new))
-        .map(|(name, new)| RefUpdate {
-            name: name.clone(),
-            old: known.get(name).cloned(),
-            new: Some(new.clone()),
-        })
-        .collect();
-    if read.complete {
-        let gone = known.iter().filter(|(name, _)| !read.refs.contains_key(*name));
-        updates.extend(gone.map(|(name, old)| RefUpdate {
-            name: name.clone(),
-            old: Some(old.clone()),
-            new: None,
-        }));
-    }
-    if updates.is_empty() || engine.push_in_flight(one.id) {
-        return Ok(());
-    }
+    };
     tracing::info!(
         repository = %one.name,
         refs = updates.len(),
@@ -100,4 +78,55 @@ pub(crate) async fn repository_refs(engine: &Engine, one: &Repository) -> Result
         .write(move |tx| event::receive(tx, new, clock::now_ms()))
         .await?;
     Ok(())
+}
+
+/// How the refs of a repository on this machine differ from the ledger; none if they do not, or somebody pushes to it
+/// just now.
+pub(crate) async fn compare(
+    engine: &Engine,
+    one: &Repository,
+) -> Result<Option<Vec<RefUpdate>>, EngineError> {
+    if engine.push_in_flight(one.id) {
+        // Its refs move just now, and the push itself will be entered.
+        return Ok(None);
+    }
+    let stamps = match one.scm {
+        Scm::Git => None,
+        Scm::Hg => Stamps::of(Path::new(&one.path)),
+    };
+    if let Some(stamps) = &stamps
+        && engine.settled().knows(one.id, stamps)
+    {
+        return Ok(None);
+    }
+    let id = one.id;
+    let known = engine.store().read(move |tx| repository::refs(tx, id)).await?;
+    let read = engine.refs(one).await?;
+    let mut updates: Vec<RefUpdate> = read
+        .refs
+        .iter()
+        .filter(|(name, new)| known.get(*name) != Some(new))
+        .map(|(name, new)| RefUpdate {
+            name: name.clone(),
+            old: known.get(name).cloned(),
+            new: Some(new.clone()),
+        })
+        .collect();
+    if read.complete {
+        let gone = known.iter().filter(|(name, _)| !read.refs.contains_key(*name));
+        updates.extend(gone.map(|(name, old)| RefUpdate {
+            name: name.clone(),
+            old: Some(old.clone()),
+            new: None,
+        }));
+    }
+    if updates.is_empty()
+        && let Some(stamps) = stamps
+    {
+        engine.settled().note(one.id, stamps, clock::now_ms());
+    }
+    if updates.is_empty() || engine.push_in_flight(one.id) {
+        return Ok(None);
+    }
+    Ok(Some(updates))
 }

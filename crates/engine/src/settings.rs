@@ -47,4 +47,6 @@ pub struct Settings {
     pub program: PathBuf,
     /// The `git` program.
     pub git: PathBuf,
+    /// The `hg` program.
+    pub hg: PathBuf,
 }

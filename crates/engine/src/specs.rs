@@ -5,7 +5,6 @@
 //! are in: the version in force stays, and each finding is noted in the ledger entry.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use jiff::tz::TimeZone;
 use madake_domain::address::AddressPattern;
@@ -17,10 +16,9 @@ use madake_specs::{IncludeError, Options, Reading, Severity};
 use madake_store::plan::{self, PlanRepositoryRow};
 use madake_store::repository::{self, Repository};
 use madake_store::{Millis, Tx, event, permission, project};
-use madake_vcs::git::read::EntryKind;
 use madake_vcs::name::ObjectId;
 
-use crate::heads::unreadable;
+use crate::reading::{FolderRequest, FolderState};
 use crate::{Engine, EngineError, clock};
 
 /// The folder that is looked at (bamboo-specs.md 1).
@@ -30,30 +28,39 @@ const FILE_LIMIT: u64 = 1024 * 1024;
 /// The most files that are read.
 const FILES_LIMIT: usize = 500;
 
-/// The id of the folder's tree in a commit, if the commit has one.
-pub(crate) async fn folder_id(
+/// The files of it that count.
+const REQUEST: FolderRequest<'static> = FolderRequest {
+    path: FOLDER,
+    wanted: |name| name.ends_with(".yml") || name.ends_with(".yaml"),
+    file_limit: FILE_LIMIT,
+    files_limit: FILES_LIMIT,
+};
+
+/// What the folder is like in a commit, if the commit has one.
+pub(crate) async fn folder_state(
     engine: &Engine,
-    path: &Path,
+    found: &Repository,
     commit: &ObjectId,
-) -> Result<Option<ObjectId>, EngineError> {
-    Ok(engine
-        .reader()
-        .object_at(path, commit, FOLDER)
+) -> Result<Option<FolderState>, EngineError> {
+    engine
+        .open_repository(found)?
+        .folder_state(commit, &REQUEST)
         .await
-        .map_err(unreadable)?
-        .map(|info| info.id))
 }
 
 /// Reads the plan file of a commit; `None` when it has none.
 pub(crate) async fn read_commit(
     engine: &Engine,
-    path: &Path,
+    found: &Repository,
     commit: &ObjectId,
 ) -> Result<Option<Reading>, EngineError> {
-    let Some(folder) = folder_id(engine, path, commit).await? else {
+    let Some(state) = folder_state(engine, found, commit).await? else {
         return Ok(None);
     };
-    let files = read_files(engine, path, folder).await?;
+    let files = engine
+        .open_repository(found)?
+        .folder_files(state, &REQUEST)
+        .await?;
     let names = files
         .keys()
         .filter_map(|name| name.strip_prefix("bamboo-specs/"))
@@ -104,38 +111,6 @@ fn read_text(name: &str, text: &str, files: &BTreeMap<String, String>, server_na
     madake_specs::read(name, text, &tree, &reading_options(server_name))
 }
 
-async fn read_files(
-    engine: &Engine,
-    path: &Path,
-    folder: ObjectId,
-) -> Result<BTreeMap<String, String>, EngineError> {
-    let mut files = BTreeMap::new();
-    let mut folders = vec![(FOLDER.to_owned(), folder)];
-    while let Some((name, id)) = folders.pop() {
-        for entry in engine.reader().tree(path, &id).await.map_err(unreadable)? {
-            let entry_name = format!("{name}/{}", entry.name_text());
-            match entry.kind {
-                EntryKind::Folder => folders.push((entry_name, entry.id)),
-                EntryKind::File | EntryKind::Executable
-                    if entry_name.ends_with(".yml") || entry_name.ends_with(".yaml") =>
-                {
-                    if files.len() == FILES_LIMIT {
-                        return Ok(files);
-                    }
-                    let text = match engine.reader().blob(path, &entry.id, FILE_LIMIT).await {
-                        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-                        Err(madake_vcs::git::read::ReadError::TooLarge { .. }) => continue,
-                        Err(error) => return Err(unreadable(error)),
-                    };
-                    files.insert(entry_name, text);
-                }
-                _ => {}
-            }
-        }
-    }
-    Ok(files)
-}
-
 /// Puts the plans of a default branch's plan file in force, in one transaction, and notes findings in the entry.
 pub(crate) async fn apply_default_branch(
     engine: &Engine,
@@ -143,7 +118,7 @@ pub(crate) async fn apply_default_branch(
     commit: &ObjectId,
     event_id: Option<i64>,
 ) -> Result<(), EngineError> {
-    let Some(reading) = read_commit(engine, Path::new(&found.path), commit).await? else {
+    let Some(reading) = read_commit(engine, found, commit).await? else {
         return Ok(());
     };
     let (found, source) = (found.clone(), format!("{} at {commit}", found.name));
@@ -329,7 +304,7 @@ pub(crate) async fn branch_configurations(
     found: &Repository,
     commit: &ObjectId,
 ) -> Result<(Vec<PlanConfiguration>, Vec<(&'static str, String)>), EngineError> {
-    match read_commit(engine, Path::new(&found.path), commit).await? {
+    match read_commit(engine, found, commit).await? {
         Some(reading) => {
             let notes = notes_of(&reading);
             Ok((

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use madake_domain::plan::Task;
+use madake_domain::repository::Scm;
 use serde::{Deserialize, Serialize};
 
 use crate::message::{self, MessageError};
@@ -71,6 +72,12 @@ pub struct JobOrder {
     /// The git program for checkouts: a path, or a name on the `PATH`.
     #[serde(default = "default_git_program")]
     pub git_program: PathBuf,
+    /// The hg program for checkouts: a path, or a name on the `PATH`.
+    #[serde(default = "default_hg_program")]
+    pub hg_program: PathBuf,
+    /// The folder with the settings that hg runs with; empty where no Mercurial repository is checked out.
+    #[serde(default)]
+    pub hg_settings: PathBuf,
     /// Empties the working directory after the last task.
     #[serde(default)]
     pub clean_working_directory: bool,
@@ -84,8 +91,16 @@ fn default_git_program() -> PathBuf {
     PathBuf::from("git")
 }
 
+fn default_hg_program() -> PathBuf {
+    PathBuf::from("hg")
+}
+
 fn default_final_tasks_seconds() -> u64 {
     DEFAULT_FINAL_TASKS_SECONDS
+}
+
+fn default_scm() -> Scm {
+    Scm::Git
 }
 
 impl JobOrder {
@@ -111,13 +126,16 @@ impl JobOrder {
 pub struct JobRepository {
     /// The name that checkout tasks use.
     pub name: String,
-    /// A bare repository on the agent's machine that has the revision.
+    /// Git or Mercurial.
+    #[serde(default = "default_scm")]
+    pub scm: Scm,
+    /// A repository on the agent's machine that has the revision.
     pub source: PathBuf,
     /// The exact revision to build: a full object id.
     pub revision: String,
-    /// The branch that is built, for display and for `git branch` in scripts.
+    /// The branch that is built, for display and for the commands of scripts.
     pub branch: String,
-    /// The address that `git remote -v` shows in the checkout, without a credential; `None`: the source.
+    /// The address that `git remote -v` or `hg paths` shows in the checkout, without a credential; `None`: the source.
     #[serde(default)]
     pub origin: Option<String>,
     /// Whether a checkout task without a name means this one.
@@ -209,6 +227,8 @@ mod tests {
             log_limit_bytes: None,
             time_zone: "UTC".into(),
             git_program: default_git_program(),
+            hg_program: default_hg_program(),
+            hg_settings: PathBuf::new(),
             clean_working_directory: false,
         }
     }

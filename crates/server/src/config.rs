@@ -120,6 +120,8 @@ pub struct RepositoriesSection {
     pub refs_per_push: usize,
     /// The `git` program.
     pub git: PathBuf,
+    /// The `hg` program.
+    pub hg: PathBuf,
 }
 
 impl Default for RepositoriesSection {
@@ -131,6 +133,7 @@ impl Default for RepositoriesSection {
             allow_private_hosts: true,
             refs_per_push: 1000,
             git: "git".into(),
+            hg: "hg".into(),
         }
     }
 }
@@ -261,6 +264,7 @@ pub const KEYS: [(&str, &[&str]); 7] = [
             "allow-private-hosts",
             "refs-per-push",
             "git",
+            "hg",
         ],
     ),
     ("triggers", &["addresses", "allow-anonymous"]),
@@ -404,6 +408,7 @@ impl Configuration {
             refs_per_push: self.repositories.refs_per_push.max(1),
             program,
             git: self.repositories.git.clone(),
+            hg: self.repositories.hg.clone(),
         })
     }
 }

@@ -28,13 +28,13 @@ async fn page(State(app): State<App>, visitor: Visitor) -> Response {
     };
     let text = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>Madake</title></head>\n<body>\n\
-         <h1>Madake{version}</h1>\n<p>A build server. There are no pages yet: it is used by <code>git</code>, REST and the \
+         <h1>Madake{version}</h1>\n<p>A build server. There are no pages yet: it is used by <code>git</code>, <code>hg</code>, REST and the \
          command line <code>madake</code>.</p>\n<ul>\n\
          <li><a href=\"{context}/rest/api/latest\">Bamboo's REST API</a>, its \
          <a href=\"{context}/rest/api/latest/status\">status</a> and \
          <a href=\"{context}/rest/api/latest/plan\">plans</a></li>\n\
          <li><a href=\"{context}/rest/madake/1.0/status\">Madake's own REST interface</a>, for those who are logged in</li>\n\
-         <li>Git: <code>{context}/scm/OWNER/NAME.git</code></li>\n\
+         <li>Git: <code>{context}/scm/OWNER/NAME.git</code>; Mercurial: <code>{context}/hg/OWNER/NAME</code></li>\n\
          <li>Documentation: the folder <code>docs</code> of the source, and <code>madake help</code></li>\n\
          </ul>\n</body>\n</html>\n"
     );

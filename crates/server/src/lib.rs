@@ -9,6 +9,7 @@ pub mod base_url;
 pub mod config;
 mod front;
 mod git;
+mod hg;
 mod intake;
 pub mod path;
 mod refusal;

@@ -11,7 +11,7 @@ use crate::api::bamboo::error::ApiError;
 use crate::auth::{self, Visitor};
 use crate::refusal::Failure;
 use crate::routes::Routes;
-use crate::{App, api, front, git, intake, path, refusal};
+use crate::{App, api, front, git, hg, intake, path, refusal};
 
 /// The largest body of a request that is not a push, in bytes.
 pub const BODY_LIMIT: usize = 10 * 1024 * 1024;
@@ -24,6 +24,7 @@ pub fn routes() -> Routes {
         .merge(api::bamboo::handlers::routes())
         .merge(api::native::routes())
         .merge(git::routes())
+        .merge(hg::routes())
         .merge(intake::routes())
 }
 

@@ -1,4 +1,4 @@
-//! Git over SSH for hosted and attached repositories: who a key belongs to, and what serves a repository.
+//! Git and Mercurial over SSH for hosted and attached repositories: who a key belongs to, and what serves a repository.
 //!
 //! `madake-ssh` speaks the protocol; here is what it asks. Each refusal is a line in the log and an entry in the
 //! ledger, as those of requests over HTTP are.
@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use madake_domain::permission::Permission;
-use madake_domain::repository::RepositoryKind;
+use madake_domain::repository::{RepositoryKind, Scm};
 use madake_domain::text::inert;
+use madake_engine::access::Caller;
 use madake_engine::ops::ssh_keys::KeyHolder;
 use madake_engine::{Engine, EngineError};
 use madake_ssh::{
@@ -21,6 +22,8 @@ use madake_store::event::{Content, NewEvent, Via};
 use madake_store::repository::Repository;
 use madake_vcs::git::smart_http::{ReceiveLimits, ReceivePack};
 use madake_vcs::git::ssh::{start_upload_archive, start_upload_pack};
+use madake_vcs::hg::serve::stdio::StdioSession;
+use madake_vcs::hg::serve::{Access, ServeLimits};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -192,6 +195,7 @@ impl Gate for EngineGate {
                 return Err("this key is not registered any more".into());
             };
             match self.find(&holder, &request).await {
+                Ok(found) if found.scm == Scm::Hg => self.hg_session(&holder, found, &request).await,
                 Ok(found) => self.session(&holder, found, &request),
                 Err((sentence, refused)) => {
                     if let Some(refused) = refused {
@@ -237,12 +241,8 @@ impl EngineGate {
             Service::GitUploadPack => (Permission::Read, "fetch from", false),
             Service::GitUploadArchive => (Permission::Read, "make archives of", true),
             Service::GitReceivePack => (Permission::Write, "push to", true),
-            Service::HgServeStdio => {
-                return Err((
-                    "Mercurial repositories are not served here: only Git is, for now".into(),
-                    None,
-                ));
-            }
+            // One session reads and writes: what it may do beyond reading is found out when it begins.
+            Service::HgServeStdio => (Permission::Read, "read", false),
         };
         let peer = request.peer.ip().to_canonical().to_string();
         let name = name_of(&request.path);
@@ -277,6 +277,14 @@ impl EngineGate {
                     ("internal error; the log of the server has the cause".into(), None)
                 }
             })?;
+        let wanted = match request.service {
+            Service::HgServeStdio => Scm::Hg,
+            Service::GitUploadPack | Service::GitUploadArchive | Service::GitReceivePack => Scm::Git,
+        };
+        if found.scm != wanted {
+            let title = found.scm.title();
+            return Err((format!("{} is a {title} repository", found.name), None));
+        }
         if hosted_only && found.kind != RepositoryKind::Hosted {
             let reason = format!(
                 "{} on a repository that is not hosted here",
@@ -288,6 +296,23 @@ impl EngineGate {
             ));
         }
         Ok(found)
+    }
+
+    async fn hg_session(
+        &self,
+        holder: &KeyHolder,
+        found: Repository,
+        request: &OpenRequest,
+    ) -> Result<Session, Refusal> {
+        let peer = request.peer.ip().to_canonical().to_string();
+        let may_write = found.kind == RepositoryKind::Hosted
+            && self
+                .engine
+                .repository_for_key(holder, &peer, &found.name, Permission::Write)
+                .await
+                .is_ok();
+        let access = if may_write { Access::Write } else { Access::Read };
+        Ok(hg_session(&self.engine, holder.caller(&peer), found, access))
     }
 
     fn session(
@@ -336,10 +361,42 @@ fn push(engine: &Engine, holder: &KeyHolder, found: Repository, request: &OpenRe
     })
 }
 
-/// The name of a repository in the words of a client: `/scm/proj/app.git`, `proj/app`.
+fn hg_session(engine: &Engine, caller: Caller, found: Repository, access: Access) -> Session {
+    let engine = engine.clone();
+    Session::handler(move |input, output, error| async move {
+        let mercurial = match engine.mercurial() {
+            Ok(mercurial) => mercurial,
+            Err(error) => {
+                tracing::error!(repository = %found.name, "SSH: {} cannot be served: {error}", found.name);
+                return FAILED;
+            }
+        };
+        let name = found.name.clone();
+        let session = StdioSession {
+            hg: mercurial.program(),
+            repository: Path::new(&found.path),
+            access,
+            pusher: Some(caller.name().to_owned()),
+            limits: ServeLimits::default(),
+            tails: engine.pushes(),
+        };
+        let keeper = Arc::new(engine.hg_push_keeper(caller, found.clone(), Via::Ssh));
+        match Box::pin(session.serve(input, output, error, keeper)).await {
+            Ok(code) => u32::try_from(code).unwrap_or(FAILED),
+            Err(error) => {
+                tracing::info!(repository = %name, "a session with {name} ended early: {error}");
+                FAILED
+            }
+        }
+    })
+}
+
+/// The name of a repository in the words of a client: `/scm/proj/app.git`, `hg/proj/lib`, `proj/app`.
 fn name_of(path: &str) -> &str {
     let path = path.trim_matches('/');
-    let path = path.strip_prefix("scm/").unwrap_or(path);
+    let below = path.strip_prefix("scm/").or_else(|| path.strip_prefix("hg/"));
+    // An owner may have the name of a prefix: then there is no slash left.
+    let path = below.filter(|below| below.contains('/')).unwrap_or(path);
     path.strip_suffix(".git").unwrap_or(path)
 }
 
@@ -414,9 +471,13 @@ mod tests {
             "/scm/proj/app.git",
             "scm/proj/app",
             "proj/app.git/",
+            "hg/proj/app",
+            "/hg/proj/app",
         ] {
             assert_eq!(name_of(path), "proj/app", "{path}");
         }
         assert_eq!(name_of("/"), "");
+        assert_eq!(name_of("hg/app"), "hg/app");
+        assert_eq!(name_of("scm/app.git"), "scm/app");
     }
 }

@@ -414,7 +414,7 @@ pub fn prune(tx: &Tx<'_>, receiver_id: i64, ended_before_ms: Millis, kept: i64) 
 #[cfg(test)]
 mod tests {
     use madake_domain::delivery::Schedule;
-    use madake_domain::repository::RepositoryKind;
+    use madake_domain::repository::{RepositoryKind, Scm};
 
     use super::*;
     use crate::receiver::{self, ReceiverFields};
@@ -429,6 +429,7 @@ mod tests {
             .write(move |tx| {
                 let repository = NewRepository {
                     kind: RepositoryKind::Hosted,
+                    scm: Scm::Git,
                     name: "PROJ/app".into(),
                     owner: "PROJ".into(),
                     slug: "app".into(),

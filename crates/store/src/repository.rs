@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use madake_domain::repository::RepositoryKind;
+use madake_domain::repository::{RepositoryKind, Scm};
 
 use crate::{Millis, StoreError, Topic, Tx, params};
 
@@ -13,13 +13,15 @@ pub struct Repository {
     pub id: i64,
     /// Hosted, attached or linked.
     pub kind: RepositoryKind,
+    /// Git or Mercurial.
+    pub scm: Scm,
     /// `OWNER/SLUG`, or the name of a linked one, as written.
     pub name: String,
     /// The owner of a hosted or attached one.
     pub owner: String,
     /// The slug of a hosted or attached one.
     pub slug: String,
-    /// The bare repository on this machine: of a linked one, our mirror.
+    /// The repository on this machine, a bare one of Git: of a linked one, our mirror.
     pub path: String,
     /// The address of a linked one, without credentials.
     pub url: String,
@@ -61,7 +63,7 @@ impl Repository {
 
 const REPOSITORY: &str =
     "SELECT id, kind, name, owner, slug, path, url, credential, default_branch, hook_installed,
-  hears_pushes, refs_known, specs_enabled, last_checked_ms, problem FROM repository";
+  hears_pushes, refs_known, specs_enabled, last_checked_ms, problem, scm FROM repository";
 
 fn read_repository(row: &crate::Row<'_>) -> Result<Repository, StoreError> {
     Ok(Repository {
@@ -80,6 +82,7 @@ fn read_repository(row: &crate::Row<'_>) -> Result<Repository, StoreError> {
         specs_enabled: row.get(12)?,
         last_checked_ms: row.get(13)?,
         problem: row.get(14)?,
+        scm: row.get::<String>(15)?.parse().map_err(StoreError::Damaged)?,
     })
 }
 
@@ -88,13 +91,15 @@ fn read_repository(row: &crate::Row<'_>) -> Result<Repository, StoreError> {
 pub struct NewRepository {
     /// Hosted, attached or linked.
     pub kind: RepositoryKind,
+    /// Git or Mercurial.
+    pub scm: Scm,
     /// `OWNER/SLUG`, or the name of a linked one.
     pub name: String,
     /// The owner; empty for a linked one.
     pub owner: String,
     /// The slug; empty for a linked one.
     pub slug: String,
-    /// The bare repository on this machine.
+    /// The repository on this machine.
     pub path: String,
     /// The address of a linked one, without credentials.
     pub url: String,
@@ -110,8 +115,8 @@ pub fn insert(tx: &Tx<'_>, new: &NewRepository, now: Millis) -> Result<i64, Stor
     tx.wake(Topic::Plans);
     tx.insert(
         "INSERT INTO repository (kind, name, folded, owner, slug, path, url, default_branch, hook_installed,
-           hears_pushes, refs_known, specs_enabled, created_ms)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, $9, 1, $10) RETURNING id",
+           hears_pushes, refs_known, specs_enabled, created_ms, scm)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, $9, 1, $10, $11) RETURNING id",
         params![
             new.kind.as_str(),
             new.name,
@@ -122,7 +127,8 @@ pub fn insert(tx: &Tx<'_>, new: &NewRepository, now: Millis) -> Result<i64, Stor
             new.url,
             new.default_branch,
             new.kind == RepositoryKind::Hosted,
-            now
+            now,
+            new.scm.as_str()
         ],
     )
     .map_err(|error| match error {

@@ -89,6 +89,19 @@ pub fn by_name(tx: &Tx<'_>, name: &str) -> Result<Option<User>, StoreError> {
     )
 }
 
+/// The user with this e-mail address, in any case; none if several have it.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn by_email(tx: &Tx<'_>, email: &str) -> Result<Option<User>, StoreError> {
+    let mut found = tx.all(
+        &format!("{USER} WHERE lower(email) = lower($1) AND email <> '' LIMIT 2"),
+        params![email],
+        read_user,
+    )?;
+    Ok(if found.len() == 1 { found.pop() } else { None })
+}
+
 /// The user with this id.
 ///
 /// # Errors

@@ -2,10 +2,12 @@
 //!
 //! Everything here fails by panicking with a sentence, as a test does.
 
+mod mercurial;
 mod repository;
 mod server;
 mod wait;
 
+pub use mercurial::{HgClone, hg, try_hg};
 pub use repository::{WorkTree, git, try_git};
 pub use server::{Server, ServerOptions, binary};
 pub use wait::{wait_for, wait_for_at_most};

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use crate::wait::wait_for;
-use crate::{PASSWORD, WorkTree};
+use crate::{HgClone, PASSWORD, WorkTree};
 
 /// The madake program: named by `MADAKE_BIN`, or built beside the test.
 ///
@@ -215,6 +215,27 @@ impl Server {
         let password = PASSWORD.replace(' ', "%20");
         format!(
             "http://admin:{password}@127.0.0.1:{}/scm/{}.git",
+            self.port,
+            name.to_lowercase()
+        )
+    }
+
+    /// A hosted Mercurial repository and a clone of it that pushes as the administrator.
+    #[must_use]
+    pub fn hosted_hg(&self, name: &str) -> HgClone {
+        self.madake(&["repo", "create", name, "--scm", "hg"]);
+        HgClone::of(
+            &self.hg_url(name, "admin", PASSWORD),
+            self.scratch().join(name.replace('/', "-")),
+        )
+    }
+
+    /// The address of a Mercurial repository with somebody's credentials in it.
+    #[must_use]
+    pub fn hg_url(&self, name: &str, user: &str, password: &str) -> String {
+        let password = password.replace(' ', "%20");
+        format!(
+            "http://{user}:{password}@127.0.0.1:{}/hg/{}",
             self.port,
             name.to_lowercase()
         )

@@ -6,10 +6,12 @@ use std::thread;
 use std::time::Duration;
 
 use madake_domain::plan::CheckoutTask;
+use madake_domain::repository::Scm;
 use madake_protocol::{JobOrder, JobRepository};
-use madake_vcs::git::checkout::{CheckoutError, CheckoutRequest, checkout};
+use madake_vcs::git;
+use madake_vcs::hg;
 use madake_vcs::name::{BranchName, NameError, ObjectId};
-use madake_vcs::process::GitProgram;
+use madake_vcs::process::{GitProgram, HgProgram, ProcessError};
 
 use crate::processes;
 
@@ -44,7 +46,13 @@ pub(crate) enum CheckoutFailure {
     },
     /// Git or the disk refused.
     #[error(transparent)]
-    Checkout(#[from] CheckoutError),
+    Git(#[from] git::checkout::CheckoutError),
+    /// Mercurial or the disk refused.
+    #[error(transparent)]
+    Hg(#[from] hg::checkout::CheckoutError),
+    /// The settings of Mercurial cannot be kept.
+    #[error(transparent)]
+    HgSettings(#[from] ProcessError),
     /// The job is ended.
     #[error("the checkout was {}", .0.reason())]
     Interrupted(Interruption),
@@ -71,7 +79,10 @@ pub(crate) fn check_out(
         into.display()
     )];
     let work = Work {
-        git: GitProgram::new(&order.git_program),
+        program: match repository.scm {
+            Scm::Git => Program::Git(GitProgram::new(&order.git_program)),
+            Scm::Hg => Program::Hg(HgProgram::new(&order.hg_program, &order.hg_settings)?),
+        },
         source: repository.source.clone(),
         revision,
         branch: BranchName::parse(&repository.branch).ok(),
@@ -100,8 +111,13 @@ fn find<'a>(
     found.ok_or(CheckoutFailure::UnknownRepository(name))
 }
 
+enum Program {
+    Git(GitProgram),
+    Hg(HgProgram),
+}
+
 struct Work {
-    git: GitProgram,
+    program: Program,
     source: PathBuf,
     revision: ObjectId,
     branch: Option<BranchName>,
@@ -130,23 +146,39 @@ impl Work {
         let result = worker.join();
         match (interruption, result) {
             (Some(interruption), _) => Err(CheckoutFailure::Interrupted(interruption)),
-            (None, Ok(result)) => result.map_err(CheckoutFailure::from),
+            (None, Ok(result)) => result,
             (None, Err(panic)) => std::panic::resume_unwind(panic),
         }
     }
 
-    fn check_out(&self) -> Result<Vec<String>, CheckoutError> {
+    fn check_out(&self) -> Result<Vec<String>, CheckoutFailure> {
         let source: &Path = &self.source;
-        let report = checkout(&CheckoutRequest {
-            git: &self.git,
-            source,
-            revision: &self.revision,
-            branch: self.branch.as_ref(),
-            origin: self.origin.as_deref(),
-            into: &self.into,
-            clean: self.clean,
-            timeout: LONGEST_CHECKOUT,
-        })?;
-        Ok(report.lines)
+        Ok(match &self.program {
+            Program::Git(git) => {
+                let request = git::checkout::CheckoutRequest {
+                    git,
+                    source,
+                    revision: &self.revision,
+                    branch: self.branch.as_ref(),
+                    origin: self.origin.as_deref(),
+                    into: &self.into,
+                    clean: self.clean,
+                    timeout: LONGEST_CHECKOUT,
+                };
+                git::checkout::checkout(&request)?.lines
+            }
+            Program::Hg(hg) => {
+                let request = hg::checkout::CheckoutRequest {
+                    hg,
+                    source,
+                    revision: &self.revision,
+                    origin: self.origin.as_deref(),
+                    into: &self.into,
+                    clean: self.clean,
+                    timeout: LONGEST_CHECKOUT,
+                };
+                hg::checkout::checkout(&request)?.lines
+            }
+        })
     }
 }

@@ -72,6 +72,8 @@ impl Bench {
             log_limit_bytes: None,
             time_zone: "UTC".into(),
             git_program: "git".into(),
+            hg_program: "hg".into(),
+            hg_settings: self.home().join("hg-settings"),
             clean_working_directory: false,
         }
     }

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use madake_agent::local::JobEnd;
 use madake_domain::plan::{CheckoutTask, Task, TaskAction};
+use madake_domain::repository::Scm;
 use madake_protocol::{JobRepository, JobResult};
 
 use crate::bench::{Bench, script, task};
@@ -78,6 +79,7 @@ fn checkout(repository: Option<&str>, path: &str, force_clean_build: bool) -> Ta
 fn offered(name: &str, source: &Path, revision: &str, is_default: bool) -> JobRepository {
     JobRepository {
         name: name.into(),
+        scm: Scm::Git,
         source: source.to_owned(),
         revision: revision.into(),
         branch: "main".into(),
@@ -115,6 +117,46 @@ async fn exact_revisions_are_checked_out_where_the_plan_says() {
         "{log}"
     );
     assert!(log.contains("The checkout took "), "{log}");
+}
+
+#[tokio::test]
+async fn revisions_of_mercurial_are_checked_out_beside_those_of_git() {
+    let bench = Bench::new();
+    let (app, first, _) = repository(bench.home(), "app");
+    let old = bench.home().join("old");
+    let hg = |arguments: &[&str]| {
+        let output = Command::new("hg")
+            .args(arguments)
+            .current_dir(bench.home())
+            .env("HGRCPATH", "")
+            .env("HGUSER", "Anna <anna@example.com>")
+            .output()
+            .expect("these tests need Mercurial: install hg 6.1 or later");
+        assert!(output.status.success(), "hg {arguments:?}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    hg(&["init", "old"]);
+    for text in ["one", "two"] {
+        std::fs::write(old.join("old.txt"), text).unwrap();
+        hg(&["-R", "old", "commit", "-q", "-A", "-m", text]);
+    }
+    let revision = hg(&["-R", "old", "log", "-r", "0", "-T", "{node}"]);
+    let mut order = bench.order(vec![
+        checkout(Some("old"), "old", false),
+        checkout(None, "app", false),
+        script("cat old/old.txt; echo; cat app/app.txt; echo; ls -d old/.hg app/.git"),
+    ]);
+    order.repositories = vec![
+        offered("app", &app, &first, true),
+        JobRepository {
+            scm: Scm::Hg,
+            ..offered("old", &old, &revision, false)
+        },
+    ];
+    let outcome = bench.run(&order).await;
+    assert_eq!(outcome.result, JobResult::Successful, "{}", bench.log_text());
+    let expected = ["one", "first", "app/.git", "old/.hg"].map(str::to_owned);
+    assert!(bench.output().ends_with(&expected), "{:?}", bench.output());
 }
 
 #[tokio::test]

@@ -1,7 +1,6 @@
 //! Puts an event before the judge for each plan that it concerns. Everything is read here, nothing is written.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use madake_domain::change::{
@@ -10,7 +9,6 @@ use madake_domain::change::{
 };
 use madake_domain::condition::Person;
 use madake_domain::plan::PlanConfiguration;
-use madake_domain::repository::Scm;
 use madake_store::build_query;
 use madake_store::plan::{self, Plan, PlanBranch, PlanRepositoryRow};
 use madake_store::repository::{self, Repository};
@@ -18,6 +16,7 @@ use madake_vcs::name::ObjectId;
 
 use crate::enqueue::RequestedRevision;
 use crate::heads::{Looked, RefsRead};
+use crate::reading::branches;
 use crate::{Engine, EngineError, clock, facts, specs};
 
 /// What is put before the judge, for any number of plans.
@@ -236,13 +235,12 @@ fn arrival(engine: &Engine, found: Option<&Repository>, loaded: &Loaded, asked: 
         AskedNews::Moved(moved) => News::Moved(moved.clone()),
         AskedNews::Heads { heads, complete } => News::Heads(Heads {
             heads: heads.clone(),
-            known: loaded
-                .known
-                .iter()
-                .filter_map(|(name, id)| {
-                    Some((name.strip_prefix("refs/heads/")?.to_owned(), Revision::new(id)?))
-                })
-                .collect(),
+            known: found.map_or_else(BTreeMap::new, |found| {
+                branches(found.scm, &loaded.known)
+                    .into_iter()
+                    .filter_map(|(name, id)| Some((name, Revision::new(&id)?)))
+                    .collect()
+            }),
             complete: *complete,
         }),
         AskedNews::NoRepository => News::NoRepository,
@@ -252,7 +250,7 @@ fn arrival(engine: &Engine, found: Option<&Repository>, loaded: &Loaded, asked: 
         repository: found.map(|found| ArrivedRepository {
             name: name.unwrap_or_default(),
             is_default: loaded.is_default,
-            scm: Scm::Git,
+            scm: found.scm,
             pushes_known: asked.pushes_known,
             remote_counts: asked.remote_counts,
             default_branch: Some(found.default_branch.clone()),
@@ -409,14 +407,13 @@ async fn own_configuration(
     revision: &Revision,
     decided: &mut Decided,
 ) -> Result<(), EngineError> {
-    let path = Path::new(&found.path);
     let Ok(commit) = ObjectId::parse(revision.as_str()) else {
         return Ok(());
     };
-    let here = specs::folder_id(engine, path, &commit).await?;
+    let here = specs::folder_state(engine, found, &commit).await?;
     let default = engine.local_head(found, &found.default_branch).await?;
     let there = match default.and_then(|id| ObjectId::parse(&id).ok()) {
-        Some(default) => specs::folder_id(engine, path, &default).await?,
+        Some(default) => specs::folder_state(engine, found, &default).await?,
         None => None,
     };
     if here.is_none() || here == there {

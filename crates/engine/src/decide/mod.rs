@@ -10,7 +10,7 @@ use std::path::Path;
 use madake_domain::change::{MovedRef, RefKind, Revision, Source};
 use madake_domain::condition::Person;
 use madake_domain::key::PlanKey;
-use madake_domain::repository::RepositoryKind;
+use madake_domain::repository::{RepositoryKind, Scm};
 use madake_store::event::{self, Content, Event, RefUpdate, Via};
 use madake_store::plan;
 use madake_store::repository::{self, Repository};
@@ -19,6 +19,7 @@ use madake_vcs::name::ObjectId;
 use self::judge::{Asked, AskedNews, Judged, heads_asked, heads_asked_without, judge, judge_loaded, load};
 use self::record::{Verdict, store};
 use crate::heads::RefsRead;
+use crate::reading::{Named, named, refs_of_branch};
 use crate::{Engine, EngineError, clock, specs, telling};
 
 pub(crate) use self::judge::would_act;
@@ -117,7 +118,7 @@ async fn decide_webhooks(engine: &Engine, events: &[Event], decided: &mut usize)
     let mut verdicts = Vec::new();
     for event in events {
         let (updates, pusher) = moved_refs(event);
-        let (moved, current_heads) = as_news(updates, Some(&read));
+        let (moved, current_heads) = as_news(&found, updates, Some(&read), &read.refs);
         let asked = push_asked(&found, Via::Webhook, moved, current_heads, pusher);
         let judged = match judge_loaded(engine, Some(&found), &plans, &asked).await {
             Ok(judged) => judged,
@@ -211,7 +212,8 @@ async fn push(
         None
     };
     apply_plan_files(engine, event, &found, updates, read.as_ref()).await?;
-    let (moved, mut current_heads) = as_news(updates, read.as_ref());
+    let beside = beside_bookmarks(engine, &found, updates, read.as_ref()).await?;
+    let (moved, mut current_heads) = as_news(&found, updates, read.as_ref(), &beside);
     if read.is_none() {
         add_late_heads(engine, &found, updates, &mut current_heads).await?;
     }
@@ -242,29 +244,36 @@ async fn follow_default_branch(
     {
         return Ok(found);
     }
-    let made: Vec<&str> = updates
+    let made: Vec<String> = updates
         .iter()
         .filter(|update| update.new.is_some())
-        .filter_map(|update| update.name.strip_prefix("refs/heads/"))
+        .filter_map(|update| match named(found.scm, &update.name) {
+            Named::Branch(name) => Some(name),
+            Named::Bookmark(_) | Named::Tag(_) | Named::Other => None,
+        })
         .collect();
-    let preferred = ["main", "master"].into_iter().find(|name| made.contains(name));
-    let Some(branch) = preferred.or_else(|| made.first().copied()) else {
+    let preferred = made
+        .iter()
+        .find(|name| ["main", "master"].contains(&name.as_str()));
+    let Some(branch) = preferred.or(made.first()).cloned() else {
         return Ok(found);
     };
-    engine
-        .git()
-        .command("symbolic-ref")
-        .repository(Path::new(&found.path))
-        .args(["HEAD", &format!("refs/heads/{branch}")])
-        .run()
-        .await
-        .map_err(|error| EngineError::Unavailable(error.to_string()))?;
-    let (id, name) = (found.id, branch.to_owned());
+    if found.scm == Scm::Git {
+        engine
+            .git()
+            .command("symbolic-ref")
+            .repository(Path::new(&found.path))
+            .args(["HEAD", &format!("refs/heads/{branch}")])
+            .run()
+            .await
+            .map_err(|error| EngineError::Unavailable(error.to_string()))?;
+    }
+    let (id, name) = (found.id, branch.clone());
     engine
         .store()
         .write(move |tx| repository::set_default_branch(tx, id, &name))
         .await?;
-    branch.clone_into(&mut found.default_branch);
+    found.default_branch = branch;
     Ok(found)
 }
 
@@ -276,31 +285,30 @@ async fn apply_plan_files(
     updates: &[RefUpdate],
     read: Option<&RefsRead>,
 ) -> Result<bool, EngineError> {
-    let default = format!("refs/heads/{}", found.default_branch);
-    let Some(update) = updates.iter().find(|update| update.name == default) else {
+    let names = refs_of_branch(found.scm, &found.default_branch);
+    let moved = |name: &String| updates.iter().find(|update| update.name == *name);
+    let Some(update) = names.iter().find_map(moved) else {
         return Ok(false);
     };
     let newest = match read {
-        Some(read) => read.refs.get(&default).cloned(),
+        Some(read) => read.head(&found.default_branch).cloned(),
+        // A bookmark may have the name of a branch, which then counts.
+        None if Some(&update.name) != names.first() => {
+            engine.local_head(found, &found.default_branch).await?
+        }
         None => update.new.clone(),
     };
     let parse = |id: &Option<String>| id.as_deref().and_then(|id| ObjectId::parse(id).ok());
     let Some(new) = parse(&newest) else {
         return Ok(false);
     };
-    let path = Path::new(&found.path);
-    let folder = specs::folder_id(engine, path, &new).await?;
+    let folder = specs::folder_state(engine, found, &new).await?;
     if folder.is_none() || !found.specs_enabled {
         return Ok(false);
     }
     if let Some(old) = parse(&update.old)
-        && engine
-            .reader()
-            .object(path, &old)
-            .await
-            .map_err(crate::heads::unreadable)?
-            .is_some()
-        && specs::folder_id(engine, path, &old).await? == folder
+        && engine.open_repository(found)?.exists(&old).await?
+        && specs::folder_state(engine, found, &old).await? == folder
     {
         return Ok(false);
     }
@@ -331,39 +339,65 @@ async fn add_late_heads(
         })
         .await?;
     for (name, known) in late {
-        if let Some(branch) = name.strip_prefix("refs/heads/") {
-            current_heads.insert(branch.to_owned(), known.as_deref().and_then(Revision::new));
+        if let Named::Branch(branch) | Named::Bookmark(branch) = named(found.scm, &name) {
+            current_heads.insert(branch, known.as_deref().and_then(Revision::new));
         }
     }
     Ok(())
 }
 
-fn as_news(
+/// The refs that say whether a bookmark that moved has the name of a branch.
+async fn beside_bookmarks(
+    engine: &Engine,
+    found: &Repository,
     updates: &[RefUpdate],
     read: Option<&RefsRead>,
+) -> Result<BTreeMap<String, String>, EngineError> {
+    if let Some(read) = read {
+        return Ok(read.refs.clone());
+    }
+    let branches: Vec<String> = updates
+        .iter()
+        .filter_map(|update| match named(found.scm, &update.name) {
+            Named::Bookmark(name) => refs_of_branch(found.scm, &name).into_iter().next(),
+            Named::Branch(_) | Named::Tag(_) | Named::Other => None,
+        })
+        .collect();
+    if branches.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    engine.open_repository(found)?.refs_named(&branches).await
+}
+
+/// What moved, as the judge has it, and where these branches are now. `beside` holds at least the branches that have
+/// the name of a bookmark.
+fn as_news(
+    found: &Repository,
+    updates: &[RefUpdate],
+    read: Option<&RefsRead>,
+    beside: &BTreeMap<String, String>,
 ) -> (Vec<MovedRef>, BTreeMap<String, Option<Revision>>) {
     let revision = |id: &Option<String>| id.as_deref().and_then(Revision::new);
     let mut current = BTreeMap::new();
     let moved = updates
         .iter()
         .map(|update| {
-            let (kind, name) = match (
-                update.name.strip_prefix("refs/heads/"),
-                update.name.strip_prefix("refs/tags/"),
-            ) {
-                (Some(branch), _) => (RefKind::Branch, branch),
-                (_, Some(tag)) => (RefKind::Tag, tag),
-                _ => (RefKind::Other, update.name.as_str()),
+            let hidden = |name: &str| {
+                let branch = refs_of_branch(found.scm, name).into_iter().next();
+                branch.is_some_and(|branch| beside.contains_key(&branch))
+            };
+            let (kind, name) = match named(found.scm, &update.name) {
+                Named::Branch(name) => (RefKind::Branch, name),
+                Named::Bookmark(name) if !hidden(&name) => (RefKind::Branch, name),
+                Named::Tag(name) => (RefKind::Tag, name),
+                Named::Bookmark(_) | Named::Other => (RefKind::Other, update.name.clone()),
             };
             if let (RefKind::Branch, Some(read)) = (kind, read) {
-                current.insert(
-                    name.to_owned(),
-                    read.refs.get(&update.name).and_then(|id| Revision::new(id)),
-                );
+                current.insert(name.clone(), read.head(&name).and_then(|id| Revision::new(id)));
             }
             MovedRef {
                 kind,
-                name: name.to_owned(),
+                name,
                 old: revision(&update.old),
                 new: revision(&update.new),
             }
@@ -470,10 +504,12 @@ async fn apply_new_plan_file(
     if found.kind != RepositoryKind::Linked {
         return Ok(());
     }
-    let (id, name) = (found.id, format!("refs/heads/{}", found.default_branch));
-    let Some(new) = read.refs.get(&name).cloned() else {
+    let Some(new) = read.head(&found.default_branch).cloned() else {
         return Ok(());
     };
+    let (id, names) = (found.id, refs_of_branch(found.scm, &found.default_branch));
+    let name = names.into_iter().find(|name| read.refs.contains_key(name));
+    let Some(name) = name else { return Ok(()) };
     let asked = name.clone();
     let old = engine
         .store()

@@ -1,12 +1,13 @@
-//! Attaches a bare repository of this machine that others push to.
+//! Attaches a repository of this machine that others push to.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use madake_domain::permission::Permission;
-use madake_domain::repository::{RepositoryKind, RepositoryPath};
+use madake_domain::repository::{RepositoryKind, RepositoryPath, Scm};
 use madake_store::repository::{self, NewRepository, Repository};
 use madake_vcs::git::git_directory;
 use madake_vcs::git::read::refs::head_branch;
+use madake_vcs::hg::is_repository;
 use madake_vcs::name::ObjectId;
 
 use crate::access::{Caller, Target, require};
@@ -34,20 +35,22 @@ impl Engine {
         self.store()
             .read(move |tx| require(tx, &check, Permission::Administration, Target::Global))
             .await?;
-        let folder = git_directory(path)
-            .and_then(|folder| folder.canonicalize().ok())
-            .ok_or_else(|| {
-                EngineError::Invalid(format!(
-                    "there is no Git repository at {}; give the path of a bare one",
-                    path.display()
-                ))
-            })?;
-        let default_branch = head_branch(&folder)
-            .map_err(unreadable)?
-            .and_then(|name| name.branch())
-            .map_or_else(|| "master".to_owned(), |branch| branch.to_string());
+        let (scm, folder) = repository_at(path).ok_or_else(|| {
+            EngineError::Invalid(format!(
+                "there is no repository of Git or Mercurial at {}; of Git, give the path of a bare one",
+                path.display()
+            ))
+        })?;
+        let default_branch = match scm {
+            Scm::Git => head_branch(&folder)
+                .map_err(unreadable)?
+                .and_then(|name| name.branch())
+                .map_or_else(|| "master".to_owned(), |branch| branch.to_string()),
+            Scm::Hg => scm.first_branch().to_owned(),
+        };
         let new = NewRepository {
             kind: RepositoryKind::Attached,
+            scm,
             name: named.to_string(),
             owner: named.owner,
             slug: named.slug,
@@ -73,10 +76,7 @@ impl Engine {
     /// Takes the refs of a new attached or linked repository as the starting point, and reads its plan file.
     pub(crate) async fn start_from_here(&self, made: &Repository) -> Result<(), EngineError> {
         let read = self.refs(made).await?;
-        let default = read
-            .refs
-            .get(&format!("refs/heads/{}", made.default_branch))
-            .cloned();
+        let default = read.head(&made.default_branch).cloned();
         let id = made.id;
         self.store()
             .write(move |tx| {
@@ -93,4 +93,13 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Which system's repository is at a path, and where exactly.
+pub(crate) fn repository_at(path: &Path) -> Option<(Scm, PathBuf)> {
+    let (scm, folder) = match is_repository(path) {
+        true => (Scm::Hg, path.to_owned()),
+        false => (Scm::Git, git_directory(path)?),
+    };
+    Some((scm, folder.canonicalize().ok()?))
 }

@@ -2,10 +2,12 @@
 
 use madake_domain::key::PlanKey;
 use madake_domain::permission::Permission;
+use madake_domain::repository::Scm;
 use madake_store::plan::{self, NewBranch, PlanBranch};
-use madake_vcs::name::BranchName;
+use madake_store::{Tx, repository};
 
 use crate::access::{Caller, plan_for};
+use crate::ops::create_repository::checked_branch;
 use crate::{Engine, EngineError, clock};
 
 /// What a plan branch is made of.
@@ -38,20 +40,18 @@ impl Engine {
                 "a plan branch's name has 1 to 255 printable characters".into(),
             ));
         }
-        let vcs_branch = match new.vcs_branch.as_deref() {
-            Some(given) => {
-                let given = given.strip_prefix('/').unwrap_or(given);
-                let short = given.strip_prefix("refs/heads/").unwrap_or(given);
-                let parsed = BranchName::parse(short)
-                    .map_err(|error| EngineError::Invalid(format!("the branch cannot be built: {error}")))?;
-                Some(parsed.to_string())
-            }
-            None => None,
-        };
         let (caller, key) = (caller.clone(), key.clone());
         self.store()
             .write(move |tx| {
                 let (plan_row, _) = plan_for(tx, &caller, &key, Permission::CreatePlanBranch)?;
+                let vcs_branch = match new.vcs_branch.as_deref() {
+                    Some(given) => {
+                        let given = given.strip_prefix('/').unwrap_or(given);
+                        let short = given.strip_prefix("refs/heads/").unwrap_or(given);
+                        Some(checked_branch(scm_of(tx, plan_row.id)?, short)?)
+                    }
+                    None => None,
+                };
                 let taken = plan::branches(tx, plan_row.id)?.into_iter().find(|known| {
                     !known.is_master
                         && (known.display_name == new.name
@@ -74,4 +74,14 @@ impl Engine {
             })
             .await
     }
+}
+
+/// The system of the repository that the plan's branches are in.
+fn scm_of(tx: &Tx<'_>, plan_id: i64) -> Result<Scm, EngineError> {
+    let first = plan::repositories(tx, plan_id)?.into_iter().next();
+    let found = match first.and_then(|first| first.repository_id) {
+        Some(id) => repository::by_id(tx, id)?,
+        None => None,
+    };
+    Ok(found.map_or(Scm::Git, |found| found.scm))
 }

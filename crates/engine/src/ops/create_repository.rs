@@ -1,18 +1,19 @@
 //! Makes a hosted repository.
 
+use madake_domain::change::acceptable_branch_name;
 use madake_domain::key::ProjectKey;
 use madake_domain::permission::{Grantee, Permission, Principal, Scope};
-use madake_domain::repository::{RepositoryKind, RepositoryPath};
+use madake_domain::repository::{RepositoryKind, RepositoryPath, Scm};
 use madake_store::repository::{self, NewRepository, Repository};
 use madake_store::{Tx, permission, plan, project};
-use madake_vcs::git::host::{HostError, create_repository};
 use madake_vcs::name::BranchName;
+use madake_vcs::{git, hg};
 
 use crate::access::{Caller, Target, require};
 use crate::{Engine, EngineError, clock};
 
 impl Engine {
-    /// Makes a hosted Git repository with `default_branch` as its first branch.
+    /// Makes a hosted repository. Master plans build `default_branch`; `None`: what is usual for the system.
     ///
     /// # Errors
     /// [`EngineError::Invalid`] for names that will not do, [`EngineError::Exists`] when it is there.
@@ -20,14 +21,13 @@ impl Engine {
         &self,
         caller: &Caller,
         name: &str,
-        default_branch: &str,
+        scm: Scm,
+        default_branch: Option<&str>,
     ) -> Result<Repository, EngineError> {
         let path: RepositoryPath = name
             .parse()
             .map_err(|error| EngineError::Invalid(format!("{error}")))?;
-        let branch = BranchName::parse(default_branch).map_err(|error| {
-            EngineError::Invalid(format!("`{default_branch}` cannot be a branch: {error}"))
-        })?;
+        let branch = checked_branch(scm, default_branch.unwrap_or(scm.first_branch()))?;
         let (check, folded, owner) = (caller.clone(), path.folded(), path.owner.clone());
         self.store()
             .read(move |tx| {
@@ -45,20 +45,32 @@ impl Engine {
             .home()
             .repositories()
             .join(path.owner.to_lowercase())
-            .join(format!("{}.git", path.slug.to_lowercase()));
-        match create_repository(self.git(), &folder, &branch).await {
-            // The folder of a creation that died before its row was stored; it is empty, as nobody could push to it.
-            Ok(()) | Err(HostError::Exists { .. }) => {}
-            Err(error) => return Err(EngineError::Unavailable(error.to_string())),
+            .join(format!("{}.{}", path.slug.to_lowercase(), scm.as_str()));
+        // One that exists is the folder of a creation that died before its row was stored; it is empty, as nobody could
+        // push to it.
+        match scm {
+            Scm::Git => {
+                let first =
+                    BranchName::parse(&branch).map_err(|error| EngineError::Invalid(error.to_string()))?;
+                match git::host::create_repository(self.git(), &folder, &first).await {
+                    Ok(()) | Err(git::host::HostError::Exists { .. }) => {}
+                    Err(error) => return Err(EngineError::Unavailable(error.to_string())),
+                }
+            }
+            Scm::Hg => match hg::host::create_repository(self.mercurial()?.program(), &folder).await {
+                Ok(()) | Err(hg::host::HostError::Exists { .. }) => {}
+                Err(error) => return Err(EngineError::Unavailable(error.to_string())),
+            },
         }
         let new = NewRepository {
             kind: RepositoryKind::Hosted,
+            scm,
             name: path.to_string(),
             owner: path.owner,
             slug: path.slug,
             path: folder.display().to_string(),
             url: String::new(),
-            default_branch: branch.to_string(),
+            default_branch: branch,
         };
         let caller = caller.clone();
         self.store().write(move |tx| insert(tx, &caller, &new)).await
@@ -113,6 +125,23 @@ impl Engine {
                 }
             })
             .await
+    }
+}
+
+/// A name that a branch of the system can have.
+pub(crate) fn checked_branch(scm: Scm, name: &str) -> Result<String, EngineError> {
+    let problem = match scm {
+        Scm::Git => BranchName::parse(name).err().map(|error| error.to_string()),
+        Scm::Hg => acceptable_branch_name(name, scm)
+            .err()
+            .map(|reason| format!("it {reason}")),
+    };
+    match problem {
+        None => Ok(name.to_owned()),
+        Some(problem) => Err(EngineError::Invalid(format!(
+            "`{}` cannot be a branch: {problem}",
+            madake_domain::text::inert(name, 200)
+        ))),
     }
 }
 

@@ -1,18 +1,20 @@
-//! Takes what the hook of an attached repository saw: lines of `old new ref`.
+//! Takes what the hook of an attached repository saw: lines of `old new ref`, or nothing, which means "look".
 
 use std::collections::BTreeMap;
 
 use madake_domain::permission::Permission;
-use madake_domain::repository::RepositoryKind;
+use madake_domain::repository::{RepositoryKind, Scm};
 use madake_store::event::{self, Content, NewEvent, Received, RefUpdate, Via};
-use madake_store::repository;
+use madake_store::repository::{self, Repository};
 use madake_vcs::name::{ObjectId, RefName};
 
 use crate::access::{Caller, Target, require};
+use crate::reconcile::compare;
 use crate::{Engine, EngineError, clock};
 
 impl Engine {
-    /// Enters a push that the hook of the attached repository `name` reports. `lines` is what Git gave the hook.
+    /// Enters a push that the hook of the attached repository `name` reports. `lines` is what Git gave the hook. The
+    /// hook of Mercurial has none: then the refs are compared with the ledger, and `None` says that nothing moved.
     ///
     /// # Errors
     /// [`EngineError::Invalid`] for lines that are not Git's.
@@ -22,13 +24,19 @@ impl Engine {
         name: &str,
         lines: &str,
         pusher: Option<String>,
-    ) -> Result<Received, EngineError> {
+    ) -> Result<Option<Received>, EngineError> {
+        if lines.trim().is_empty() {
+            return self.compare_after_hook(caller, name, pusher).await;
+        }
         let updates = parse(lines, self.settings().refs_per_push)?;
         let asked = name.to_owned();
         let found = self
             .store()
             .read(move |tx| repository::by_name(tx, &asked))
             .await?;
+        if found.as_ref().is_some_and(|found| found.scm == Scm::Hg) {
+            return self.compare_after_hook(caller, name, pusher).await;
+        }
         let current = match &found {
             Some(found) => self.current_refs(found, &updates).await,
             None => BTreeMap::new(),
@@ -60,9 +68,60 @@ impl Engine {
                         options: Vec::new(),
                     },
                 };
-                Ok(event::receive_push(tx, new, Some(&current), clock::now_ms())?)
+                Ok(Some(event::receive_push(
+                    tx,
+                    new,
+                    Some(&current),
+                    clock::now_ms(),
+                )?))
             })
             .await
+    }
+
+    async fn compare_after_hook(
+        &self,
+        caller: &Caller,
+        name: &str,
+        pusher: Option<String>,
+    ) -> Result<Option<Received>, EngineError> {
+        let (asking, name) = (caller.clone(), name.to_owned());
+        let found: Repository = self
+            .store()
+            .read(move |tx| {
+                let found = repository::by_name(tx, &name)?
+                    .filter(|found| found.kind == RepositoryKind::Attached)
+                    .ok_or_else(|| EngineError::NotFound(format!("no repository is attached as {name}")))?;
+                require(tx, &asking, Permission::Write, Target::Repository(&found))?;
+                Ok::<_, EngineError>(found)
+            })
+            .await?;
+        let Some(updates) = compare(self, &found).await? else {
+            return Ok(None);
+        };
+        let new = NewEvent {
+            kind: "push",
+            delivery_id: None,
+            address: caller.address.clone(),
+            principal: pusher.clone().unwrap_or_else(|| caller.name().to_owned()),
+            repository_id: Some(found.id),
+            plan_key: None,
+            summary: format!(
+                "push to {} ({} refs), told by its hook",
+                found.name,
+                updates.len()
+            ),
+            raw: Vec::new(),
+            content: Content::Push {
+                via: Via::Hook,
+                updates,
+                pusher,
+                options: Vec::new(),
+            },
+        };
+        let entered = self
+            .store()
+            .write(move |tx| event::receive(tx, new, clock::now_ms()));
+        Ok(Some(entered.await?))
     }
 }
 

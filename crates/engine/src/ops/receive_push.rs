@@ -6,10 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use madake_store::event::{self, Content, NewEvent, Received, RefUpdate, Via};
 use madake_store::repository::Repository;
 use madake_vcs::git::smart_http::PushReport;
+use madake_vcs::hg;
 use uuid::Uuid;
 
 use crate::access::Caller;
 use crate::{Engine, EngineError, clock};
+
+/// Names that cannot be refs, of one push, that the entry tells of at most.
+const REFUSED_NAMED: usize = 50;
 
 /// Repositories to which somebody pushes just now, with the number of pushes.
 #[derive(Debug, Clone, Default)]
@@ -81,6 +85,57 @@ impl Engine {
                 new: id(update.new),
             })
             .collect();
+        self.enter_push(
+            caller,
+            found,
+            updates,
+            report.push_options.clone(),
+            Vec::new(),
+            via,
+        )
+        .await
+    }
+
+    /// As [`Self::receive_push`], for what hg tells. Names that cannot be refs are noted in the entry.
+    ///
+    /// # Errors
+    /// As [`Self::receive_push`].
+    pub(crate) async fn receive_hg_push(
+        &self,
+        caller: &Caller,
+        found: &Repository,
+        report: &hg::serve::PushReport,
+        via: Via,
+    ) -> Result<Option<Received>, EngineError> {
+        let id = |id: madake_vcs::name::ObjectId| (!id.is_zero()).then(|| id.to_string());
+        let mut moves: Vec<_> = report.moves.iter().collect();
+        // Commits are told with the first name that has them: a branch before a bookmark, and that before a tag.
+        moves.sort_by_key(|one| one.kind);
+        let updates = moves.into_iter().map(|one| RefUpdate {
+            name: one.name.to_string(),
+            old: id(one.old),
+            new: id(one.new),
+        });
+        self.enter_push(
+            caller,
+            found,
+            updates.collect(),
+            Vec::new(),
+            report.refused.clone(),
+            via,
+        )
+        .await
+    }
+
+    async fn enter_push(
+        &self,
+        caller: &Caller,
+        found: &Repository,
+        updates: Vec<RefUpdate>,
+        options: Vec<String>,
+        refused: Vec<String>,
+        via: Via,
+    ) -> Result<Option<Received>, EngineError> {
         if updates.is_empty() {
             return Ok(None);
         }
@@ -108,12 +163,19 @@ impl Engine {
                 via,
                 updates,
                 pusher: Some(caller.name().to_owned()),
-                options: report.push_options.clone(),
+                options,
             },
         };
         let received = self
             .store()
-            .write(move |tx| event::receive_push(tx, new, Some(&current), clock::now_ms()))
+            .write(move |tx| {
+                let now = clock::now_ms();
+                let received = event::receive_push(tx, new, Some(&current), now)?;
+                for name in refused.iter().take(REFUSED_NAMED) {
+                    event::note(tx, received.id(), "warning", &format!("not built: {name}"), now)?;
+                }
+                Ok::<_, EngineError>(received)
+            })
             .await?;
         Ok(Some(received))
     }

@@ -4,14 +4,17 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use madake_formats::push::{Action, Push, RefKind};
+use madake_domain::repository::Scm;
+use madake_formats::push::{Action, Push, RefChange, RefKind};
 use madake_formats::signature::{self, SignatureCheck};
 use madake_formats::{Limits, PushError, read_push};
 use madake_store::event::{self, Content, NewEvent, Received, RefUpdate, Via};
 use madake_store::repository::{self, Repository};
 use madake_store::user::token_hash;
 use madake_store::webhook;
-use madake_vcs::name::RefName;
+use madake_vcs::hg;
+use madake_vcs::hg::name::LabelKind;
+use madake_vcs::name::{NameError, RefName};
 
 use crate::access::Caller;
 use crate::{Engine, EngineError, clock};
@@ -257,6 +260,34 @@ fn is_about(push: &Push, found: &Repository) -> bool {
     same(&hint.slug, &found.slug) && (hint.owner.is_empty() || same(&hint.owner, &found.owner))
 }
 
+/// The ref of this server that a change is about. Senders may not know that a repository is one of Mercurial.
+fn ref_name_of(scm: Scm, change: &RefChange) -> Result<RefName, NameError> {
+    let name = change.name.as_str();
+    let (kind, label) = match change.kind {
+        RefKind::NamedBranch => (LabelKind::Branch, name),
+        RefKind::Bookmark => (LabelKind::Bookmark, name),
+        RefKind::MercurialTag => (LabelKind::Tag, name),
+        RefKind::Branch => (
+            LabelKind::Branch,
+            name.strip_prefix("refs/heads/").unwrap_or(name),
+        ),
+        RefKind::Tag => (LabelKind::Tag, name.strip_prefix("refs/tags/").unwrap_or(name)),
+        RefKind::Other => return RefName::parse(name),
+    };
+    match (scm, change.kind) {
+        (Scm::Hg, _) => hg::name::ref_name(kind, label),
+        (Scm::Git, RefKind::Branch | RefKind::Tag) => RefName::parse(name),
+        // Its mirror in Git may be what is linked.
+        (Scm::Git, _) => {
+            let namespace = match kind {
+                LabelKind::Tag => "refs/tags",
+                LabelKind::Branch | LabelKind::Bookmark => "refs/heads",
+            };
+            RefName::parse(&format!("{namespace}/{label}"))
+        }
+    }
+}
+
 /// The entry of a push, and notes on what of the payload could not be taken.
 fn as_event(
     caller: &Caller,
@@ -268,13 +299,8 @@ fn as_event(
     let mut notes: Vec<String> = push.notes.iter().map(ToString::to_string).collect();
     let mut updates = Vec::with_capacity(push.changes.len());
     for change in &push.changes {
-        let full = match change.kind {
-            RefKind::Branch | RefKind::Tag | RefKind::Other => change.name.clone(),
-            RefKind::NamedBranch | RefKind::Bookmark => format!("refs/heads/{}", change.name),
-            RefKind::MercurialTag => format!("refs/tags/{}", change.name),
-        };
         let checked = change.checked_name().map_err(|error| error.to_string());
-        match checked.and_then(|_| RefName::parse(&full).map_err(|error| error.to_string())) {
+        match checked.and_then(|_| ref_name_of(found.scm, change).map_err(|error| error.to_string())) {
             Ok(name) => updates.push(RefUpdate {
                 name: name.to_string(),
                 old: change.old.as_ref().map(|id| id.as_str().to_owned()),

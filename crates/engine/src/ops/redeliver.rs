@@ -1,7 +1,5 @@
 //! The delivery log: what receivers were told and answered, sending it again, and a delivery to try things out.
 
-use std::path::Path;
-
 use madake_domain::delivery::Progress;
 use madake_store::delivery::{self, Attempt, Body, Delivery, NewDelivery};
 use madake_store::event::{Content, Event, RefUpdate};
@@ -9,7 +7,7 @@ use madake_vcs::name::ObjectId;
 use uuid::Uuid;
 
 use crate::access::Caller;
-use crate::heads::unreadable;
+use crate::reading::refs_of_branch;
 use crate::telling::{enter, profile_and_settings, render_for};
 use crate::{Engine, EngineError, clock};
 
@@ -123,13 +121,13 @@ impl Engine {
                         found.name, found.default_branch
                     ))
                 })?;
-            let commit = self
-                .reader()
-                .commit(Path::new(&found.path), &head)
-                .await
-                .map_err(unreadable)?;
+            let opened = self.open_repository(&found)?;
+            let commit = opened.commit(&head).await?;
+            let names = refs_of_branch(found.scm, &found.default_branch);
+            let known = opened.refs_named(&names).await?;
+            let name = names.into_iter().find(|name| known.contains_key(name));
             let update = RefUpdate {
-                name: format!("refs/heads/{}", found.default_branch),
+                name: name.unwrap_or_else(|| format!("refs/heads/{}", found.default_branch)),
                 old: commit.parents.first().map(ToString::to_string),
                 new: Some(head.to_string()),
             };

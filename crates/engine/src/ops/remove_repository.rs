@@ -89,10 +89,11 @@ impl Engine {
     fn to_trash(&self, found: &Repository) -> Result<Option<PathBuf>, EngineError> {
         let folder = self.home().trash();
         let to = folder.join(format!(
-            "{}-{}-{}.git",
+            "{}-{}-{}.{}",
             found.owner.to_lowercase(),
             found.slug.to_lowercase(),
-            clock::now_ms()
+            clock::now_ms(),
+            found.scm.as_str()
         ));
         let moved = std::fs::create_dir_all(&folder).and_then(|()| std::fs::rename(&found.path, &to));
         match moved {

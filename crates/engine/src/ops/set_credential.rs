@@ -3,7 +3,6 @@
 use madake_domain::permission::Permission;
 use madake_domain::repository::RepositoryKind;
 use madake_store::repository::{self, Repository};
-use madake_vcs::git::mirror::{RefScope, RemoteLimits, ls_remote};
 use madake_vcs::url::{Credential, RepositoryUrl};
 
 use crate::access::{Caller, Target, require};
@@ -38,11 +37,7 @@ impl Engine {
             Credential::new(username, password).map_err(|error| EngineError::Invalid(error.to_string()))?;
         let url = RepositoryUrl::parse(&found.url, self.url_policy())
             .map_err(|error| EngineError::Invalid(format!("the address cannot be used: {error}")))?;
-        let limits = RemoteLimits {
-            timeout: std::time::Duration::from_secs(60),
-            ..RemoteLimits::default()
-        };
-        ls_remote(self.git(), &url, Some(&credential), RefScope::Everything, &limits)
+        self.ask_remote(found.scm, &url, Some(&credential))
             .await
             .map_err(|error| {
                 EngineError::Invalid(format!(

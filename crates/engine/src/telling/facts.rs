@@ -1,11 +1,10 @@
 //! What happened in a push, read from the repository for those who are told of it.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
-use std::path::Path;
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
 use madake_domain::key::ProjectKey;
-use madake_domain::repository::RepositoryKind;
+use madake_domain::repository::{self, RepositoryKind};
 use madake_formats::object_id::ObjectIdText;
 use madake_formats::outgoing::facts::{
     AccountFacts, CommitFacts, FileChange, FileChangeKind, Moment, NodeType, PersonFacts, ProjectFacts,
@@ -15,11 +14,10 @@ use madake_formats::push::{RefKind, Scm};
 use madake_store::event::{Event, RefUpdate};
 use madake_store::repository::Repository;
 use madake_store::{project, user};
-use madake_vcs::git::read::refs::list_refs;
-use madake_vcs::git::read::{Commit, CommitFile, CommitFiles, Signature};
+use madake_vcs::git::read::{CommitFile, CommitFiles, Signature};
 use madake_vcs::name::ObjectId;
 
-use crate::heads::unreadable;
+use crate::reading::{CommitRead, Named, Opened, named};
 use crate::{Engine, EngineError};
 
 /// Commits of one ref that are read for payloads at most; bodies of all formats tell fewer.
@@ -40,8 +38,8 @@ pub(super) async fn gather(
     ancestors: bool,
 ) -> Result<PushFacts, EngineError> {
     let mut reading = Reading {
-        engine,
-        path: Path::new(&found.path),
+        scm: found.scm,
+        repository: engine.open_repository(found)?,
         commits: Vec::new(),
         places: HashMap::new(),
     };
@@ -66,7 +64,7 @@ pub(super) async fn gather(
         }
         moved.commits.sort_unstable();
     }
-    let commits = reading.with_files(&order).await?;
+    let commits = with_accounts(engine, reading.with_files(&order).await?).await?;
     let (repository, account) = repository_facts(engine, found, pusher).await?;
     let zone = &engine.settings().time_zone;
     let offset = jiff::Timestamp::from_millisecond(event.received_ms)
@@ -89,10 +87,10 @@ pub(super) async fn gather(
 }
 
 struct Reading<'a> {
-    engine: &'a Engine,
-    path: &'a Path,
+    scm: repository::Scm,
+    repository: Opened<'a>,
     /// In the order in which refs reach them first.
-    commits: Vec<Commit>,
+    commits: Vec<CommitRead>,
     /// Where each of them is.
     places: HashMap<ObjectId, usize>,
 }
@@ -103,16 +101,13 @@ impl Reading<'_> {
         if updates.iter().all(|update| update.old.is_some()) {
             return Ok(Vec::new());
         }
-        let list = list_refs(self.engine.git(), self.path)
-            .await
-            .map_err(unreadable)?;
-        let moved: std::collections::BTreeSet<&str> =
-            updates.iter().map(|update| update.name.as_str()).collect();
-        let others = list
+        let read = self.repository.refs().await?;
+        let moved: BTreeSet<&str> = updates.iter().map(|update| update.name.as_str()).collect();
+        let others = read
             .refs
             .iter()
-            .filter(|one| !moved.contains(one.name.to_string().as_str()))
-            .map(|one| one.peeled.unwrap_or(one.id));
+            .filter(|(name, _)| !moved.contains(name.as_str()))
+            .filter_map(|(_, id)| ObjectId::parse(id).ok());
         Ok(others.collect())
     }
 
@@ -123,24 +118,23 @@ impl Reading<'_> {
         ancestors: bool,
         others: &[ObjectId],
     ) -> Result<RefMove, EngineError> {
-        let reader = self.engine.reader();
+        let reader = self.repository;
         let parse = |id: &Option<String>| id.as_deref().and_then(|id| ObjectId::parse(id).ok());
-        let (kind, name) = match (
-            update.name.strip_prefix("refs/heads/"),
-            update.name.strip_prefix("refs/tags/"),
-        ) {
-            (Some(branch), _) => (RefKind::Branch, branch),
-            (_, Some(tag)) => (RefKind::Tag, tag),
-            _ => (RefKind::Other, update.name.as_str()),
+        let (kind, name) = kind_and_name(self.scm, &update.name);
+        // Mercurial's names are told as Mercurial has them.
+        let full_name = match self.scm {
+            repository::Scm::Git => update.name.clone(),
+            repository::Scm::Hg => name.clone(),
         };
         let mut told = RefMove {
             kind,
-            name: name.to_owned(),
-            full_name: update.name.clone(),
+            name,
+            full_name,
             old: update.old.as_deref().and_then(|id| ObjectIdText::parse(id).ok()),
             new: update.new.as_deref().and_then(|id| ObjectIdText::parse(id).ok()),
             forced: false,
-            closed: false,
+            // Such a branch has no ref any more; its commits are still there.
+            closed: kind == RefKind::NamedBranch && update.new.is_none(),
             commits: Vec::new(),
             commits_truncated: false,
             tip: None,
@@ -151,37 +145,32 @@ impl Reading<'_> {
             return Ok(told);
         };
         // A tag of a blob, or a ref that has moved on and was cleaned away: told without commits.
-        let Ok(tip) = reader.peel_to_commit(self.path, &new).await else {
+        let Some(tip) = reader.commit_named(&new).await else {
             return Ok(told);
         };
         let mut old = parse(&update.old);
         if let Some(before) = &old {
-            match reader.is_ancestor(self.path, before, &new).await {
+            match reader.is_ancestor(before, &new).await {
                 Ok(follows) => told.forced = !follows,
                 Err(_) => {
                     (told.forced, old) = (true, None);
                 }
             }
         }
-        let range = if kind == RefKind::Tag {
+        let is_tag = matches!(kind, RefKind::Tag | RefKind::MercurialTag);
+        let range = if is_tag {
             // A tag brings commits only where no branch has them; the tip is told of all the same.
-            reader
-                .commits_between(self.path, old.as_ref(), &new, others, COMMITS)
-                .await
+            reader.commits_between(old.as_ref(), &new, others, COMMITS).await
         } else if old.is_none() && !ancestors {
             let mut excluding = others.to_vec();
             excluding.extend(all.iter().filter_map(|other| parse(&other.old)));
-            reader
-                .commits_between(self.path, None, &new, &excluding, COMMITS)
-                .await
+            reader.commits_between(None, &new, &excluding, COMMITS).await
         } else {
-            reader
-                .commits_between(self.path, old.as_ref(), &new, &[], COMMITS)
-                .await
+            reader.commits_between(old.as_ref(), &new, &[], COMMITS).await
         };
-        let range = range.map_err(unreadable)?;
+        let range = range?;
         told.commits_truncated = range.truncated;
-        let tag_without_others = kind == RefKind::Tag && ancestors;
+        let tag_without_others = is_tag && ancestors;
         for commit in range.commits {
             if !tag_without_others && !self.places.contains_key(&commit.id) {
                 let place = self.keep(commit);
@@ -191,21 +180,22 @@ impl Reading<'_> {
         told.tip = Some(match self.places.get(&tip) {
             Some(place) => *place,
             None => {
-                let commit = reader.commit(self.path, &tip).await.map_err(unreadable)?;
+                let commit = reader.commit(&tip).await?;
                 self.keep(commit)
             }
         });
         Ok(told)
     }
 
-    fn keep(&mut self, commit: Commit) -> usize {
+    fn keep(&mut self, commit: CommitRead) -> usize {
         let place = self.commits.len();
         self.places.insert(commit.id, place);
         self.commits.push(commit);
         place
     }
 
-    /// An order in which every commit stands before its parents; of those that may come next, the newest comes.
+    /// An order in which every commit stands before its parents; of those that may come next, the newest comes: in
+    /// Mercurial the one that arrived last.
     fn newest_first(&self) -> Vec<usize> {
         let parents = |at: usize| {
             let parents = &self.commits[at].parents;
@@ -220,7 +210,11 @@ impl Reading<'_> {
             }
         }
         // Of equally old ones, the one that was reached first.
-        let rank = |at: usize| (self.commits[at].committer.time_ms, Reverse(at));
+        let rank = |at: usize| {
+            let commit = &self.commits[at];
+            let arrived = commit.mercurial.as_ref().map(|(number, _)| *number);
+            (arrived.unwrap_or(commit.committer.time_ms), Reverse(at))
+        };
         let mut ready: BinaryHeap<_> = (0..children.len())
             .filter(|at| children[*at] == 0)
             .map(|at| (rank(at), at))
@@ -244,13 +238,8 @@ impl Reading<'_> {
             .map(|at| &self.commits[*at])
             .map(|commit| (commit.id, commit.parents.first().copied()))
             .collect();
-        let files = self
-            .engine
-            .reader()
-            .commit_files(self.path, &asked, FILES)
-            .await
-            .map_err(unreadable)?;
-        let mut commits: Vec<Option<Commit>> = self.commits.drain(..).map(Some).collect();
+        let files = self.repository.commit_files(&asked, FILES).await?;
+        let mut commits: Vec<Option<CommitRead>> = self.commits.drain(..).map(Some).collect();
         let mut told = Vec::with_capacity(order.len());
         for (at, files) in order.iter().zip(files) {
             let commit = commits[*at].take();
@@ -258,6 +247,17 @@ impl Reading<'_> {
             told.push(facts.ok_or_else(|| EngineError::Internal("a commit was to be told twice".into()))?);
         }
         Ok(told)
+    }
+}
+
+fn kind_and_name(scm: repository::Scm, full_name: &str) -> (RefKind, String) {
+    match (scm, named(scm, full_name)) {
+        (repository::Scm::Git, Named::Branch(name)) => (RefKind::Branch, name),
+        (repository::Scm::Hg, Named::Branch(name)) => (RefKind::NamedBranch, name),
+        (repository::Scm::Git, Named::Tag(name)) => (RefKind::Tag, name),
+        (repository::Scm::Hg, Named::Tag(name)) => (RefKind::MercurialTag, name),
+        (_, Named::Bookmark(name)) => (RefKind::Bookmark, name),
+        (_, Named::Other) => (RefKind::Other, full_name.to_owned()),
     }
 }
 
@@ -279,9 +279,10 @@ fn person(signature: &Signature) -> (PersonFacts, Moment) {
     )
 }
 
-fn commit_facts(commit: Commit, files: &CommitFiles) -> Option<CommitFacts> {
+fn commit_facts(commit: CommitRead, files: &CommitFiles) -> Option<CommitFacts> {
     let (author, authored) = person(&commit.author);
     let (committer, committed) = person(&commit.committer);
+    let (revision, named_branch) = commit.mercurial.unzip();
     let mut message = commit.message;
     if message.len() > MESSAGE {
         let cut = (0..=MESSAGE)
@@ -292,15 +293,15 @@ fn commit_facts(commit: Commit, files: &CommitFiles) -> Option<CommitFacts> {
     }
     Some(CommitFacts {
         id: id(&commit.id)?,
-        tree: id(&commit.tree),
+        tree: commit.tree.as_ref().and_then(id),
         parents: commit.parents.iter().filter_map(id).collect(),
         author,
         authored,
         committer,
         committed,
         message,
-        revision: None,
-        named_branch: None,
+        revision,
+        named_branch,
         files: files.files.iter().map(file_change).collect(),
         files_truncated: files.truncated,
     })
@@ -334,6 +335,49 @@ fn file_change(file: &CommitFile) -> FileChange {
             NodeType::File
         },
         percent_unchanged: file.similarity,
+    }
+}
+
+/// Says of authors and committers which account of this server has their address.
+async fn with_accounts(
+    engine: &Engine,
+    mut commits: Vec<CommitFacts>,
+) -> Result<Vec<CommitFacts>, EngineError> {
+    let emails: BTreeSet<String> = commits
+        .iter()
+        .flat_map(|commit| [&commit.author, &commit.committer])
+        .map(|person| person.email.clone())
+        .collect();
+    let accounts: HashMap<String, AccountFacts> = engine
+        .store()
+        .read(move |tx| {
+            let mut accounts = HashMap::new();
+            for email in emails {
+                if let Some(found) = user::by_email(tx, &email)? {
+                    accounts.insert(email, account_facts(found));
+                }
+            }
+            Ok::<_, EngineError>(accounts)
+        })
+        .await?;
+    for commit in &mut commits {
+        for person in [&mut commit.author, &mut commit.committer] {
+            person.account = accounts.get(&person.email).cloned();
+        }
+    }
+    Ok(commits)
+}
+
+fn account_facts(user: user::User) -> AccountFacts {
+    AccountFacts {
+        id: user.id,
+        display_name: if user.full_name.is_empty() {
+            user.name.clone()
+        } else {
+            user.full_name
+        },
+        name: user.name,
+        email: user.email,
     }
 }
 
@@ -376,16 +420,7 @@ async fn repository_facts(
         },
     };
     let account = match (account, pusher) {
-        (Some(user), _) => Some(AccountFacts {
-            id: user.id,
-            display_name: if user.full_name.is_empty() {
-                user.name.clone()
-            } else {
-                user.full_name
-            },
-            name: user.name,
-            email: user.email,
-        }),
+        (Some(user), _) => Some(account_facts(user)),
         (None, Some(name)) => Some(AccountFacts {
             id: 0,
             name: name.to_owned(),
@@ -406,7 +441,10 @@ async fn repository_facts(
         slug,
         owner: found.owner.clone(),
         project,
-        scm: Scm::Git,
+        scm: match found.scm {
+            repository::Scm::Git => Scm::Git,
+            repository::Scm::Hg => Scm::Mercurial,
+        },
         description: String::new(),
         public: false,
         archived: false,

@@ -9,6 +9,7 @@ use crate::fixture::{Fixture, ZERO, git, plan_file};
 fn link(name: &str, url: &std::path::Path) -> LinkRepository {
     LinkRepository {
         name: name.into(),
+        scm: None,
         url: url.display().to_string(),
         credential: None,
         default_branch: None,

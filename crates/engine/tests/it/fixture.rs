@@ -223,6 +223,7 @@ fn settings(folder: &Path) -> Settings {
         outgoing_client: madake_outgoing::client::ClientSettings::default(),
         program,
         git: if counted.is_file() { counted } else { "git".into() },
+        hg: "hg".into(),
     }
 }
 

@@ -69,6 +69,7 @@ async fn remote_trigger_builds_what_changed_and_says_what_did_not() {
             &Caller::local(),
             LinkRepository {
                 name: "lib".into(),
+                scm: None,
                 url,
                 credential: None,
                 default_branch: None,
@@ -230,6 +231,7 @@ async fn one_remote_trigger_over_many_branches_starts_a_handful_of_git_processes
     let _ = work.push("master", &[("bamboo-specs/bamboo.yml", &file)]);
     let link = LinkRepository {
         name: "lib".into(),
+        scm: None,
         url: work.bare.display().to_string(),
         credential: None,
         default_branch: None,

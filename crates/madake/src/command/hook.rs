@@ -27,10 +27,10 @@ const PUSHERS: [&str; 5] = [
     "USER",
 ];
 
-/// Put our hook into attached repositories.
+/// Put our hook into attached repositories of Git; write the one that those of Mercurial include.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Hook {
-    /// Install it beside the hooks that are there.
+    /// Install it beside the hooks that are there; for Mercurial, write it and say which line includes it.
     Install {
         /// The attached repository.
         path: PathBuf,
@@ -40,7 +40,7 @@ pub(crate) enum Hook {
         /// The attached repository.
         path: PathBuf,
     },
-    /// Report a push; the hook calls this with the lines of Git on standard input.
+    /// Report a push; the hook of Git calls this with its lines on standard input, that of Mercurial with none.
     Receive {
         /// The name that the repository is attached as.
         #[arg(long)]
@@ -82,6 +82,16 @@ fn show(global: &Global, answer: &Value, path: &Path) -> anyhow::Result<()> {
             "the hook is in {path}, beside {}, which runs first as before",
             text(answer, "beside")
         )),
+        "to-be-included" => {
+            say(format_args!(
+                "the hook for {path} is in {}; nothing of the repository was changed",
+                text(answer, "configuration")
+            ))?;
+            say(format_args!(
+                "  to be run by it, {path}/.hg/hgrc (or the hgrc of whoever serves it) needs this line at its top:"
+            ))?;
+            say(format_args!("    {}", text(answer, "includeLine")))
+        }
         _ => say(format_args!("there is no hook of ours in {path} any more")),
     }
 }
@@ -103,9 +113,7 @@ fn receive(global: &Global, repository: &str) -> anyhow::Result<()> {
         .filter_map(|line| std::str::from_utf8(line).ok())
         .filter(|line| !line.is_empty())
         .collect();
-    if lines.is_empty() {
-        return Ok(());
-    }
+    // None: the server is to compare refs with the ledger.
     let lines = lines.join("\n");
     let pusher = PUSHERS
         .iter()

@@ -18,14 +18,14 @@ pub(crate) enum Repo {
         /// OWNER/SLUG; the owner is a project key or a name.
         #[arg(value_name = "OWNER/SLUG")]
         name: String,
-        /// The first branch.
-        #[arg(long, default_value = "main", value_name = "BRANCH")]
-        default_branch: String,
+        /// The branch that master plans build [default: main, in Mercurial default].
+        #[arg(long, value_name = "BRANCH")]
+        default_branch: Option<String>,
         /// The version control system.
         #[arg(long, value_enum, default_value_t = Scm::Git)]
         scm: Scm,
     },
-    /// Attach a bare repository of this machine that others push to.
+    /// Attach a repository of this machine that others push to: a bare one of Git, or one of Mercurial.
     Attach {
         /// The name that it gets.
         #[arg(value_name = "OWNER/SLUG")]
@@ -39,6 +39,9 @@ pub(crate) enum Repo {
         name: String,
         /// Its address, without a password.
         url: String,
+        /// The version control system [default: what is at a path, or else git].
+        #[arg(long, value_enum)]
+        scm: Option<Scm>,
         /// The user name that it is read with.
         #[arg(long, requires = "password_stdin")]
         username: Option<String>,
@@ -78,6 +81,16 @@ pub(crate) enum Scm {
     Hg,
 }
 
+impl Scm {
+    /// The word of the API.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Git => "git",
+            Self::Hg => "hg",
+        }
+    }
+}
+
 pub(super) fn run(global: &Global, repo: Repo) -> anyhow::Result<()> {
     match repo {
         Repo::Create {
@@ -85,11 +98,7 @@ pub(super) fn run(global: &Global, repo: Repo) -> anyhow::Result<()> {
             default_branch,
             scm,
         } => {
-            anyhow::ensure!(
-                matches!(scm, Scm::Git),
-                "hosting Mercurial repositories comes in a later version; Git is what can be hosted now"
-            );
-            let body = json!({ "name": name, "defaultBranch": default_branch, "scm": "git" });
+            let body = json!({ "name": name, "defaultBranch": default_branch, "scm": scm.word() });
             made(
                 global,
                 "created",
@@ -117,6 +126,7 @@ pub(super) fn run(global: &Global, repo: Repo) -> anyhow::Result<()> {
         Repo::Link {
             name,
             url,
+            scm,
             username,
             password_stdin,
             branch,
@@ -128,6 +138,7 @@ pub(super) fn run(global: &Global, repo: Repo) -> anyhow::Result<()> {
             };
             let body = json!({
                 "name": name, "url": url, "username": username, "password": password, "branch": branch,
+                "scm": scm.map(Scm::word),
             });
             let answer = Connection::open(global)?.post(at(&["repositories", "link"]), &body)?;
             made(global, "linked", &answer)
@@ -186,14 +197,14 @@ fn show(answer: &Value) -> anyhow::Result<()> {
     let rows: Vec<Vec<String>> = list(answer, "repositories")
         .iter()
         .map(|one| {
-            let fields = ["name", "kind", "defaultBranch", "cloneUrl"];
+            let fields = ["name", "kind", "scm", "defaultBranch", "cloneUrl"];
             fields.iter().map(|field| text(one, field)).collect()
         })
         .collect();
     if rows.is_empty() {
         return say("no repositories yet: make one with `madake repo create OWNER/SLUG`");
     }
-    say_table(&["name", "kind", "branch", "address"], &rows)?;
+    say_table(&["name", "kind", "scm", "branch", "address"], &rows)?;
     for one in list(answer, "repositories") {
         let problem = text(one, "problem");
         if !problem.is_empty() {

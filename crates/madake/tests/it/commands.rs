@@ -151,7 +151,10 @@ fn mistakes_are_one_sentence_and_usage_is_exit_code_two() {
             &["repo", "create", "proj/APP"],
             "a repository named PROJ/app exists already",
         ),
-        (&["repo", "create", "PROJ/other", "--scm", "hg"], "Mercurial"),
+        (
+            &["repo", "create", "PROJ/APP", "--scm", "hg"],
+            "a repository named PROJ/app exists already",
+        ),
         (
             &["permission", "grant", "global", "NONSENSE", "--logged-in"],
             "`NONSENSE` is not a permission",

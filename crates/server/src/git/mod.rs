@@ -11,6 +11,7 @@ use futures_util::TryStreamExt;
 use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::BodyExt as _;
 use madake_domain::permission::Permission;
+use madake_domain::repository::Scm;
 use madake_engine::Engine;
 use madake_engine::access::Caller;
 use madake_store::event::Via;
@@ -208,6 +209,9 @@ async fn repository(
             }
             failure
         })?;
+    if found.scm != Scm::Git {
+        return Err(crate::hg::of_the_other_system(app, &found));
+    }
     if needed == Permission::Write && found.kind != madake_domain::repository::RepositoryKind::Hosted {
         return Err(Failure::traced(
             ApiError::forbidden("this repository is not hosted here: push to where it lives"),

@@ -64,6 +64,7 @@ impl Fixture {
             outgoing_client: madake_outgoing::client::ClientSettings::default(),
             program: "/bin/false".into(),
             git: "git".into(),
+            hg: "hg".into(),
         };
         let home = Home::open(&folder.path().join("home")).expect("a home");
         let engine = Engine::open(home, settings).expect("an engine");

@@ -2,7 +2,7 @@
 
 use http::Method;
 use madake_domain::permission::{Grantee, Permission, Scope};
-use madake_domain::repository::RepositoryKind;
+use madake_domain::repository::{RepositoryKind, Scm};
 use madake_store::plan::PlanRepositoryRow;
 use madake_store::repository::NewRepository;
 use madake_store::{plan, repository};
@@ -386,6 +386,7 @@ async fn vcs_branches_are_those_of_the_first_repository() {
         .store(|tx| {
             let new = NewRepository {
                 kind: RepositoryKind::Attached,
+                scm: Scm::Git,
                 name: "PROJ/app".into(),
                 owner: "PROJ".into(),
                 slug: "app".into(),

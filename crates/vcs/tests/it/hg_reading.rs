@@ -190,6 +190,30 @@ async fn files_and_changes() {
         let content = reader.file_at(&work, &first, name, 100).await.unwrap();
         assert_eq!(content.as_deref(), Some(name.as_bytes()), "{name}");
     }
+    let asked: Vec<String> = names
+        .iter()
+        .chain(&["absent", "../x", ""])
+        .map(|&name| name.to_owned())
+        .collect();
+    let mut all = reader.files_at(&work, &first, &asked).await.unwrap();
+    all.sort();
+    let mut expected: Vec<_> = names
+        .iter()
+        .map(|&name| (name.to_owned(), name.as_bytes().to_vec()))
+        .collect();
+    expected.sort();
+    assert_eq!(all, expected);
+    assert_eq!(
+        reader
+            .files_at(&work, &first, &["absent".to_owned()])
+            .await
+            .unwrap(),
+        []
+    );
+    assert!(matches!(
+        reader.files_at(&work, &id("1"), &asked).await,
+        Err(ReadError::Missing(_))
+    ));
     assert_eq!(
         reader
             .file_at(&work, &second, "link", 100)

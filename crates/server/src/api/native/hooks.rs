@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use axum::Json as Answer;
 use axum::extract::{RawQuery, State};
 use madake_domain::text::inert;
+use madake_engine::ops::install_hook::HookChange;
 use madake_store::event::Received;
 use madake_vcs::git::hook::HookState;
 use serde::Deserialize;
@@ -22,7 +23,7 @@ pub(super) struct Install {
     path: PathBuf,
 }
 
-/// `POST /hooks`: installs the hook in the attached repository at `path`.
+/// `POST /hooks`: installs the hook for the attached repository at `path`.
 pub(super) async fn install(
     State(app): State<App>,
     visitor: Visitor,
@@ -45,13 +46,23 @@ pub(super) async fn remove(
 }
 
 async fn change(app: &App, visitor: &Visitor, path: &Path, remove: bool) -> Result<Answer<Value>, Failure> {
-    let state = app.engine().install_hook(&visitor.caller, path, remove).await?;
-    let (word, beside) = match &state {
-        HookState::NotInstalled => ("not-installed", None),
-        HookState::Installed => ("installed", None),
-        HookState::InstalledBeside(name) => ("installed-beside", Some(name)),
-    };
-    Ok(Answer(json!({ "state": word, "beside": beside })))
+    let change = app.engine().install_hook(&visitor.caller, path, remove).await?;
+    Ok(Answer(match change {
+        HookChange::Git(state) => {
+            let (word, beside) = match &state {
+                HookState::NotInstalled => ("not-installed", None),
+                HookState::Installed => ("installed", None),
+                HookState::InstalledBeside(name) => ("installed-beside", Some(name)),
+            };
+            json!({ "state": word, "beside": beside })
+        }
+        HookChange::Hg { installed, files } => json!({
+            "state": if installed { "to-be-included" } else { "not-installed" },
+            "beside": null,
+            "configuration": files.configuration,
+            "includeLine": files.include_line,
+        }),
+    }))
 }
 
 #[derive(Debug, Deserialize)]
@@ -62,7 +73,7 @@ pub(super) struct Report {
     pusher: Option<String>,
 }
 
-/// `POST /hooks/receive`: what Git gave the hook, lines of `old new ref`.
+/// `POST /hooks/receive`: what Git gave the hook, lines of `old new ref`; none: compare refs with the ledger.
 pub(super) async fn receive(
     State(app): State<App>,
     visitor: Visitor,
@@ -77,10 +88,11 @@ pub(super) async fn receive(
         .receive_hook(&visitor.caller, &report.repository, &report.lines, pusher)
         .await?;
     let duplicate_of = match received {
-        Received::Repeat { first, .. } => Some(first),
-        Received::Entered(_) => None,
+        Some(Received::Repeat { first, .. }) => Some(first),
+        Some(Received::Entered(_)) | None => None,
     };
-    Ok(Answer(
-        json!({ "event": received.id(), "duplicateOf": duplicate_of }),
-    ))
+    Ok(Answer(json!({
+        "event": received.map(|received| received.id()),
+        "duplicateOf": duplicate_of,
+    })))
 }

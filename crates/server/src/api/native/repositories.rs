@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use axum::Json as Answer;
 use axum::extract::{RawQuery, State};
 use http::StatusCode;
-use madake_domain::repository::RepositoryKind;
+use madake_domain::repository::{RepositoryKind, Scm};
+use madake_engine::EngineError;
 use madake_engine::ops::link_repository::LinkRepository;
+use madake_engine::order::served_url;
 use madake_store::repository::Repository;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -38,20 +40,10 @@ pub(super) async fn create(
     visitor: Visitor,
     Json(new): Json<Create>,
 ) -> Result<(StatusCode, Answer<Value>), Failure> {
-    match new.scm.as_deref() {
-        None | Some("git") => {}
-        Some("hg") => {
-            return Err(invalid(
-                "hosting Mercurial repositories comes in a later version; Git is what can be hosted now",
-            )
-            .into());
-        }
-        Some(_) => return Err(invalid("`scm` is `git`").into()),
-    }
-    let branch = new.default_branch.as_deref().unwrap_or("main");
+    let scm = scm(new.scm.as_deref())?.unwrap_or(Scm::Git);
     let made = app
         .engine()
-        .create_repository(&visitor.caller, &new.name, branch)
+        .create_repository(&visitor.caller, &new.name, scm, new.default_branch.as_deref())
         .await?;
     Ok((StatusCode::CREATED, Answer(view(&app, &made))))
 }
@@ -63,7 +55,7 @@ pub(super) struct Attach {
     path: PathBuf,
 }
 
-/// `POST /repositories/attach`: a bare repository of this machine that others push to.
+/// `POST /repositories/attach`: a repository of this machine, a bare one of Git, that others push to.
 pub(super) async fn attach(
     State(app): State<App>,
     visitor: Visitor,
@@ -84,6 +76,7 @@ pub(super) struct Link {
     username: Option<String>,
     password: Option<String>,
     branch: Option<String>,
+    scm: Option<String>,
 }
 
 /// `POST /repositories/link`: one that lives elsewhere.
@@ -100,6 +93,7 @@ pub(super) async fn link(
     let asked = LinkRepository {
         name: new.name,
         url: new.url,
+        scm: scm(new.scm.as_deref())?,
         credential,
         default_branch: new.branch,
     };
@@ -146,31 +140,31 @@ pub(super) async fn remove(
     })))
 }
 
+fn scm(given: Option<&str>) -> Result<Option<Scm>, EngineError> {
+    let parsed = given.map(str::parse).transpose();
+    parsed.map_err(|reason: String| invalid(format!("`scm`: {reason}")))
+}
+
 fn view(app: &App, one: &Repository) -> Value {
     let address = match one.kind {
         RepositoryKind::Linked => one.url.clone(),
-        // Clone addresses are lower case, as Bitbucket Server writes them.
-        RepositoryKind::Hosted | RepositoryKind::Attached => format!(
-            "{}/scm/{}/{}.git",
-            app.base_url(),
-            one.owner.to_lowercase(),
-            one.slug.to_lowercase()
-        ),
+        RepositoryKind::Hosted | RepositoryKind::Attached => served_url(app.base_url(), one),
     };
     let ssh_address = app
         .ssh_address()
         .filter(|_| one.kind != RepositoryKind::Linked)
         .map(|base| {
-            format!(
-                "{base}/{}/{}.git",
-                one.owner.to_lowercase(),
-                one.slug.to_lowercase()
-            )
+            let (owner, slug) = (one.owner.to_lowercase(), one.slug.to_lowercase());
+            match one.scm {
+                Scm::Git => format!("{base}/{owner}/{slug}.git"),
+                // Each system's people expect its name; the key says who comes.
+                Scm::Hg => format!("{}/{owner}/{slug}", base.replacen("ssh://git@", "ssh://hg@", 1)),
+            }
         });
     json!({
         "name": one.name,
         "kind": one.kind.as_str(),
-        "scm": "git",
+        "scm": one.scm.as_str(),
         "defaultBranch": one.default_branch,
         "cloneUrl": address,
         "sshUrl": ssh_address,

@@ -70,6 +70,57 @@ impl HgReader {
         }
     }
 
+    /// The contents of files of `revision`, each with its path; those that are not there are left out. All in one
+    /// answer, so their sizes are for the caller to know before ([`Self::files_below`]).
+    ///
+    /// # Errors
+    /// [`ReadError::TooLarge`] beyond the limit of an answer, [`ReadError::Missing`] for the revision.
+    pub async fn files_at(
+        &self,
+        repository: &Path,
+        revision: &ObjectId,
+        paths: &[String],
+    ) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
+        let mut patterns = Vec::with_capacity(paths.len());
+        for path in paths {
+            if is_plain(path)? && !path.is_empty() {
+                patterns.push(format!("path:{path}"));
+            }
+        }
+        if patterns.is_empty() {
+            return self.require(repository, revision).await.map(|()| Vec::new());
+        }
+        let (id, template) = (by_id(revision), r"{path|hex} {data|hex}\n");
+        let mut arguments = vec!["cat", "-r", &id, "-T", template, "--"];
+        arguments.extend(patterns.iter().map(String::as_str));
+        let reply = self.run(repository, &arguments, super::LISTING_LIMIT).await?;
+        if reply.truncated {
+            return Err(ReadError::TooLarge {
+                what: "the content of the files".into(),
+                limit: super::LISTING_LIMIT as u64,
+            });
+        }
+        // 1 says that nothing matched.
+        if !matches!(reply.code, 0 | 1) {
+            self.require(repository, revision).await?;
+            return Err(ReadError::Failed {
+                command: "cat".into(),
+                message: reply.message,
+            });
+        }
+        let answer = || ReadError::Answer {
+            command: "cat".into(),
+        };
+        let mut found = Vec::with_capacity(paths.len());
+        for line in lines(&reply.output) {
+            let space = line.iter().position(|&byte| byte == b' ').ok_or_else(answer)?;
+            let path = from_hex(&line[..space]).ok_or_else(answer)?;
+            let content = from_hex(&line[space + 1..]).ok_or_else(answer)?;
+            found.push((String::from_utf8_lossy(&path).into_owned(), content));
+        }
+        Ok(found)
+    }
+
     /// All files in the folder `path` of `revision` and in the folders below it; an empty path is the root.
     /// The path of a file gives that file.
     ///

@@ -4,6 +4,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use madake_domain::key::PlanKey;
 use madake_engine::ops::create_branch::CreateBranch;
+use madake_engine::reading::branches;
 use madake_store::{plan, repository};
 
 use super::super::render;
@@ -98,12 +99,15 @@ pub(super) async fn vcs_branches(
     let mut names: Vec<String> = load::read(&app, &visitor, move |loader| {
         let (row, _) = loader.plan_for(&asked_key)?;
         let first = plan::repositories(loader.tx, row.id)?.into_iter().next();
-        let refs = match first.and_then(|first| first.repository_id) {
-            Some(id) => repository::refs(loader.tx, id)?,
-            None => return Ok(Vec::new()),
+        let found = match first.and_then(|first| first.repository_id) {
+            Some(id) => repository::by_id(loader.tx, id)?,
+            None => None,
         };
-        let branch = |name: &String| name.strip_prefix("refs/heads/").map(str::to_owned);
-        Ok(refs.keys().filter_map(branch).collect())
+        let Some(found) = found else {
+            return Ok(Vec::new());
+        };
+        let refs = repository::refs(loader.tx, found.id)?;
+        Ok(branches(found.scm, &refs).into_keys().collect())
     })
     .await?;
     if let Some(term) = asked.parameters.text("searchTerm") {
