@@ -1,4 +1,4 @@
-//! The whole product, from outside: the real binary, real git, real hooks, real HTTP.
+//! The whole product, from outside: the real binary, real git and hg, real hooks, real HTTP.
 
 mod crash;
 mod git_http;
@@ -11,6 +11,7 @@ mod hostile_rest;
 mod hostile_support;
 mod hostile_webhook;
 mod hostile_webhook_formats;
+mod mercurial;
 mod plan_files;
 mod real_receivers;
 mod repositories;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::hostile_support::{last_refusal, ledger, refusals, settled, user};
 use crate::plan_files::one_job;
 
-async fn start() -> Server {
+pub(crate) async fn start() -> Server {
     Server::start_with(ServerOptions {
         configuration: "[ssh]\nlisten = \"127.0.0.1:0\"\n".into(),
         ..ServerOptions::default()
@@ -18,7 +18,7 @@ async fn start() -> Server {
 }
 
 /// Makes a key pair and gives the path of its private half.
-fn key(server: &Server, name: &str, kind: &str) -> PathBuf {
+pub(crate) fn key(server: &Server, name: &str, kind: &str) -> PathBuf {
     let path = server.scratch().join(name);
     let made = Command::new("ssh-keygen")
         .args(["-q", "-N", "", "-C", name, "-t", kind, "-f"])
@@ -30,14 +30,14 @@ fn key(server: &Server, name: &str, kind: &str) -> PathBuf {
     path
 }
 
-fn register(server: &Server, key: &Path, owner: &[&str]) -> Value {
+pub(crate) fn register(server: &Server, key: &Path, owner: &[&str]) -> Value {
     let text = std::fs::read_to_string(key.with_extension("pub")).expect("the public half");
     let answer = server.madake_with_input(&[&["key", "add", "--json"], owner].concat(), &text);
     serde_json::from_str(&answer).expect("JSON")
 }
 
-/// How git is to call ssh: with this key alone.
-fn ssh(key: &Path) -> String {
+/// How git or hg is to call ssh: with this key alone.
+pub(crate) fn ssh(key: &Path) -> String {
     format!(
         "ssh -F /dev/null -i '{}' -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes \
          -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
