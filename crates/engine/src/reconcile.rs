@@ -4,7 +4,7 @@
 //! Also sweeps what a lost wake-up or a crash between two transactions left behind.
 
 use madake_domain::repository::RepositoryKind;
-use madake_store::event::{self, Content, NewEvent, RefUpdate, Via};
+use madake_store::event::{self, Content, NewEvent, Via};
 use madake_store::repository::{self, Repository};
 use madake_store::{Topic, build};
 
@@ -47,24 +47,7 @@ pub(crate) async fn repository_refs(engine: &Engine, one: &Repository) -> Result
     let id = one.id;
     let known = engine.store().read(move |tx| repository::refs(tx, id)).await?;
     let read = engine.refs(one).await?;
-    let mut updates: Vec<RefUpdate> = read
-        .refs
-        .iter()
-        .filter(|(name, new)| known.get(*name) != Some(new))
-        .map(|(name, new)| RefUpdate {
-            name: name.clone(),
-            old: known.get(name).cloned(),
-            new: Some(new.clone()),
-        })
-        .collect();
-    if read.complete {
-        let gone = known.iter().filter(|(name, _)| !read.refs.contains_key(*name));
-        updates.extend(gone.map(|(name, old)| RefUpdate {
-            name: name.clone(),
-            old: Some(old.clone()),
-            new: None,
-        }));
-    }
+    let updates = read.moved_since(&known);
     if updates.is_empty() || engine.push_in_flight(one.id) {
         return Ok(());
     }

@@ -9,15 +9,15 @@ use madake_domain::repository::RepositoryKind;
 use madake_formats::object_id::ObjectIdText;
 use madake_formats::outgoing::facts::{
     AccountFacts, CommitFacts, FileChange, FileChangeKind, Moment, NodeType, PersonFacts, ProjectFacts,
-    PushFacts, RefMove, RepositoryFacts, ServerFacts,
+    PushFacts, RefMove, RepositoryFacts, ServerFacts, TagFacts,
 };
 use madake_formats::push::{RefKind, Scm};
 use madake_store::event::{Event, RefUpdate};
 use madake_store::repository::Repository;
 use madake_store::{project, user};
-use madake_vcs::git::read::refs::list_refs;
+use madake_vcs::git::read::refs::{list_refs, read_ref};
 use madake_vcs::git::read::{Commit, CommitFile, CommitFiles, Signature};
-use madake_vcs::name::ObjectId;
+use madake_vcs::name::{ObjectId, RefName};
 
 use crate::heads::unreadable;
 use crate::{Engine, EngineError};
@@ -154,6 +154,9 @@ impl Reading<'_> {
         let Ok(tip) = reader.peel_to_commit(self.path, &new).await else {
             return Ok(told);
         };
+        if kind == RefKind::Tag {
+            told.annotated = self.annotated(update, &new, &tip).await?;
+        }
         let mut old = parse(&update.old);
         if let Some(before) = &old {
             match reader.is_ancestor(self.path, before, &new).await {
@@ -196,6 +199,40 @@ impl Reading<'_> {
             }
         });
         Ok(told)
+    }
+
+    /// The tag object of a tag. A push names it; where refs were read, the commit that it leads to is named.
+    async fn annotated(
+        &self,
+        update: &RefUpdate,
+        new: &ObjectId,
+        tip: &ObjectId,
+    ) -> Result<Option<TagFacts>, EngineError> {
+        let reader = self.engine.reader();
+        let mut id = *new;
+        if new == tip
+            && let Ok(name) = RefName::parse(&update.name)
+            && let Some(now) = read_ref(self.engine.git(), self.path, &name)
+                .await
+                .map_err(unreadable)?
+            && reader
+                .peel_to_commit(self.path, &now)
+                .await
+                .is_ok_and(|commit| commit == *tip)
+        {
+            id = now;
+        }
+        let Some(tag) = reader.tag(self.path, &id).await.map_err(unreadable)? else {
+            return Ok(None);
+        };
+        let (tagger, tagged) = person(&tag.tagger.unwrap_or_default());
+        let mut message = tag.message;
+        cut_message(&mut message);
+        Ok(Some(TagFacts {
+            tagger,
+            tagged,
+            message,
+        }))
     }
 
     fn keep(&mut self, commit: Commit) -> usize {
@@ -279,10 +316,7 @@ fn person(signature: &Signature) -> (PersonFacts, Moment) {
     )
 }
 
-fn commit_facts(commit: Commit, files: &CommitFiles) -> Option<CommitFacts> {
-    let (author, authored) = person(&commit.author);
-    let (committer, committed) = person(&commit.committer);
-    let mut message = commit.message;
+fn cut_message(message: &mut String) {
     if message.len() > MESSAGE {
         let cut = (0..=MESSAGE)
             .rev()
@@ -290,6 +324,13 @@ fn commit_facts(commit: Commit, files: &CommitFiles) -> Option<CommitFacts> {
             .unwrap_or(0);
         message.truncate(cut);
     }
+}
+
+fn commit_facts(commit: Commit, files: &CommitFiles) -> Option<CommitFacts> {
+    let (author, authored) = person(&commit.author);
+    let (committer, committed) = person(&commit.committer);
+    let mut message = commit.message;
+    cut_message(&mut message);
     Some(CommitFacts {
         id: id(&commit.id)?,
         tree: id(&commit.tree),
