@@ -1,5 +1,7 @@
 //! The whole product, from outside: the real binary, real git and hg, real hooks, real HTTP.
 
+mod brokers;
+mod brokers_support;
 mod crash;
 mod git_http;
 mod hooks;

@@ -14,4 +14,5 @@ mod lock;
 mod log;
 pub mod log_tail;
 mod processes;
+pub mod program;
 pub mod supervisor;

@@ -2,11 +2,11 @@
 
 use crate::call::{Action, Call, Mail, ShownCall, Step};
 use crate::catalogue::{BrokerType, find};
-use crate::event::{BrokerEvent, BuildState, EventKind};
-use crate::refs::RefFilter;
+use crate::event::BrokerEvent;
 use crate::services::Service;
 use crate::settings::{Allowed, Reader, SettingProblem, Settings};
 use crate::template::TemplateError;
+use crate::wishes::Wishes;
 
 /// The most calls that one event makes through one broker.
 pub const MAX_CALLS: usize = 50;
@@ -15,8 +15,7 @@ pub const MAX_CALLS: usize = 50;
 #[derive(Debug)]
 pub struct Broker {
     of: &'static BrokerType,
-    refs: RefFilter,
-    tells: Tells,
+    wishes: Wishes,
     service: Box<dyn Service>,
 }
 
@@ -45,14 +44,6 @@ pub enum Preview {
     },
 }
 
-#[derive(Debug, Default)]
-struct Tells {
-    push: bool,
-    build: bool,
-    failure: bool,
-    change: bool,
-}
-
 impl Broker {
     /// Checks settings of the type `name`.
     ///
@@ -66,17 +57,11 @@ impl Broker {
             }]
         })?;
         let mut reader = Reader::new(of, settings);
-        let refs = reader.filter("refs");
-        let tells = Tells::read(of, &mut reader);
+        let wishes = Wishes::read(of, &mut reader);
         let service = (of.read)(&mut reader, allowed);
         let problems = reader.problems();
         if problems.is_empty() {
-            Ok(Self {
-                of,
-                refs,
-                tells,
-                service,
-            })
+            Ok(Self { of, wishes, service })
         } else {
             Err(problems)
         }
@@ -93,19 +78,21 @@ impl Broker {
     /// # Errors
     /// A template that does not fit the event; another attempt gives the same.
     pub fn calls(&self, event: &BrokerEvent) -> Result<Planned, TemplateError> {
-        let none = |why: &str| {
-            Ok(Planned {
+        match self.wishes.apply(event) {
+            Ok(event) => self.all_calls(&event),
+            Err(why) => Ok(Planned {
                 calls: Vec::new(),
                 why_fewer: Some(why.to_owned()),
-            })
-        };
-        if !self.tells.wants(event) {
-            return none("the setting `events` leaves this event out");
+            }),
         }
-        let Some(event) = self.refs.apply(event, self.of.tags_too) else {
-            return none("the setting `refs` leaves every ref of this event out");
-        };
-        let mut calls = self.service.calls(&event)?;
+    }
+
+    /// As [`Self::calls`], whatever the settings `events` and `refs` say: for trying a broker out.
+    ///
+    /// # Errors
+    /// A template that does not fit the event.
+    pub fn all_calls(&self, event: &BrokerEvent) -> Result<Planned, TemplateError> {
+        let mut calls = self.service.calls(event)?;
         let why_fewer = match calls.len() {
             0 => Some(self.service.why_none().to_owned()),
             count if count > MAX_CALLS => {
@@ -122,7 +109,7 @@ impl Broker {
     /// # Errors
     /// A template that does not fit the event.
     pub fn preview(&self, event: &BrokerEvent) -> Result<Vec<Preview>, TemplateError> {
-        let Some(event) = self.refs.apply(event, self.of.tags_too) else {
+        let Some(event) = self.wishes.with_wanted_refs(event) else {
             return Ok(Vec::new());
         };
         let calls = self.service.calls(&event)?;
@@ -145,49 +132,6 @@ impl Preview {
             Action::Execute(execution) => Some(Self::Execute {
                 program: execution.program,
                 stdin: String::from_utf8_lossy(&execution.stdin).into_owned(),
-            }),
-        }
-    }
-}
-
-impl Tells {
-    fn read(of: &BrokerType, reader: &mut Reader<'_>) -> Self {
-        let mut tells = Self::default();
-        for word in reader.list("events") {
-            match word.to_ascii_lowercase().as_str() {
-                "push" => tells.push = true,
-                "build" | "failure" | "change" if of.takes == crate::catalogue::Takes::Pushes => {
-                    reader.problem(
-                        "events",
-                        format!(
-                            "has `{word}`, but {} is told of pushes only; leave it out",
-                            of.title
-                        ),
-                    );
-                }
-                "build" => tells.build = true,
-                "failure" => tells.failure = true,
-                "change" => tells.change = true,
-                _ => reader.problem(
-                    "events",
-                    format!(
-                        "has `{}`; write `push`, `build`, `failure` or `change`",
-                        madake_formats::text::line(word, 50)
-                    ),
-                ),
-            }
-        }
-        tells
-    }
-
-    fn wants(&self, event: &BrokerEvent) -> bool {
-        let build = event.build.as_ref();
-        match event.kind {
-            EventKind::Push => self.push,
-            EventKind::Build => build.is_some_and(|build| {
-                self.build
-                    || (self.failure && build.state == BuildState::Failed)
-                    || (self.change && build.previous_state.is_some_and(|before| before != build.state))
             }),
         }
     }

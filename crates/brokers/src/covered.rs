@@ -81,6 +81,15 @@ pub fn uncovered_settings(
     }
 }
 
+/// The same settings under the names of the catalogue, without empty ones and those that the type does not know.
+#[must_use]
+pub fn canonical_settings(of: &BrokerType, settings: &Settings) -> Settings {
+    known(of, settings)
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(field, value)| (field.name.to_owned(), value.to_owned()))
+        .collect()
+}
+
 fn known<'a>(of: &'a BrokerType, settings: &'a Settings) -> impl Iterator<Item = (&'static Field, &'a str)> {
     settings
         .iter()

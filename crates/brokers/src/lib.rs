@@ -41,6 +41,7 @@ mod secret;
 mod services;
 mod settings;
 mod template;
+mod wishes;
 
 pub use address::{Address, AddressProblem};
 pub use answer::{Answer, Verdict};
@@ -49,10 +50,11 @@ pub use call::{
     Action, Call, Exchange, Execution, HttpCall, MAX_STEPS, Mail, Method, PatchWanted, ShownCall, Step,
 };
 pub use catalogue::{BrokerType, CATALOGUE, Field, FieldKind, Takes, UnknownType, find};
-pub use covered::{shown_settings, uncovered_settings};
+pub use covered::{canonical_settings, shown_settings, uncovered_settings};
 pub use event::{BrokerEvent, EventKind};
 pub use refs::{PatternProblem, RefFilter, Targets};
 pub use sample::{sample, sample_build, sample_push};
 pub use secret::{COVER, Secret};
 pub use settings::{Allowed, SettingProblem, Settings};
 pub use template::{Escape, Template, TemplateError};
+pub use wishes::Wishes;

@@ -3,7 +3,7 @@
 //!
 //! The schedule and the meaning of answers follow Standard Webhooks; the circuit that opens after some failures and
 //! its growing pauses follow Bitbucket Data Center (push-payloads.md F.1, B.4). Unlike there, nothing is skipped: a
-//! delivery that cannot go stays queued, and ends as exactly one of delivered, exhausted or cancelled.
+//! delivery that cannot go stays queued, and ends in exactly one way.
 //!
 //! Five parts, each made of pure functions: [`schedule`] (when), [`answer`] (what it means),
 //! [`progress`] (the life of one delivery), [`receiver`] (the health of one receiver) and [`lanes`] (who goes now).

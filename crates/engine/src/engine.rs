@@ -9,8 +9,9 @@ use std::time::Duration;
 use madake_agent::local::LocalAgent;
 use madake_domain::plan::PlanConfiguration;
 use madake_outgoing::client::Client;
+use madake_outgoing::mail::Mailer;
 use madake_store::seal::Sealer;
-use madake_store::{Store, StoreError, Topic, plan};
+use madake_store::{Store, StoreError, Topic, meta, plan};
 use madake_vcs::git::read::{GitReader, PoolLimits};
 use madake_vcs::process::GitProgram;
 use tokio_util::sync::CancellationToken;
@@ -60,6 +61,7 @@ struct Inner {
     webhooks: KnownWebhooks,
     outgoing: Client,
     telling_lanes: Arc<TellingLanes>,
+    mailer: Option<Mailer>,
     changes_seen: AtomicI64,
     believed: Believed,
     configurations: Mutex<HashMap<i64, Arc<PlanConfiguration>>>,
@@ -108,6 +110,12 @@ impl Engine {
                 webhooks: KnownWebhooks::default(),
                 outgoing: Client::new(settings.outgoing_policy.clone(), settings.outgoing_client.clone()),
                 telling_lanes: Arc::default(),
+                mailer: settings
+                    .mail
+                    .as_ref()
+                    .map(Mailer::new)
+                    .transpose()
+                    .map_err(|error| EngineError::Invalid(format!("[mail]: {error}")))?,
                 changes_seen: AtomicI64::new(0),
                 believed: Believed::new()?,
                 configurations: Mutex::new(HashMap::new()),
@@ -131,6 +139,7 @@ impl Engine {
         self.recall_pause().await?;
         lease::recover(self).await?;
         telling::recover(self).await?;
+        self.note_base_url().await?;
         self.spawn(
             "intake",
             Topic::Events,
@@ -308,6 +317,36 @@ impl Engine {
 
     pub(crate) fn telling_lanes(&self) -> &Arc<TellingLanes> {
         &self.inner.telling_lanes
+    }
+
+    /// Sends mail, where the server has a mail server.
+    pub(crate) fn mailer(&self) -> Option<&Mailer> {
+        self.inner.mailer.as_ref()
+    }
+
+    /// The id of a message: the same for the same `name`, so that a message that is sent twice is recognised.
+    pub(crate) fn message_id(&self, name: &str) -> String {
+        let from = self
+            .settings()
+            .mail
+            .as_ref()
+            .map_or("", |mail| mail.from.as_str());
+        let domain = from.rsplit('@').next().unwrap_or_default().trim_end_matches('>');
+        let domain = if domain.is_empty() { "localhost" } else { domain };
+        format!("{name}@{domain}")
+    }
+
+    /// Keeps the address that links start with where transactions can read it.
+    async fn note_base_url(&self) -> Result<(), EngineError> {
+        let url = self.settings().base_url.clone();
+        self.store()
+            .write(move |tx| {
+                if meta::get(tx, telling::BASE_URL)?.as_deref() != Some(&url) {
+                    meta::set(tx, telling::BASE_URL, Some(&url))?;
+                }
+                Ok::<_, EngineError>(())
+            })
+            .await
     }
 
     pub(crate) fn webhooks(&self) -> &KnownWebhooks {

@@ -32,6 +32,29 @@ pub(crate) struct RefsRead {
 }
 
 impl RefsRead {
+    /// What is different from what was known.
+    pub(crate) fn moved_since(&self, known: &BTreeMap<String, String>) -> Vec<RefUpdate> {
+        let mut updates: Vec<RefUpdate> = self
+            .refs
+            .iter()
+            .filter(|(name, new)| known.get(*name) != Some(new))
+            .map(|(name, new)| RefUpdate {
+                name: name.clone(),
+                old: known.get(name).cloned(),
+                new: Some(new.clone()),
+            })
+            .collect();
+        if self.complete {
+            let gone = known.iter().filter(|(name, _)| !self.refs.contains_key(*name));
+            updates.extend(gone.map(|(name, old)| RefUpdate {
+                name: name.clone(),
+                old: Some(old.clone()),
+                new: None,
+            }));
+        }
+        updates
+    }
+
     /// Branch names to object ids.
     pub(crate) fn heads(&self) -> BTreeMap<String, String> {
         branches(self.scm, &self.refs)
@@ -324,4 +347,48 @@ impl Engine {
 /// A repository that cannot be read now may be readable later.
 pub(crate) fn unreadable(error: impl std::fmt::Display) -> EngineError {
     EngineError::Unavailable(format!("the repository cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let owned = pairs
+            .iter()
+            .map(|(name, id)| ((*name).to_owned(), (*id).to_owned()));
+        owned.collect()
+    }
+
+    #[test]
+    fn what_is_gone_is_known_only_after_a_whole_look() {
+        let known = refs(&[
+            ("refs/heads/a", "1"),
+            ("refs/heads/b", "1"),
+            ("refs/heads/c", "1"),
+        ]);
+        let mut read = RefsRead {
+            scm: madake_domain::repository::Scm::Git,
+            refs: refs(&[
+                ("refs/heads/a", "1"),
+                ("refs/heads/b", "2"),
+                ("refs/heads/d", "1"),
+            ]),
+            complete: true,
+        };
+        let shown = |read: &RefsRead| -> Vec<(String, Option<String>, Option<String>)> {
+            let moved = read.moved_since(&known);
+            moved
+                .into_iter()
+                .map(|one| (one.name, one.old, one.new))
+                .collect()
+        };
+        let one = |text: &str| Some(text.to_owned());
+        let b = ("refs/heads/b".to_owned(), one("1"), one("2"));
+        let d = ("refs/heads/d".to_owned(), None, one("1"));
+        let c = ("refs/heads/c".to_owned(), one("1"), None);
+        assert_eq!(shown(&read), [b.clone(), d.clone(), c]);
+        read.complete = false;
+        assert_eq!(shown(&read), [b, d]);
+    }
 }

@@ -12,7 +12,7 @@ use madake_store::plan;
 use madake_store::repository::Repository;
 
 use crate::decide::would_act;
-use crate::{Engine, EngineError, clock};
+use crate::{Engine, EngineError, clock, telling};
 
 /// When each plan is looked at next. Kept in memory: after a start every plan is looked at once.
 #[derive(Debug, Default)]
@@ -93,6 +93,18 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
             },
         );
     }
+    for found in telling::linked_with_receivers(engine).await? {
+        // Ids of plans are positive, so the two never meet.
+        let key = -found.id;
+        let mut looks = engine.looks().due.lock().unwrap_or_else(PoisonError::into_inner);
+        if looks.get(&key).is_some_and(|due| Instant::now() < due.at) {
+            continue;
+        }
+        let at = Instant::now() + Duration::from_secs(engine.settings().poll_seconds.max(1));
+        looks.insert(key, Due { version_id: 0, at });
+        drop(looks);
+        due.entry(found.id).or_insert_with(|| (found, Vec::new()));
+    }
     for (_, (found, plan_ids)) in due {
         let engine = engine.clone();
         // A host that hangs keeps only its own look waiting.
@@ -144,7 +156,7 @@ fn until_next(engine: &Engine, schedule: &CronSchedule) -> Duration {
 async fn look(engine: &Engine, found: &Repository, plan_ids: Vec<i64>) -> Result<(), EngineError> {
     let read = engine.refs(found).await?;
     let acting = would_act(engine, found, plan_ids, &read).await?;
-    if acting.is_empty() {
+    if acting.is_empty() && telling::moved_since(engine, found, &read).await?.is_empty() {
         return Ok(());
     }
     let new = NewEvent {

@@ -102,24 +102,7 @@ pub(crate) async fn compare(
     let id = one.id;
     let known = engine.store().read(move |tx| repository::refs(tx, id)).await?;
     let read = engine.refs(one).await?;
-    let mut updates: Vec<RefUpdate> = read
-        .refs
-        .iter()
-        .filter(|(name, new)| known.get(*name) != Some(new))
-        .map(|(name, new)| RefUpdate {
-            name: name.clone(),
-            old: known.get(name).cloned(),
-            new: Some(new.clone()),
-        })
-        .collect();
-    if read.complete {
-        let gone = known.iter().filter(|(name, _)| !read.refs.contains_key(*name));
-        updates.extend(gone.map(|(name, old)| RefUpdate {
-            name: name.clone(),
-            old: Some(old.clone()),
-            new: None,
-        }));
-    }
+    let updates = read.moved_since(&known);
     if updates.is_empty()
         && let Some(stamps) = stamps
     {

@@ -5,6 +5,7 @@ use madake_domain::schedule::{BuildOutcome, Effect, Input, InvalidTransition, st
 use madake_store::{Millis, StoreError, Topic, Tx, build, event};
 
 use crate::EngineError;
+use crate::telling::{self, BuildMove};
 
 /// Puts `input` through the state machine of a build and stores what follows.
 ///
@@ -34,6 +35,7 @@ pub(crate) fn apply(
                     &format!("{} waits for a person at the manual stage '{stage}'", before.key),
                     now,
                 )?;
+                telling::tell_build(tx, build_id, BuildMove::Ended, now)?;
             }
             Effect::BuildFinished { outcome } => {
                 let verdict = match outcome {
@@ -44,9 +46,10 @@ pub(crate) fn apply(
                 };
                 tracing::info!(build.key = %before.key, "{} {verdict}", before.key);
                 note(tx, &before, &format!("{} {verdict}", before.key), now)?;
+                telling::tell_build(tx, build_id, BuildMove::Ended, now)?;
             }
-            Effect::BuildStarted
-            | Effect::BuildContinued { .. }
+            Effect::BuildStarted => telling::tell_build(tx, build_id, BuildMove::Started, now)?,
+            Effect::BuildContinued { .. }
             | Effect::StageStarted { .. }
             | Effect::StageFinished { .. }
             | Effect::WithdrawJob { .. } => {}

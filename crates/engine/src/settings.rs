@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use madake_domain::address::AddressPattern;
 use madake_outgoing::client::ClientSettings;
 use madake_outgoing::guard::AddressPolicy;
+use madake_outgoing::mail::MailSettings;
 
 /// Settings of an engine.
 #[derive(Debug, Clone)]
@@ -41,6 +42,10 @@ pub struct Settings {
     pub outgoing_policy: AddressPolicy,
     /// How they are made.
     pub outgoing_client: ClientSettings,
+    /// The mail server; none: no mail is sent.
+    pub mail: Option<MailSettings>,
+    /// The absolute paths of programs that brokers may run.
+    pub broker_programs: Vec<String>,
     /// Plans and refs of one push that are looked at, at most.
     pub refs_per_push: usize,
     /// This very program, which supervises jobs and answers hooks.

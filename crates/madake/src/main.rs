@@ -15,11 +15,14 @@ use command::{Arguments, run};
 fn main() -> ExitCode {
     // A job waits for its supervisor: no argument parser, no runtime on this path.
     let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|first| first == "job-supervisor") {
-        return match arguments.next() {
-            Some(directory) => madake_agent::supervisor::run(directory.as_ref()),
-            None => ExitCode::from(2),
-        };
+    match (arguments.next(), arguments.next()) {
+        (Some(first), Some(directory)) if first == "job-supervisor" => {
+            return madake_agent::supervisor::run(directory.as_ref());
+        }
+        (Some(first), Some(program)) if first == madake_agent::program::ENTRY => {
+            return madake_agent::program::supervise(&program);
+        }
+        _ => {}
     }
     // One provider for all of TLS, before anything asks for one.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -2,6 +2,8 @@
 //! before. Keys that are not known are refused with a suggestion, as a misspelt key that is passed over in silence
 //! costs an afternoon.
 
+mod mail;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +13,8 @@ use madake_engine::settings::Settings;
 use madake_outgoing::client::{ClientSettings, ProxySettings};
 use madake_outgoing::guard::{AddressPolicy, Allowed};
 use serde::Deserialize;
+
+pub use mail::{BrokersSection, MailSection};
 
 /// Why a configuration cannot be used: which key, from where, and what would do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +40,10 @@ pub struct Configuration {
     pub triggers: TriggersSection,
     /// `[outgoing]`
     pub outgoing: OutgoingSection,
+    /// `[mail]`
+    pub mail: MailSection,
+    /// `[brokers]`
+    pub brokers: BrokersSection,
     /// `[log]`
     pub log: LogSection,
 }
@@ -233,7 +241,7 @@ impl Default for LogSection {
 }
 
 /// Each section and key, for suggestions and for the names of environment variables.
-pub const KEYS: [(&str, &[&str]); 7] = [
+pub const KEYS: [(&str, &[&str]); 9] = [
     (
         "server",
         &[
@@ -278,6 +286,8 @@ pub const KEYS: [(&str, &[&str]); 7] = [
             "connections-per-host",
         ],
     ),
+    ("mail", mail::MAIL_KEYS),
+    ("brokers", &["executables"]),
     ("log", &["level", "format"]),
 ];
 
@@ -405,6 +415,8 @@ impl Configuration {
             private_repositories: self.repositories.allow_private_hosts,
             outgoing_policy: self.outgoing.policy()?,
             outgoing_client: self.outgoing.client(),
+            mail: self.mail.settings()?,
+            broker_programs: self.brokers.programs()?,
             refs_per_push: self.repositories.refs_per_push.max(1),
             program,
             git: self.repositories.git.clone(),
@@ -500,7 +512,7 @@ fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Conf
     }
     let list = matches!(
         key.as_str(),
-        "trusted-proxies" | "addresses" | "allow" | "allow-ports"
+        "trusted-proxies" | "addresses" | "allow" | "allow-ports" | "executables"
     );
     let number = matches!(
         key.as_str(),
@@ -514,6 +526,7 @@ fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Conf
             | "connections-per-address"
             | "timeout-seconds"
             | "connections-per-host"
+            | "port"
     );
     let read = if list {
         let entries = value.split(',').map(str::trim).filter(|entry| !entry.is_empty());

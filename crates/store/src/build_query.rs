@@ -87,6 +87,21 @@ pub fn latest(tx: &Tx<'_>, plan_branch_id: i64, filter: &Filter) -> Result<Optio
     )
 }
 
+/// The last build of a plan branch before the number that ran to its end.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn ended_before(tx: &Tx<'_>, plan_branch_id: i64, number: i64) -> Result<Option<Build>, StoreError> {
+    tx.first(
+        &select(
+            "WHERE plan_branch_id = $1 AND number < $2 AND life_cycle = 'Finished' AND state <> 'Unknown'
+               ORDER BY number DESC LIMIT 1",
+        ),
+        params![plan_branch_id, number],
+        read_build,
+    )
+}
+
 /// Builds that contain a commit, or were made of it.
 ///
 /// # Errors

@@ -314,6 +314,27 @@ pub fn list(tx: &Tx<'_>, receiver_id: i64, before: i64, limit: i64) -> Result<Ve
     )
 }
 
+/// Changes the headers that are kept with a delivery's body.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn set_headers(
+    tx: &Tx<'_>,
+    id: i64,
+    headers: &[(String, String)],
+    summary: &str,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE delivery_body SET headers = $1 WHERE delivery_id = $2",
+        params![serde_json::to_string(headers)?, id],
+    )?;
+    tx.execute(
+        "UPDATE delivery SET summary = $1 WHERE id = $2",
+        params![summary, id],
+    )?;
+    Ok(())
+}
+
 /// Deliveries that came of one entry of the ledger.
 ///
 /// # Errors
@@ -332,11 +353,12 @@ pub fn of_event(tx: &Tx<'_>, event_id: i64) -> Result<Vec<Delivery>, StoreError>
 /// When the store cannot be read.
 pub fn failed_since(tx: &Tx<'_>, receiver_id: i64, since_ms: Millis) -> Result<Vec<Delivery>, StoreError> {
     let delivered = serde_json::to_string(&Ending::Delivered)?;
+    let nothing = serde_json::to_string(&Ending::NothingToSend)?;
     tx.all(
         &format!(
-            "{DELIVERY} WHERE receiver_id = $1 AND state = 'ended' AND ended_ms >= $2 AND ending <> $3 ORDER BY id"
+            "{DELIVERY} WHERE receiver_id = $1 AND state = 'ended' AND ended_ms >= $2 AND ending NOT IN ($3, $4) ORDER BY id"
         ),
-        params![receiver_id, since_ms, delivered],
+        params![receiver_id, since_ms, delivered, nothing],
         read_delivery,
     )
 }

@@ -179,6 +179,14 @@ pub fn by_id(tx: &Tx<'_>, id: i64) -> Result<Option<Receiver>, StoreError> {
     )
 }
 
+/// A receiver, also one that was removed since: for what is told of the past.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn by_id_even_removed(tx: &Tx<'_>, id: i64) -> Result<Option<Receiver>, StoreError> {
+    tx.first(&format!("{RECEIVER} WHERE id = $1"), params![id], read_receiver)
+}
+
 /// The receivers of a repository, in the order in which they were made.
 ///
 /// # Errors
@@ -188,6 +196,18 @@ pub fn of_repository(tx: &Tx<'_>, repository_id: i64) -> Result<Vec<Receiver>, S
         &format!("{RECEIVER} WHERE repository_id = $1 AND removed_ms IS NULL ORDER BY id"),
         params![repository_id],
         read_receiver,
+    )
+}
+
+/// The repositories that have a receiver which is to be told.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn told_repositories(tx: &Tx<'_>) -> Result<Vec<i64>, StoreError> {
+    tx.all(
+        "SELECT DISTINCT repository_id FROM receiver WHERE removed_ms IS NULL AND active = 1 ORDER BY repository_id",
+        &[],
+        |row| row.get(0),
     )
 }
 

@@ -13,6 +13,15 @@ pub enum Answer {
     Status(u16),
     /// There was no answer.
     Error(ErrorKind),
+    /// It was taken, by something whose answer is no HTTP status of success: a mail server, a program, a service that
+    /// answers in its own way.
+    Taken,
+    /// It was not taken now; another attempt may help.
+    Later,
+    /// It was not taken, and another attempt would give the same.
+    Refused,
+    /// There was nothing to tell.
+    Nothing,
 }
 
 /// What an answer means for the delivery and its receiver (Standard Webhooks 1.0; push-payloads.md F.1).
@@ -28,6 +37,10 @@ pub enum Class {
     Failure,
     /// Nothing was sent, for want of a free connection here. The receiver is not to blame, and no attempt is used.
     NotSent,
+    /// Not taken for good: the delivery ends, and the receiver is to blame.
+    Refused,
+    /// Nothing was to be sent: the delivery ends, and says nothing of the receiver.
+    Nothing,
 }
 
 /// Why there was no answer.
@@ -79,7 +92,10 @@ impl Answer {
             Self::Status(410) => Class::Gone,
             Self::Status(429 | 502 | 503 | 504) => Class::Throttle,
             Self::Error(ErrorKind::Busy) => Class::NotSent,
-            Self::Status(_) | Self::Error(_) => Class::Failure,
+            Self::Taken => Class::Success,
+            Self::Refused => Class::Refused,
+            Self::Nothing => Class::Nothing,
+            Self::Status(_) | Self::Error(_) | Self::Later => Class::Failure,
         }
     }
 
@@ -89,8 +105,8 @@ impl Answer {
     pub fn bitbucket_outcome(self) -> &'static str {
         match (self, self.class()) {
             (_, Class::Success) => "SUCCESS",
-            (Self::Status(_), _) => "FAILURE",
             (Self::Error(_), _) => "ERROR",
+            _ => "FAILURE",
         }
     }
 }
@@ -105,6 +121,10 @@ impl fmt::Display for Answer {
             Self::Status(410) => f.write_str("answered 410: the receiver is gone"),
             Self::Status(status) => write!(f, "answered {status}"),
             Self::Error(kind) => write!(f, "no answer ({kind})"),
+            Self::Taken => f.write_str("taken"),
+            Self::Later => f.write_str("asked to be told again later"),
+            Self::Refused => f.write_str("refused"),
+            Self::Nothing => f.write_str("nothing to send"),
         }
     }
 }

@@ -65,6 +65,10 @@ pub enum Ending {
     ReceiverDisabled,
     /// A person ended it.
     Cancelled,
+    /// The receiver refused it, and another attempt would give the same.
+    Refused,
+    /// There was nothing to tell: the receiver's settings leave it out.
+    NothingToSend,
 }
 
 /// A transition that the present state does not have.
@@ -134,6 +138,18 @@ impl Progress {
                 return Ok(Self::Waiting {
                     attempts: attempts.saturating_sub(1),
                     due_ms: now_ms.saturating_add(BUSY_WAIT_MS),
+                });
+            }
+            Class::Refused | Class::Nothing => {
+                let nothing = answer.class() == Class::Nothing;
+                return Ok(Self::Ended {
+                    attempts,
+                    at_ms: now_ms,
+                    ending: if nothing {
+                        Ending::NothingToSend
+                    } else {
+                        Ending::Refused
+                    },
                 });
             }
             Class::Throttle => Some(asked_ms.unwrap_or(THROTTLE_WAIT_MS)),
@@ -303,6 +319,8 @@ impl fmt::Display for Ending {
                 f.write_str("given up: the receiver stayed disabled for as long as the retry schedule lasts")
             }
             Self::Cancelled => f.write_str("cancelled by hand"),
+            Self::Refused => f.write_str("refused: another attempt would give the same"),
+            Self::NothingToSend => f.write_str("nothing to send"),
         }
     }
 }
@@ -362,6 +380,10 @@ mod tests {
             (1, Answer::Error(ErrorKind::Busy), None, waiting(0, 5050)),
             (2, Answer::Status(500), None, exhausted(Answer::Status(500))),
             (2, refused, None, exhausted(refused)),
+            (1, Answer::Taken, None, ended(1, 50, Ending::Delivered)),
+            (1, Answer::Later, None, waiting(1, 1050)),
+            (1, Answer::Refused, None, ended(1, 50, Ending::Refused)),
+            (1, Answer::Nothing, None, ended(1, 50, Ending::NothingToSend)),
         ] {
             let next = leased(attempts).answered(&schedule(), answer, 50, asked, 0.5);
             assert_eq!(next, Ok(expected), "{answer:?} after {attempts}");

@@ -173,13 +173,15 @@ pub fn step(policy: &Policy, receiver: Receiver, input: Input, now_ms: i64) -> (
         } => {
             let asked_ms = retry_after.map(|asked| asked.wait_ms(now_ms).min(LONGEST_RETRY_AFTER_MS));
             match answer.class() {
-                Class::NotSent => (receiver, Vec::new()),
+                Class::NotSent | Class::Nothing => (receiver, Vec::new()),
                 Class::Success => succeeded(receiver, now_ms),
                 Class::Gone => gone(receiver, now_ms),
                 Class::Throttle if answer == Answer::Status(429) => {
                     held(receiver, now_ms, asked_ms.unwrap_or(THROTTLE_WAIT_MS), began_ms)
                 }
-                Class::Throttle | Class::Failure => failed(policy, receiver, began_ms, asked_ms, now_ms),
+                Class::Throttle | Class::Failure | Class::Refused => {
+                    failed(policy, receiver, began_ms, asked_ms, now_ms)
+                }
             }
         }
         Input::Enable => (Receiver::default(), vec![Effect::WakeAt(now_ms)]),

@@ -20,6 +20,7 @@ use self::judge::{Asked, AskedNews, Judged, heads_asked, heads_asked_without, ju
 use self::record::{Verdict, store};
 use crate::heads::RefsRead;
 use crate::reading::{Named, named, refs_of_branch};
+use crate::telling::Prepared;
 use crate::{Engine, EngineError, clock, specs, telling};
 
 pub(crate) use self::judge::would_act;
@@ -116,6 +117,8 @@ async fn decide_webhooks(engine: &Engine, events: &[Event], decided: &mut usize)
     let plan_ids = plans_of(engine, found.id).await?;
     let mut plans = load(engine, Some(&found), plan_ids.clone()).await?;
     let mut verdicts = Vec::new();
+    // What has moved since the last look is told once, with the first of those that wait together.
+    let mut to_tell = telling::moved_since(engine, &found, &read).await?;
     for event in events {
         let (updates, pusher) = moved_refs(event);
         let (moved, current_heads) = as_news(&found, updates, Some(&read), &read.refs);
@@ -130,11 +133,13 @@ async fn decide_webhooks(engine: &Engine, events: &[Event], decided: &mut usize)
             }
         };
         let acts = judged.iter().any(Judged::acts);
-        verdicts.push(verdict(event, judged));
-        if acts || (verdicts.len() >= TOGETHER && event.id != last.id) {
+        let told = telling::prepare(engine, event, &found, &std::mem::take(&mut to_tell), pusher).await?;
+        let tells = !told.deliveries.is_empty();
+        verdicts.push(verdict(event, judged, told));
+        if acts || tells || (verdicts.len() >= TOGETHER && event.id != last.id) {
             let done = verdicts.len();
             // After a part that nothing comes of, the refs are remembered with the rest.
-            let read = acts.then_some(&read);
+            let read = (acts || tells).then_some(&read);
             store(engine, std::mem::take(&mut verdicts), Some(&found), read).await?;
             *decided += done;
         }
@@ -155,12 +160,12 @@ fn moved_refs(event: &Event) -> (&[RefUpdate], Option<&str>) {
     }
 }
 
-fn verdict(event: &Event, judged: Vec<Judged>) -> Verdict {
+fn verdict(event: &Event, judged: Vec<Judged>, told: Prepared) -> Verdict {
     Verdict {
         event: event.clone(),
         judged,
-        deliveries: Vec::new(),
-        notes: Vec::new(),
+        deliveries: told.deliveries,
+        notes: told.notes,
     }
 }
 
@@ -220,13 +225,22 @@ async fn push(
     let plan_ids = plans_of(engine, found.id).await?;
     let asked = push_asked(&found, via, moved, current_heads, pusher);
     let judged = judge(engine, Some(&found), plan_ids, &asked).await?;
-    let (deliveries, notes) = telling::prepare(engine, event, &found, updates, pusher).await?;
-    let verdict = Verdict {
-        deliveries,
-        notes,
-        ..verdict(event, judged)
+    let found_moved;
+    let told = match &read {
+        Some(read) => {
+            found_moved = telling::moved_since(engine, &found, read).await?;
+            &found_moved
+        }
+        None => updates,
     };
-    store(engine, vec![verdict], Some(&found), read.as_ref()).await
+    let told = telling::prepare(engine, event, &found, told, pusher).await?;
+    store(
+        engine,
+        vec![verdict(event, judged, told)],
+        Some(&found),
+        read.as_ref(),
+    )
+    .await
 }
 
 /// Gives an empty hosted repository the branch that was pushed first as its default branch, as the hosts that
@@ -430,6 +444,7 @@ async fn remote_trigger(
     };
     let mut judged = Vec::new();
     let mut first = None;
+    let mut told = Prepared::default();
     for row in &rows {
         let Some(one) = engine.repository_of(row).await? else {
             continue;
@@ -450,6 +465,7 @@ async fn remote_trigger(
             .await?,
         );
         if first.is_none() {
+            told = tell_moved(engine, event, &one, &read).await?;
             first = Some((one, read));
         }
     }
@@ -474,7 +490,7 @@ async fn remote_trigger(
     };
     store(
         engine,
-        vec![verdict(event, judged)],
+        vec![verdict(event, judged, told)],
         found.as_ref(),
         read.as_ref(),
     )
@@ -491,7 +507,26 @@ async fn look_at_heads(
     let read = engine.refs(found).await?;
     apply_new_plan_file(engine, event, found, &read).await?;
     let judged = judge(engine, Some(found), plan_ids, &heads_asked(found, source, &read)).await?;
-    store(engine, vec![verdict(event, judged)], Some(found), Some(&read)).await
+    let told = tell_moved(engine, event, found, &read).await?;
+    store(
+        engine,
+        vec![verdict(event, judged, told)],
+        Some(found),
+        Some(&read),
+    )
+    .await
+}
+
+/// What receivers of a linked repository are told of a look that found it moved. Of the others each push is an entry
+/// of its own.
+async fn tell_moved(
+    engine: &Engine,
+    event: &Event,
+    found: &Repository,
+    read: &RefsRead,
+) -> Result<Prepared, EngineError> {
+    let moved = telling::moved_since(engine, found, read).await?;
+    telling::prepare(engine, event, found, &moved, None).await
 }
 
 /// Puts the plan file of a linked repository in force when its default branch has moved since the last look.
@@ -538,7 +573,13 @@ async fn cron(engine: &Engine, event: &Event, plan_id: i64, expression: &str) ->
             ..heads_asked_without(source)
         };
         let judged = judge(engine, None, vec![plan_id], &asked).await?;
-        return store(engine, vec![verdict(event, judged)], None, None).await;
+        return store(
+            engine,
+            vec![verdict(event, judged, Prepared::default())],
+            None,
+            None,
+        )
+        .await;
     };
     match engine.repository_of(row).await? {
         Some(found) => look_at_heads(engine, event, &found, vec![plan_id], source).await,

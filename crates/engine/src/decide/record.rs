@@ -24,7 +24,7 @@ pub(super) struct Verdict {
     /// What others are to be told of it.
     pub(super) deliveries: Vec<NewDelivery>,
     /// Lines for the entry.
-    pub(super) notes: Vec<String>,
+    pub(super) notes: Vec<(&'static str, String)>,
 }
 
 /// Stores decisions and what comes of them, and that the events are decided, in one transaction.
@@ -58,8 +58,8 @@ pub(super) async fn store(
                     continue;
                 }
                 telling::enter(tx, &deliveries, now)?;
-                for note in notes {
-                    event::note(tx, event.id, "warning", &note, now)?;
+                for (level, note) in notes {
+                    event::note(tx, event.id, level, &note, now)?;
                 }
                 for one in judged {
                     store_plan(tx, &event, one, limit, now, &mut unchanged)?;

@@ -3,8 +3,9 @@
 use madake_domain::key::PlanKey;
 use madake_domain::permission::Permission;
 use madake_store::decision::{self, Decision};
+use madake_store::delivery::{self, Delivery};
 use madake_store::event::{self, Event, NewEvent, Note};
-use madake_store::{Tx, build, plan, repository};
+use madake_store::{Tx, build, plan, receiver, repository};
 
 use crate::access::{Caller, Target, may, plan_for, require};
 use crate::{Engine, EngineError, clock};
@@ -31,6 +32,21 @@ pub struct ExplainedEvent {
     pub notes: Vec<Note>,
     /// Decisions about plans that the caller may read.
     pub decisions: Vec<ExplainedDecision>,
+    /// What receivers were told of it, for those who may administer their repository.
+    pub deliveries: Vec<EventDelivery>,
+}
+
+/// A delivery that came of an entry.
+#[derive(Debug, Clone)]
+pub struct EventDelivery {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// What people call its receiver.
+    pub name: String,
+    /// The format, or the type of broker.
+    pub profile: String,
+    /// Where it is reached.
+    pub url: String,
 }
 
 impl Engine {
@@ -189,6 +205,7 @@ fn explain(tx: &Tx<'_>, caller: &Caller, found: Event) -> Result<Option<Explaine
         Some(id) => repository::by_id(tx, id)?.map(|one| one.name),
         None => None,
     };
+    let deliveries = deliveries_of(tx, caller, found.id)?;
     let raw_bytes = event::raw(tx, found.id)?.map_or(0, |raw| raw.len());
     let notes = event::notes(tx, found.id)?;
     Ok(Some(ExplainedEvent {
@@ -197,7 +214,29 @@ fn explain(tx: &Tx<'_>, caller: &Caller, found: Event) -> Result<Option<Explaine
         raw_bytes,
         notes,
         decisions,
+        deliveries,
     }))
+}
+
+fn deliveries_of(tx: &Tx<'_>, caller: &Caller, event_id: i64) -> Result<Vec<EventDelivery>, EngineError> {
+    let mut told = Vec::new();
+    for delivery in delivery::of_event(tx, event_id)? {
+        let Some(one) = receiver::by_id_even_removed(tx, delivery.receiver_id)? else {
+            continue;
+        };
+        let Some(found) = repository::by_id(tx, one.repository_id)? else {
+            continue;
+        };
+        if may(tx, caller, Permission::Administration, Target::Repository(&found))? {
+            told.push(EventDelivery {
+                delivery,
+                name: one.name,
+                profile: one.profile,
+                url: one.url,
+            });
+        }
+    }
+    Ok(told)
 }
 
 fn with_build(tx: &Tx<'_>, decision: Decision) -> Result<ExplainedDecision, EngineError> {

@@ -4,13 +4,14 @@ use madake_domain::delivery::{ErrorKind, Input};
 use madake_domain::permission::Permission;
 use madake_formats::outgoing::{Profile, Signing};
 use madake_formats::signature::standard_webhooks::SigningSecret;
+use madake_outgoing::guard::Target;
 use madake_store::delivery;
 use madake_store::receiver::{self, Receiver, ReceiverFields};
 use madake_store::repository::{self, Repository};
 use madake_store::{Millis, Tx};
 use serde::Deserialize;
 
-use crate::access::{Caller, Target, require};
+use crate::access::{self, Caller, require};
 use crate::telling::{
     LONGEST_TIMEOUT_SECONDS, ReceiverSecrets, ReceiverSettings, WEBHOOK, note_health, secrets_of,
 };
@@ -79,19 +80,7 @@ impl Engine {
         repository: &str,
         request: ReceiverRequest,
     ) -> Result<KeptReceiver, EngineError> {
-        let found = self.administered(caller, repository).await?;
-        let count = self
-            .store()
-            .read({
-                let id = found.id;
-                move |tx| Ok::<_, EngineError>(receiver::of_repository(tx, id)?.len())
-            })
-            .await?;
-        if count >= RECEIVERS {
-            return Err(EngineError::Invalid(format!(
-                "a repository has at most {RECEIVERS} receivers: remove one first"
-            )));
-        }
+        let found = self.repository_for_new_receiver(caller, repository).await?;
         let mut fields = ReceiverFields {
             profile: "stash2".into(),
             name: String::new(),
@@ -117,6 +106,26 @@ impl Engine {
         Ok(KeptReceiver { id, new_secret })
     }
 
+    /// The repository that is to have one more receiver.
+    pub(crate) async fn repository_for_new_receiver(
+        &self,
+        caller: &Caller,
+        repository: &str,
+    ) -> Result<Repository, EngineError> {
+        let found = self.administered(caller, repository).await?;
+        let id = found.id;
+        let count = self
+            .store()
+            .read(move |tx| Ok::<_, EngineError>(receiver::of_repository(tx, id)?.len()))
+            .await?;
+        if count >= RECEIVERS {
+            return Err(EngineError::Invalid(format!(
+                "a repository has at most {RECEIVERS} receivers: remove one first"
+            )));
+        }
+        Ok(found)
+    }
+
     /// Changes a receiver.
     ///
     /// # Errors
@@ -128,6 +137,11 @@ impl Engine {
         request: ReceiverRequest,
     ) -> Result<KeptReceiver, EngineError> {
         let (current, _) = self.administered_receiver(caller, id).await?;
+        if current.kind != WEBHOOK {
+            return Err(EngineError::Invalid(format!(
+                "receiver {id} is a broker and has the settings of its type"
+            )));
+        }
         let mut secrets = secrets_of(self, &current)?;
         let mut fields = ReceiverFields {
             profile: current.profile.clone(),
@@ -239,7 +253,7 @@ impl Engine {
                     tx,
                     &caller,
                     Permission::Administration,
-                    Target::Repository(&found),
+                    access::Target::Repository(&found),
                 )?;
                 Ok(found)
             })
@@ -262,11 +276,25 @@ impl Engine {
                     tx,
                     &caller,
                     Permission::Administration,
-                    Target::Repository(&found),
+                    access::Target::Repository(&found),
                 )?;
                 Ok((one, found))
             })
             .await
+    }
+
+    /// Checks an address as it is checked when it is used; the error says why requests may not go there.
+    pub(crate) async fn check_receiver_address(&self, url: &str) -> Result<Target, String> {
+        match self.outgoing().check(url).await {
+            Ok(target) => Ok(target),
+            // A name that nobody knows yet may be known when it is needed.
+            Err(failure) if failure.kind == ErrorKind::Dns => self
+                .settings()
+                .outgoing_policy
+                .check_url(url)
+                .map_err(|refused| refused.to_string()),
+            Err(failure) => Err(failure.to_string()),
+        }
     }
 
     /// Checks a request and lays it over what there is; gives a secret that was made.
@@ -307,16 +335,10 @@ impl Engine {
             fields.active = active;
         }
         if let Some(url) = request.url {
-            let target = match self.outgoing().check(&url).await {
-                Ok(target) => target,
-                // A name that nobody knows yet may be known when it is needed.
-                Err(failure) if failure.kind == ErrorKind::Dns => self
-                    .settings()
-                    .outgoing_policy
-                    .check_url(&url)
-                    .map_err(|refused| EngineError::Invalid(format!("url: {refused}")))?,
-                Err(failure) => return Err(EngineError::Invalid(format!("url: {failure}"))),
-            };
+            let target = self
+                .check_receiver_address(&url)
+                .await
+                .map_err(|refused| EngineError::Invalid(format!("url: {refused}")))?;
             if let Some(credentials) = target.credentials() {
                 secrets.user = Some(credentials.user.clone());
                 secrets.password = Some(credentials.password.expose().to_owned());
@@ -358,7 +380,7 @@ impl Engine {
     }
 }
 
-fn store_secrets(
+pub(super) fn store_secrets(
     tx: &Tx<'_>,
     sealer: &madake_store::seal::Sealer,
     id: i64,
@@ -382,7 +404,7 @@ fn same_place(left: &str, right: &str) -> bool {
     place(left) == place(right)
 }
 
-fn internal(error: impl std::fmt::Display) -> EngineError {
+pub(super) fn internal(error: impl std::fmt::Display) -> EngineError {
     EngineError::Internal(error.to_string())
 }
 

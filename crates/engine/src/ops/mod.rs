@@ -12,6 +12,7 @@ pub mod create_webhook;
 pub mod enable_plan;
 pub mod explain;
 pub mod install_hook;
+pub mod keep_broker;
 pub mod keep_hg_push;
 pub mod keep_receiver;
 pub mod link_repository;

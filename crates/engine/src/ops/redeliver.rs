@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::access::Caller;
 use crate::reading::refs_of_branch;
-use crate::telling::{enter, profile_and_settings, render_for};
+use crate::telling::{BROKER, enter, profile_and_settings, render_for};
 use crate::{Engine, EngineError, clock};
 
 /// A delivery with everything that is known of it.
@@ -93,8 +93,12 @@ impl Engine {
     /// When it is not there, the caller may not, or the repository has no commit yet.
     pub async fn test_receiver(&self, caller: &Caller, receiver_id: i64) -> Result<i64, EngineError> {
         let (receiver, found) = self.administered_receiver(caller, receiver_id).await?;
-        let (profile, _) = profile_and_settings(&receiver)?;
-        let new = if let Some(ping) = profile.ping() {
+        let ping = if receiver.kind == BROKER {
+            None
+        } else {
+            profile_and_settings(&receiver)?.0.ping()
+        };
+        let new = if let Some(ping) = ping {
             NewDelivery {
                 uid: Uuid::now_v7().to_string(),
                 receiver_id,

@@ -9,8 +9,9 @@ use madake_domain::delivery::{Effect, Input, Policy, Receiver as Health, Schedul
 use madake_store::receiver::{self, Receiver};
 use madake_store::{Topic, delivery};
 
-use super::deliver::{Sent, jitter, send, tell_owner};
+use super::deliver::{Sent, jitter, send};
 use super::lanes::{Finished, Place};
+use super::owner;
 use crate::{Engine, EngineError, clock};
 
 /// So many results at once are a flood: stored a moment later, more of them share a commit.
@@ -179,7 +180,13 @@ async fn store_all(
         .await?;
     let mut look_again = false;
     for (id, outcome) in outcomes {
-        tell_owner(&outcome.receiver, &outcome.effects);
+        if !outcome.effects.is_empty() {
+            // A mail server takes its time, and results are waited for.
+            let (task, told, effects) = (engine.clone(), Arc::clone(&outcome.receiver), outcome.effects);
+            engine
+                .loops()
+                .spawn(async move { owner::tell(&task, &told, &effects).await });
+        }
         look_again |= outcome.changed || outcome.failures > 0;
         engine
             .telling_lanes()

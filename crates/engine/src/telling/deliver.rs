@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use madake_domain::delivery::{Answer, Effect, Input, Notice, Policy, Progress, RetryAfter, step};
+use madake_domain::delivery::{Answer, Effect, Input, Policy, Progress, RetryAfter, step};
 use madake_formats::outgoing::{Profile, Signing};
 use madake_formats::signature;
 use madake_formats::signature::standard_webhooks::{self, SigningSecret};
@@ -12,13 +12,14 @@ use madake_store::delivery::{Attempt, Body, Delivery};
 use madake_store::receiver::{self, Receiver};
 use madake_store::{Millis, Tx};
 
-use super::{ReceiverSecrets, profile_and_settings};
+use super::broker::BROKER;
+use super::{ReceiverSecrets, carry_out, profile_and_settings};
 use crate::{Engine, EngineError};
 
 /// The longest that a request may take: settings are held to it.
 pub(crate) const LONGEST_TIMEOUT_SECONDS: u64 = 120;
 /// Of an answer's body, this much is kept in the log.
-const KEPT_BODY: usize = 16 * 1024;
+pub(super) const KEPT_BODY: usize = 16 * 1024;
 
 /// Moves the health of a receiver on and says what follows.
 pub(crate) fn note_health(
@@ -35,30 +36,6 @@ pub(crate) fn note_health(
         receiver::set_health(tx, receiver_id, &health)?;
     }
     Ok(effects)
-}
-
-pub(super) fn tell_owner(receiver: &Receiver, effects: &[Effect]) {
-    let who = format!(
-        "receiver {} ({}), made by {}",
-        receiver.id, receiver.name, receiver.made_by
-    );
-    for effect in effects {
-        match effect {
-            Effect::TellOwner(Notice::Warning { .. }) => tracing::warn!(
-                receiver = receiver.id,
-                "{who}, has failed for a day: it will be switched off in four days unless it answers"
-            ),
-            Effect::TellOwner(Notice::Disabled(reason)) => tracing::warn!(
-                receiver = receiver.id,
-                "{who}, is switched off: {reason}; switch it on with `madake receiver enable {}`",
-                receiver.id
-            ),
-            Effect::TellOwner(Notice::Recovered { .. }) => {
-                tracing::info!(receiver = receiver.id, "{who}, answers again");
-            }
-            Effect::WakeAt(_) => {}
-        }
-    }
 }
 
 /// An attempt and what it came to.
@@ -79,18 +56,10 @@ pub(crate) async fn send(
     began_ms: Millis,
 ) -> Sent {
     let number = leased.attempts();
-    let mut attempt = Attempt {
-        number: i64::from(number),
-        began_ms,
-        duration_ms: 0,
-        address: String::new(),
-        request_headers: Vec::new(),
-        status: None,
-        response_headers: Vec::new(),
-        response_body: Vec::new(),
-        answer: String::new(),
-        timings: "{}".into(),
-    };
+    let mut attempt = carry_out::blank_attempt(number, began_ms);
+    if receiver.kind == BROKER {
+        return carry_out::send(engine, receiver, one, leased, body, attempt).await;
+    }
     let request = match request(engine, receiver, one, number, body, began_ms) {
         Ok(request) => request,
         Err(error) => {
@@ -131,7 +100,7 @@ pub(crate) async fn send(
     }
 }
 
-fn shown_timings(timings: &Timings) -> String {
+pub(super) fn shown_timings(timings: &Timings) -> String {
     let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
     serde_json::json!({
         "queueMs": ms(timings.queue),

@@ -8,15 +8,17 @@ use madake_domain::repository::{self, RepositoryKind};
 use madake_formats::object_id::ObjectIdText;
 use madake_formats::outgoing::facts::{
     AccountFacts, CommitFacts, FileChange, FileChangeKind, Moment, NodeType, PersonFacts, ProjectFacts,
-    PushFacts, RefMove, RepositoryFacts, ServerFacts,
+    PushFacts, RefMove, RepositoryFacts, ServerFacts, TagFacts,
 };
 use madake_formats::push::{RefKind, Scm};
 use madake_store::event::{Event, RefUpdate};
 use madake_store::repository::Repository;
 use madake_store::{project, user};
+use madake_vcs::git::read::refs::read_ref;
 use madake_vcs::git::read::{CommitFile, CommitFiles, Signature};
-use madake_vcs::name::ObjectId;
+use madake_vcs::name::{ObjectId, RefName};
 
+use crate::heads::unreadable;
 use crate::reading::{CommitRead, Named, Opened, named};
 use crate::{Engine, EngineError};
 
@@ -148,6 +150,9 @@ impl Reading<'_> {
         let Some(tip) = reader.commit_named(&new).await else {
             return Ok(told);
         };
+        if kind == RefKind::Tag {
+            told.annotated = self.annotated(update, &new, &tip).await?;
+        }
         let mut old = parse(&update.old);
         if let Some(before) = &old {
             match reader.is_ancestor(before, &new).await {
@@ -185,6 +190,40 @@ impl Reading<'_> {
             }
         });
         Ok(told)
+    }
+
+    /// The tag object of a tag. A push names it; where refs were read, the commit that it leads to is named.
+    async fn annotated(
+        &self,
+        update: &RefUpdate,
+        new: &ObjectId,
+        tip: &ObjectId,
+    ) -> Result<Option<TagFacts>, EngineError> {
+        let Opened::Git { reader, path } = self.repository else {
+            return Ok(None);
+        };
+        let mut id = *new;
+        if new == tip
+            && let Ok(name) = RefName::parse(&update.name)
+            && let Some(now) = read_ref(reader.git(), path, &name).await.map_err(unreadable)?
+            && reader
+                .peel_to_commit(path, &now)
+                .await
+                .is_ok_and(|commit| commit == *tip)
+        {
+            id = now;
+        }
+        let Some(tag) = reader.tag(path, &id).await.map_err(unreadable)? else {
+            return Ok(None);
+        };
+        let (tagger, tagged) = person(&tag.tagger.unwrap_or_default());
+        let mut message = tag.message;
+        cut_message(&mut message);
+        Ok(Some(TagFacts {
+            tagger,
+            tagged,
+            message,
+        }))
     }
 
     fn keep(&mut self, commit: CommitRead) -> usize {
@@ -279,11 +318,7 @@ fn person(signature: &Signature) -> (PersonFacts, Moment) {
     )
 }
 
-fn commit_facts(commit: CommitRead, files: &CommitFiles) -> Option<CommitFacts> {
-    let (author, authored) = person(&commit.author);
-    let (committer, committed) = person(&commit.committer);
-    let (revision, named_branch) = commit.mercurial.unzip();
-    let mut message = commit.message;
+fn cut_message(message: &mut String) {
     if message.len() > MESSAGE {
         let cut = (0..=MESSAGE)
             .rev()
@@ -291,6 +326,14 @@ fn commit_facts(commit: CommitRead, files: &CommitFiles) -> Option<CommitFacts> 
             .unwrap_or(0);
         message.truncate(cut);
     }
+}
+
+fn commit_facts(commit: CommitRead, files: &CommitFiles) -> Option<CommitFacts> {
+    let (author, authored) = person(&commit.author);
+    let (committer, committed) = person(&commit.committer);
+    let (revision, named_branch) = commit.mercurial.unzip();
+    let mut message = commit.message;
+    cut_message(&mut message);
     Some(CommitFacts {
         id: id(&commit.id)?,
         tree: commit.tree.as_ref().and_then(id),

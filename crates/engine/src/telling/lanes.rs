@@ -108,7 +108,7 @@ pub(super) struct Wish {
 
 impl Finished {
     pub(super) fn failed(&self) -> bool {
-        self.sent.answer.class() != Class::Success
+        !matches!(self.sent.answer.class(), Class::Success | Class::Nothing)
     }
 }
 

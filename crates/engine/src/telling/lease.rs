@@ -11,6 +11,7 @@ use madake_store::receiver::{self, Receiver};
 use madake_store::{Millis, Tx};
 
 use super::attempts::dispatch;
+use super::broker::{BROKER, BrokerSettings};
 use super::deliver::{LONGEST_TIMEOUT_SECONDS, jitter};
 use super::lanes::{Leased, Wish, gate};
 use crate::{Engine, EngineError, clock};
@@ -141,7 +142,7 @@ fn choose(one: &Look, now: Millis) -> (Vec<(Delivery, Progress)>, bool, Option<M
     let more = candidates.iter().filter(due).count() > chosen.len()
         || i64::try_from(candidates.len()) == Ok(LOOKED_AT);
     let later = next_wake_ms(&candidates, gate, now);
-    let until = now + longest_attempt_ms() + LEASE_MARGIN_MS;
+    let until = now + longest_attempt_ms(&one.receiver) + LEASE_MARGIN_MS;
     let open: HashMap<i64, &Delivery> = one.open.iter().map(|row| (row.id, row)).collect();
     let leased = chosen.iter().filter_map(|id| {
         let row = *open.get(id)?;
@@ -151,8 +152,13 @@ fn choose(one: &Look, now: Millis) -> (Vec<(Delivery, Progress)>, bool, Option<M
     (leased.collect(), more, later)
 }
 
-fn longest_attempt_ms() -> Millis {
-    i64::try_from(LONGEST_TIMEOUT_SECONDS * 1000).unwrap_or(0)
+fn longest_attempt_ms(receiver: &Receiver) -> Millis {
+    if receiver.kind == BROKER {
+        // What cannot be read is not carried out either.
+        BrokerSettings::of(receiver).map_or(0, |kept| kept.longest_attempt_ms())
+    } else {
+        i64::try_from(LONGEST_TIMEOUT_SECONDS * 1000).unwrap_or(0)
+    }
 }
 
 fn candidate(one: &Delivery) -> Option<Candidate> {

@@ -1,89 +1,109 @@
 //! Step 5 of the walk: whoever asked to be told of pushes gets a delivery, in the transaction that decides the push.
 
 mod attempts;
+pub(crate) mod broker;
+mod broker_event;
+mod builds;
+mod carry_out;
 mod deliver;
 mod facts;
 mod lanes;
 mod lease;
+mod owner;
+mod patch;
 mod settings;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use madake_brokers::Wishes;
 use madake_domain::delivery::{Progress, Receiver as Health, Schedule};
 use madake_domain::repository::RepositoryKind;
 use madake_formats::outgoing::{Profile, PushFacts};
 use madake_store::delivery::{self, NewDelivery};
 use madake_store::event::{Event, RefUpdate};
 use madake_store::receiver::{self, Receiver};
-use madake_store::repository::Repository;
+use madake_store::repository::{self, Repository};
 use madake_store::{Millis, Tx};
 use uuid::Uuid;
 
+use crate::heads::RefsRead;
 use crate::{Engine, EngineError};
 
+pub use self::broker::{BROKER, BrokerSettings};
+pub(crate) use self::builds::{BASE_URL, BuildMove, tell as tell_build};
+pub(crate) use self::carry_out::NO_MAIL_SERVER;
 pub(crate) use self::deliver::{LONGEST_TIMEOUT_SECONDS, note_health, secrets_of};
 pub(crate) use self::lanes::Lanes as TellingLanes;
 pub(crate) use self::lease::{recover, run};
-pub use self::settings::{ReceiverSecrets, ReceiverSettings};
+pub use self::settings::{ReceiverEvent, ReceiverSecrets, ReceiverSettings};
 
 /// The kind of receivers that get payloads of pushes.
 pub(crate) const WEBHOOK: &str = "webhook";
 
-/// What the receivers of a repository are to be told of a push. What cannot be rendered for one of them is a note, and
-/// keeps nothing back from the others.
+/// What the receivers of a repository are to be told of a push, and notes with their level. What cannot be rendered for
+/// one of them is a note, and keeps nothing back from the others.
 pub(crate) async fn prepare(
     engine: &Engine,
     event: &Event,
     found: &Repository,
     updates: &[RefUpdate],
     pusher: Option<&str>,
-) -> Result<(Vec<NewDelivery>, Vec<String>), EngineError> {
-    if updates.is_empty() || found.kind == RepositoryKind::Linked {
-        return Ok((Vec::new(), Vec::new()));
+) -> Result<Prepared, EngineError> {
+    let mut prepared = Prepared::default();
+    if updates.is_empty() {
+        return Ok(prepared);
     }
     let receivers = engine
         .store()
         .look_up(|tx| Ok::<_, EngineError>(receiver::of_repository(tx, found.id)?))?;
     let mut told_by_way: BTreeMap<bool, PushFacts> = BTreeMap::new();
-    let (mut deliveries, mut notes) = (Vec::new(), Vec::new());
-    for receiver in receivers.iter().filter(|one| one.active && one.kind == WEBHOOK) {
+    for receiver in receivers.iter().filter(|one| one.active) {
+        let who = format!("receiver {} ({})", receiver.id, receiver.name);
         if let Health::Disabled { .. } = receiver.health {
-            notes.push(format!(
-                "receiver {} ({}) is switched off and was not told",
-                receiver.id, receiver.name
-            ));
+            prepared.warn(format!("{who} is switched off and was not told"));
             continue;
         }
-        let not_told = |error: EngineError| {
-            format!(
-                "receiver {} ({}) was not told: {error}",
-                receiver.id, receiver.name
-            )
-        };
-        let (profile, settings) = match profile_and_settings(receiver) {
-            Ok(read) => read,
+        let way = match Way::of(receiver) {
+            Ok(Some(way)) => way,
+            Ok(None) => continue,
             Err(error) => {
-                notes.push(not_told(error));
+                prepared.warn(format!("{who} was not told: {error}"));
                 continue;
             }
         };
-        let facts = match told_by_way.entry(settings.tells_ancestors(profile)) {
+        let facts = match told_by_way.entry(way.tells_ancestors()) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => {
                 let ancestors = *unknown.key();
                 unknown.insert(facts::gather(engine, event, found, updates, pusher, ancestors).await?)
             }
         };
-        match rendered(event, found, receiver, profile, &settings, facts) {
-            Ok(rendered) => deliveries.extend(rendered),
-            Err(error) => notes.push(not_told(error)),
+        match way.render(event, found, receiver, facts) {
+            Ok(Told::Deliveries(rendered)) => prepared.deliveries.extend(rendered),
+            Ok(Told::NotWanted(why)) => prepared.notes.push(("info", format!("{who} is not told: {why}"))),
+            Err(error) => prepared.warn(format!("{who} was not told: {error}")),
         }
     }
-    Ok((deliveries, notes))
+    Ok(prepared)
 }
 
-/// What one receiver is to be told of a push.
+/// What a push is told as.
+#[derive(Debug, Default)]
+pub(crate) struct Prepared {
+    /// For the outbox.
+    pub(crate) deliveries: Vec<NewDelivery>,
+    /// For the entry of the ledger: level and text.
+    pub(crate) notes: Vec<(&'static str, String)>,
+}
+
+impl Prepared {
+    fn warn(&mut self, text: String) {
+        self.notes.push(("warning", text));
+    }
+}
+
+/// What one receiver is to be told of a push that tries it out, whatever it asked for.
 pub(crate) async fn render_for(
     engine: &Engine,
     event: &Event,
@@ -92,10 +112,75 @@ pub(crate) async fn render_for(
     pusher: Option<&str>,
     receiver: &Receiver,
 ) -> Result<Vec<NewDelivery>, EngineError> {
+    if receiver.kind == BROKER {
+        let facts = facts::gather(engine, event, found, updates, pusher, false).await?;
+        let told = broker_event::of_push(&facts, found, Uuid::now_v7().to_string());
+        return Ok(vec![broker::delivery(
+            receiver,
+            &told,
+            "test",
+            None,
+            String::new(),
+        )?]);
+    }
     let (profile, settings) = profile_and_settings(receiver)?;
     let ancestors = settings.tells_ancestors(profile);
     let facts = facts::gather(engine, event, found, updates, pusher, ancestors).await?;
     rendered(event, found, receiver, profile, &settings, &facts)
+}
+
+/// How a receiver is told of pushes.
+enum Way {
+    Webhook(Profile, Box<ReceiverSettings>),
+    Broker(Box<Wishes>),
+}
+
+/// What came of a push for one receiver.
+enum Told {
+    Deliveries(Vec<NewDelivery>),
+    NotWanted(&'static str),
+}
+
+impl Way {
+    /// `None` for a receiver that has not asked for pushes.
+    fn of(receiver: &Receiver) -> Result<Option<Self>, EngineError> {
+        if receiver.kind == BROKER {
+            return Ok(Some(Self::Broker(Box::new(broker::wishes(receiver)?))));
+        }
+        let (profile, settings) = profile_and_settings(receiver)?;
+        let asked = settings.events.contains(&ReceiverEvent::Push);
+        Ok(asked.then(|| Self::Webhook(profile, Box::new(settings))))
+    }
+
+    fn tells_ancestors(&self) -> bool {
+        match self {
+            Self::Webhook(profile, settings) => settings.tells_ancestors(*profile),
+            Self::Broker(_) => false,
+        }
+    }
+
+    fn render(
+        &self,
+        event: &Event,
+        found: &Repository,
+        receiver: &Receiver,
+        facts: &PushFacts,
+    ) -> Result<Told, EngineError> {
+        match self {
+            Self::Webhook(profile, settings) => {
+                rendered(event, found, receiver, *profile, settings, facts).map(Told::Deliveries)
+            }
+            Self::Broker(wishes) => {
+                let told = broker_event::of_push(facts, found, Uuid::now_v7().to_string());
+                if let Err(why) = wishes.apply(&told) {
+                    return Ok(Told::NotWanted(why));
+                }
+                let summary = event.summary.clone();
+                broker::delivery(receiver, &told, "push", Some(event.id), summary)
+                    .map(|one| Told::Deliveries(vec![one]))
+            }
+        }
+    }
 }
 
 fn rendered(
@@ -145,4 +230,44 @@ pub(crate) fn enter(tx: &Tx<'_>, deliveries: &[NewDelivery], now: Millis) -> Res
         ids.push(delivery::insert(tx, one, &progress, now)?);
     }
     Ok(ids)
+}
+
+/// What moved in a linked repository since the last look at it that is in the ledger. The first look is where counting
+/// starts, and tells nothing. It holds until the transaction that keeps what was read: arrivals of one repository are
+/// taken one after the other.
+pub(crate) async fn moved_since(
+    engine: &Engine,
+    found: &Repository,
+    read: &RefsRead,
+) -> Result<Vec<RefUpdate>, EngineError> {
+    if found.kind != RepositoryKind::Linked {
+        return Ok(Vec::new());
+    }
+    let id = found.id;
+    let known = engine.store().look_up(|tx| {
+        // The row at hand may be older than the first look.
+        let counted = repository::by_id(tx, id)?.is_some_and(|now| now.refs_known);
+        let told = counted && receiver::of_repository(tx, id)?.iter().any(|one| one.active);
+        Ok::<_, EngineError>(if told {
+            Some(repository::refs(tx, id)?)
+        } else {
+            None
+        })
+    })?;
+    Ok(known.map_or_else(Vec::new, |known| read.moved_since(&known)))
+}
+
+/// Linked repositories that somebody wants to hear of: they are looked at even if no plan builds them.
+pub(crate) async fn linked_with_receivers(engine: &Engine) -> Result<Vec<Repository>, EngineError> {
+    engine
+        .store()
+        .read(|tx| {
+            let mut found = Vec::new();
+            for id in receiver::told_repositories(tx)? {
+                let linked = repository::by_id(tx, id)?.filter(|one| one.kind == RepositoryKind::Linked);
+                found.extend(linked);
+            }
+            Ok(found)
+        })
+        .await
 }

@@ -1,6 +1,7 @@
 //! What a webhook receiver may be set to, and its secrets.
 
 use jiff::tz::TimeZone;
+use madake_brokers::Settings;
 use madake_formats::outgoing::{DcVersion, PageLimits, Profile, Settings as RenderSettings};
 use madake_outgoing::Secret;
 use madake_outgoing::client::{Authorization, RequestOptions, TlsOptions};
@@ -12,6 +13,8 @@ use crate::EngineError;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReceiverSettings {
+    /// What it is told; builds in our own format alone.
+    pub events: Vec<ReceiverEvent>,
     /// One delivery for each ref instead of one for the push.
     pub delivery_per_ref: bool,
     /// Deliveries keep the order of the pushes: a later one waits until the earlier one has ended.
@@ -37,9 +40,24 @@ pub struct ReceiverSettings {
     pub authorities: Option<String>,
 }
 
+/// What a webhook receiver may be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReceiverEvent {
+    /// Refs of the repository moved.
+    #[serde(rename = "push")]
+    Push,
+    /// A build that checks the repository out began.
+    #[serde(rename = "build:started")]
+    BuildStarted,
+    /// Such a build ended, or waits for a person.
+    #[serde(rename = "build:finished")]
+    BuildFinished,
+}
+
 impl Default for ReceiverSettings {
     fn default() -> Self {
         Self {
+            events: vec![ReceiverEvent::Push],
             delivery_per_ref: false,
             ordered: false,
             new_branch_ancestors: None,
@@ -74,6 +92,9 @@ pub struct ReceiverSecrets {
     /// A client certificate with its key, as PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_certificate: Option<String>,
+    /// All settings of a broker, secret ones among them.
+    #[serde(skip_serializing_if = "Settings::is_empty")]
+    pub broker: Settings,
 }
 
 impl std::fmt::Debug for ReceiverSecrets {
@@ -98,6 +119,16 @@ impl ReceiverSettings {
         profile: Profile,
         receiver_id: i64,
     ) -> Result<RenderSettings, EngineError> {
+        if profile != Profile::Native && self.events.iter().any(|event| *event != ReceiverEvent::Push) {
+            return Err(EngineError::Invalid(format!(
+                "events: {profile} knows no builds; choose the format native, or a broker"
+            )));
+        }
+        if self.events.is_empty() {
+            return Err(EngineError::Invalid(
+                "events: name at least one of push, build:started, build:finished".into(),
+            ));
+        }
         let mut settings = RenderSettings {
             delivery_per_ref: self.delivery_per_ref,
             commits: self.changesets_limit,

@@ -221,6 +221,8 @@ fn settings(folder: &Path) -> Settings {
             ..Default::default()
         },
         outgoing_client: madake_outgoing::client::ClientSettings::default(),
+        mail: None,
+        broker_programs: Vec::new(),
         program,
         git: if counted.is_file() { counted } else { "git".into() },
         hg: "hg".into(),

@@ -16,6 +16,7 @@ pub mod facts;
 mod github;
 pub mod links;
 mod native;
+pub mod native_build;
 mod post_receive;
 mod post_webhooks;
 mod selection;

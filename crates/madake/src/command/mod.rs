@@ -1,5 +1,6 @@
 //! The command line. Scripts rely on it: what is here stays (design.md, "The command line").
 
+mod broker;
 mod build;
 mod events;
 mod group;

@@ -4,6 +4,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::Global;
+use super::broker::{self, NewBroker, SettingArguments};
 use crate::connection::{Connection, at};
 use crate::terminal::{
     BOLD, DIM, duration, flag, list, local_time, number, paint, read_secret, say, say_json, say_table, text,
@@ -12,12 +13,18 @@ use crate::terminal::{
 /// Who is told of pushes to a repository.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Receiver {
-    /// Tell an address of each push.
+    /// Tell an address, or a product in its own way, of each push.
     Create {
         /// The repository.
         repository: String,
         /// Where it is reached; `user:password@` in it becomes Basic credentials.
-        url: String,
+        #[arg(required_unless_present = "broker", conflicts_with = "broker")]
+        url: Option<String>,
+        /// Call a product in its own way: jenkins, slack, email and so on (`madake receiver types`).
+        #[arg(long, value_name = "TYPE")]
+        broker: Option<String>,
+        #[command(flatten)]
+        settings: SettingArguments,
         /// The format: stash2, stash3, bbs5, cloud-post, bitbucket-dc, bitbucket-cloud, post-webhooks, github, native.
         #[arg(long, default_value = "stash2")]
         profile: String,
@@ -25,14 +32,57 @@ pub(crate) enum Receiver {
         #[arg(long, default_value = "", hide_default_value = true)]
         name: String,
         /// Read a secret that signs the bodies from standard input.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "broker")]
         secret_stdin: bool,
+        /// What it is told: push, build:started, build:finished; builds in the format native alone.
+        #[arg(
+            long,
+            value_delimiter = ',',
+            default_value = "push",
+            conflicts_with = "broker"
+        )]
+        events: Vec<String>,
         /// One delivery for each ref instead of one for the push.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "broker")]
         per_ref: bool,
         /// Keep the order of the pushes.
         #[arg(long)]
         ordered: bool,
+    },
+    /// List the types of brokers, or the settings of one.
+    Types {
+        /// The type.
+        kind: Option<String>,
+    },
+    /// Show what a broker would send, without sending it.
+    Preview {
+        /// Its number in the list.
+        #[arg(required_unless_present = "broker", conflicts_with = "broker")]
+        id: Option<i64>,
+        /// The type of one that is not made yet.
+        #[arg(long, value_name = "TYPE")]
+        broker: Option<String>,
+        #[command(flatten)]
+        settings: SettingArguments,
+        /// For a made-up push or build.
+        #[arg(long, default_value = "push", value_parser = ["push", "build"])]
+        event: String,
+    },
+    /// Change settings of a broker; what is not named stays.
+    Set {
+        /// Its number in the list.
+        id: i64,
+        #[command(flatten)]
+        settings: SettingArguments,
+        /// A setting to take out.
+        #[arg(long, value_name = "NAME")]
+        unset: Vec<String>,
+        /// Whether the order of the events is kept.
+        #[arg(long)]
+        ordered: Option<bool>,
+        /// Whether the certificate of the other side is checked.
+        #[arg(long)]
+        verify_tls: Option<bool>,
     },
     /// List those of a repository.
     List {
@@ -97,15 +147,32 @@ pub(super) fn run(global: &Global, receiver: Receiver) -> anyhow::Result<()> {
         Receiver::Create {
             repository,
             url,
+            broker,
+            settings,
             profile,
             name,
             secret_stdin,
+            events,
             per_ref,
             ordered,
         } => {
+            if let Some(kind) = broker {
+                let new = NewBroker {
+                    repository,
+                    kind,
+                    name,
+                    ordered,
+                    settings,
+                };
+                return broker::create(global, new);
+            }
+            anyhow::ensure!(
+                settings.is_empty(),
+                "--setting is for brokers; name the type with --broker"
+            );
             let mut body = json!({
                 "repository": repository, "url": url, "profile": profile, "name": name,
-                "settings": { "deliveryPerRef": per_ref, "ordered": ordered },
+                "settings": { "deliveryPerRef": per_ref, "ordered": ordered, "events": events },
             });
             if secret_stdin {
                 body["secret"] = json!(read_secret("secret")?);
@@ -133,6 +200,20 @@ pub(super) fn run(global: &Global, receiver: Receiver) -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Receiver::Types { kind } => broker::types(global, kind.as_deref()),
+        Receiver::Preview {
+            id,
+            broker,
+            settings,
+            event,
+        } => broker::preview(global, id, broker.as_deref(), settings, &event),
+        Receiver::Set {
+            id,
+            settings,
+            unset,
+            ordered,
+            verify_tls,
+        } => broker::set(global, id, settings, &unset, ordered, verify_tls),
         Receiver::List { repository } => {
             let target = at(&["receivers"]).with("repository", &repository);
             let answer = Connection::look(global)?.get(target)?;

@@ -88,6 +88,7 @@ fn say_event(event: &Value) -> anyhow::Result<()> {
             _ => "  concerns no plan",
         })?;
     }
+    say_deliveries(event)?;
     say_notes(event)
 }
 
@@ -223,6 +224,47 @@ fn say_build_of(decision: &Value, builds: &[Value]) -> anyhow::Result<()> {
         _ => String::new(),
     };
     say(format_args!("      {} {state}{took}", text(build, "key")))
+}
+
+/// Who was told, and what they answered.
+fn say_deliveries(event: &Value) -> anyhow::Result<()> {
+    let deliveries = list(event, "deliveries");
+    if deliveries.is_empty() {
+        return Ok(());
+    }
+    say("")?;
+    for one in deliveries {
+        let name = text(one, "receiverName");
+        let who = if name.is_empty() { text(one, "url") } else { name };
+        let state = match (text(one, "state").as_str(), text(one, "ending").as_str()) {
+            ("ended", "delivered") => paint(GOOD, "delivered"),
+            ("ended", ending) => paint(BAD, ending),
+            (state, _) => paint(BUSY, state),
+        };
+        let tries = match number(one, "attempts").unwrap_or(0) {
+            0 => String::new(),
+            1 => ", 1 try".to_owned(),
+            tries => format!(", {tries} tries"),
+        };
+        let answer = text(one, "lastAnswer");
+        let answer = if answer.is_empty() {
+            answer
+        } else {
+            format!(": {answer}")
+        };
+        say(format_args!(
+            "  {} receiver {} ({} to {who}), {}: {state}{}",
+            paint(DIM, "→"),
+            text(one, "receiver"),
+            text(one, "profile"),
+            text(one, "kind"),
+            paint(
+                DIM,
+                format_args!("{tries}{answer}; madake delivery show {}", text(one, "id"))
+            )
+        ))?;
+    }
+    Ok(())
 }
 
 fn say_notes(event: &Value) -> anyhow::Result<()> {

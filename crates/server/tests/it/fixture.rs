@@ -62,6 +62,8 @@ impl Fixture {
                 ..Default::default()
             },
             outgoing_client: madake_outgoing::client::ClientSettings::default(),
+            mail: None,
+            broker_programs: Vec::new(),
             program: "/bin/false".into(),
             git: "git".into(),
             hg: "hg".into(),

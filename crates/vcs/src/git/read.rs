@@ -16,6 +16,7 @@ mod files;
 mod history;
 mod pool;
 pub mod refs;
+mod tag;
 mod tree;
 
 pub use changes::{ChangeKind, ChangedPath, ChangedPaths};
@@ -24,6 +25,7 @@ pub use files::{CommitFile, CommitFiles};
 pub use history::Commits;
 use pool::Pool;
 pub use pool::PoolLimits;
+pub use tag::Tag;
 pub use tree::{EntryKind, TreeEntry};
 
 /// Largest tree or commit that is read, in bytes.

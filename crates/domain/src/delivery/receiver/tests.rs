@@ -221,3 +221,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn refusals_count_against_a_receiver_and_nothing_to_send_says_nothing() {
+    let policy = Policy::default();
+    let input = |answer| Input::Answered {
+        answer,
+        began_ms: 1,
+        retry_after: None,
+    };
+    let failing = after(&[(500, 1)]).0;
+    let (same, effects) = step(&policy, failing.clone(), input(Answer::Nothing), 2);
+    assert_eq!((same, effects), (failing.clone(), Vec::new()));
+    let (worse, _) = step(&policy, failing.clone(), input(Answer::Refused), 2);
+    assert!(matches!(worse, Receiver::Failing { failures, .. } if failures.count == 2));
+    let (healthy, _) = step(&policy, failing, input(Answer::Taken), 2);
+    assert_eq!(healthy, Receiver::default());
+}

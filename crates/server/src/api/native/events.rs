@@ -5,13 +5,14 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{StatusCode, header};
 use madake_engine::EngineError;
-use madake_engine::ops::explain::ExplainedDecision;
+use madake_engine::ops::explain::{EventDelivery, ExplainedDecision};
 use madake_store::build;
 use madake_store::event::{Content, Event, RefUpdate};
 use serde_json::{Value, json};
 
 use super::body::{id, invalid, plain};
 use super::builds;
+use super::receivers::delivery_view;
 use crate::App;
 use crate::api::bamboo::query::Parameters;
 use crate::auth::Visitor;
@@ -64,7 +65,17 @@ pub(super) async fn explain(
         .collect();
     answer["decisions"] = explained.decisions.iter().map(decision_view).collect();
     answer["builds"] = json!(came_of_it);
+    answer["deliveries"] = explained.deliveries.iter().map(told_view).collect();
     Ok(Answer(answer))
+}
+
+/// What became of telling one receiver.
+fn told_view(told: &EventDelivery) -> Value {
+    let mut view = delivery_view(&told.delivery);
+    view["receiverName"] = json!(told.name);
+    view["profile"] = json!(told.profile);
+    view["url"] = json!(told.url);
+    view
 }
 
 /// The builds that came of decisions, as lists show them.

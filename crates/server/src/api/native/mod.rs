@@ -4,6 +4,7 @@
 //! 1970 in fields whose names end in `Ms`.
 
 mod body;
+mod brokers;
 mod builds;
 mod events;
 mod groups;
@@ -183,6 +184,24 @@ fn telling() -> Routes {
             "/rest/madake/1.0/deliveries/{id}/redeliver",
             repository,
             receivers::redeliver,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/receivers/{id}/preview",
+            repository,
+            brokers::preview_receiver,
+        )
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/brokers",
+            Access::LoggedIn,
+            brokers::types,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/brokers/preview",
+            Access::LoggedIn,
+            brokers::preview,
         )
 }
 

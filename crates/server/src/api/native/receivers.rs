@@ -5,8 +5,9 @@ use axum::extract::{Path, RawQuery, State};
 use http::StatusCode;
 use madake_domain::delivery::{Progress, Receiver as Health};
 use madake_engine::EngineError;
-use madake_engine::ops::keep_receiver::{KeptReceiver, ReceiverRequest, ShownReceiver};
+use madake_engine::ops::keep_receiver::{KeptReceiver, ShownReceiver};
 use madake_engine::ops::redeliver::ExplainedDelivery;
+use madake_engine::telling::{BROKER, BrokerSettings};
 use madake_store::delivery::{Attempt, Delivery};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -46,11 +47,18 @@ pub(super) async fn create(
     visitor: Visitor,
     Json(new): Json<Create>,
 ) -> Result<(StatusCode, Answer<Value>), Failure> {
-    let request = read(Value::Object(new.rest))?;
-    let kept = app
-        .engine()
-        .create_receiver(&visitor.caller, &new.repository, request)
-        .await?;
+    let engine = app.engine();
+    let kept = if new.rest.contains_key("broker") {
+        let request = read(Value::Object(new.rest))?;
+        engine
+            .create_broker(&visitor.caller, &new.repository, request)
+            .await?
+    } else {
+        let request = read(Value::Object(new.rest))?;
+        engine
+            .create_receiver(&visitor.caller, &new.repository, request)
+            .await?
+    };
     Ok((
         StatusCode::CREATED,
         Answer(kept_view(&app, &visitor, &kept).await?),
@@ -77,10 +85,15 @@ pub(super) async fn change(
     Json(new): Json<Value>,
 ) -> Result<Answer<Value>, Failure> {
     let number = id(&number)?;
-    let kept = app
-        .engine()
-        .change_receiver(&visitor.caller, number, read(new)?)
-        .await?;
+    let engine = app.engine();
+    let current = engine.receiver(&visitor.caller, number).await?;
+    let kept = if current.receiver.kind == BROKER {
+        engine.change_broker(&visitor.caller, number, read(new)?).await?
+    } else {
+        engine
+            .change_receiver(&visitor.caller, number, read(new)?)
+            .await?
+    };
     Ok(Answer(kept_view(&app, &visitor, &kept).await?))
 }
 
@@ -211,7 +224,7 @@ pub(super) async fn redeliver(
     Ok((StatusCode::ACCEPTED, Answer(json!({ "delivery": number }))))
 }
 
-fn read(value: Value) -> Result<ReceiverRequest, EngineError> {
+fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, EngineError> {
     serde_json::from_value(value).map_err(|error| invalid(error.to_string()))
 }
 
@@ -240,9 +253,10 @@ fn view(shown: &ShownReceiver) -> Value {
         ),
         Health::Disabled { reason, .. } => ("disabled", reason.to_string()),
     };
-    json!({
+    let mut view = json!({
         "id": one.id,
         "repository": shown.repository,
+        "kind": one.kind,
         "profile": one.profile,
         "name": one.name,
         "url": one.url,
@@ -255,10 +269,18 @@ fn view(shown: &ShownReceiver) -> Value {
         "madeBy": one.made_by,
         "createdMs": one.created_ms,
         "updatedMs": one.updated_ms,
-    })
+    });
+    if one.kind == BROKER {
+        let kept = BrokerSettings::of(one).unwrap_or_default();
+        view["settings"] = json!(kept.values);
+        view["ordered"] = json!(kept.ordered);
+        view["timeoutSeconds"] = json!(kept.timeout_seconds);
+        view["verifyTls"] = json!(kept.verify_tls);
+    }
+    view
 }
 
-fn delivery_view(one: &Delivery) -> Value {
+pub(super) fn delivery_view(one: &Delivery) -> Value {
     let (state, at, ending) = match &one.progress {
         Progress::Waiting { due_ms, .. } => ("waiting", json!({ "dueMs": due_ms }), None),
         Progress::Leased { since_ms, .. } => ("sending", json!({ "sinceMs": since_ms }), None),

@@ -81,7 +81,7 @@ pub(super) fn parse(id: ObjectId, raw: &[u8]) -> Result<Commit, ReadError> {
 }
 
 /// `Name <mail> seconds +hhmm`; old tools have left every part out at some time.
-fn signature(line: &str) -> Signature {
+pub(super) fn signature(line: &str) -> Signature {
     let (who, when) = line.rsplit_once('>').unwrap_or((line, ""));
     let (name, email) = who.split_once('<').unwrap_or((who, ""));
     let mut words = when.split_ascii_whitespace();
