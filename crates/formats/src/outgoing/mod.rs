@@ -18,6 +18,7 @@ pub mod links;
 mod native;
 mod post_receive;
 mod post_webhooks;
+pub mod resource;
 mod selection;
 mod server_shape;
 mod settings;
