@@ -279,7 +279,7 @@ fn person(signature: &Signature) -> (PersonFacts, Moment) {
     )
 }
 
-fn commit_facts(commit: Commit, files: &CommitFiles) -> Option<CommitFacts> {
+pub(crate) fn commit_facts(commit: Commit, files: &CommitFiles) -> Option<CommitFacts> {
     let (author, authored) = person(&commit.author);
     let (committer, committed) = person(&commit.committer);
     let mut message = commit.message;
@@ -306,7 +306,7 @@ fn commit_facts(commit: Commit, files: &CommitFiles) -> Option<CommitFacts> {
     })
 }
 
-fn file_change(file: &CommitFile) -> FileChange {
+pub(crate) fn file_change(file: &CommitFile) -> FileChange {
     const EXECUTABLE: u32 = 0o100_755;
     const SUBMODULE: u32 = 0o160_000;
     let shown_mode = if file.new_mode == 0 {
@@ -337,7 +337,7 @@ fn file_change(file: &CommitFile) -> FileChange {
     }
 }
 
-async fn repository_facts(
+pub(crate) async fn repository_facts(
     engine: &Engine,
     found: &Repository,
     pusher: Option<&str>,

@@ -23,9 +23,10 @@ use uuid::Uuid;
 use crate::{Engine, EngineError};
 
 pub(crate) use self::deliver::{LONGEST_TIMEOUT_SECONDS, note_health, secrets_of};
+pub(crate) use self::facts::{commit_facts, file_change, repository_facts};
 pub(crate) use self::lanes::Lanes as TellingLanes;
 pub(crate) use self::lease::{recover, run};
-pub use self::settings::{ReceiverSecrets, ReceiverSettings};
+pub use self::settings::{ReceiverSecrets, ReceiverSettings, hook_uuid, receiver_of_hook};
 
 /// The kind of receivers that get payloads of pushes.
 pub(crate) const WEBHOOK: &str = "webhook";
@@ -68,6 +69,9 @@ pub(crate) async fn prepare(
                 continue;
             }
         };
+        if !settings.wants_pushes() {
+            continue;
+        }
         let facts = match told_by_way.entry(settings.tells_ancestors(profile)) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => {
