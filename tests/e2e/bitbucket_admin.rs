@@ -22,10 +22,27 @@ async fn call(server: &Server, method: Method, path: &str, body: Option<Value>) 
     (status, serde_json::from_str(&text).unwrap_or_default())
 }
 
+/// A receiver that hears of every push: what it was told is decided for all others too.
+fn witness(server: &Server) -> Listening {
+    let listening = Listening::start();
+    server.madake(&[
+        "receiver",
+        "create",
+        "PROJ/app",
+        &listening.url("/witness"),
+        "--profile",
+        "github",
+    ]);
+    listening
+}
+
+/// The receivers of the repository without the witness.
 fn receivers(server: &Server) -> Vec<Value> {
     let listed: Value =
         serde_json::from_str(&server.madake(&["--json", "receiver", "list", "PROJ/app"])).expect("JSON");
-    listed["receivers"].as_array().expect("receivers").clone()
+    let mut all = listed["receivers"].as_array().expect("receivers").clone();
+    all.retain(|one| one["profile"] != "github");
+    all
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,6 +50,7 @@ async fn a_script_enables_post_receive_webhooks_and_is_told() {
     let server = server().await;
     let work = server.hosted("PROJ/app");
     let receiver = Listening::start();
+    let witness = witness(&server);
     let hooks = "/rest/api/1.0/projects/PROJ/repos/app/settings/hooks";
     let hook = format!("{hooks}/{HOOK}");
     let (_, before) = call(&server, Method::GET, &format!("{hooks}?type=POST_RECEIVE"), None).await;
@@ -88,6 +106,7 @@ async fn a_script_enables_post_receive_webhooks_and_is_told() {
         (200, &json!(false), &json!(true))
     );
     let _ = work.push("main", &[("a.txt", "2")]);
+    witness.wait_for(2).await;
     call(&server, Method::PUT, &format!("{hook}/enabled"), None).await;
     let _ = work.push("main", &[("a.txt", "3")]);
     let got = receiver.wait_for(2).await;
@@ -101,12 +120,14 @@ async fn settings_before_enabling_tell_nobody_until_then() {
     let server = server().await;
     let work = server.hosted("PROJ/app");
     let receiver = Listening::start();
+    let witness = witness(&server);
     let hook = format!("/rest/api/latest/projects/proj/repos/APP/settings/hooks/{HOOK}");
     let settings = json!({ "hook-url-0": receiver.url("/x"), "hook-url-1": "", "version": 3 });
     let (status, _) = call(&server, Method::PUT, &format!("{hook}/settings"), Some(settings)).await;
     assert_eq!(status, 200);
     assert_eq!(receivers(&server)[0]["active"], false);
     let _ = work.push("main", &[("a.txt", "1")]);
+    witness.wait_for(1).await;
     let (_, enabled) = call(&server, Method::PUT, &format!("{hook}/enabled"), None).await;
     assert_eq!(enabled["enabled"], true);
     let _ = work.push("main", &[("a.txt", "2")]);
@@ -143,6 +164,7 @@ async fn webhooks_are_made_called_and_counted() {
     let server = server().await;
     let work = server.hosted("PROJ/app");
     let receiver = Listening::start();
+    let witness = witness(&server);
     let webhooks = "/rest/api/1.0/projects/PROJ/repos/app/webhooks";
     let new = json!({
         "name": "Build",
@@ -237,6 +259,7 @@ async fn webhooks_are_made_called_and_counted() {
     )
     .await;
     let _ = work.push("main", &[("a.txt", "2")]);
+    witness.wait_for(2).await;
     call(
         &server,
         Method::PUT,
