@@ -1,6 +1,7 @@
 //! The whole product, from outside: the real binary, real git, real hooks, real HTTP.
 
 mod bitbucket_admin;
+mod bitbucket_clients;
 mod bitbucket_reading;
 mod crash;
 mod git_http;
