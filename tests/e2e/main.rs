@@ -1,5 +1,8 @@
 //! The whole product, from outside: the real binary, real git and hg, real hooks, real HTTP.
 
+mod bitbucket_admin;
+mod bitbucket_clients;
+mod bitbucket_reading;
 mod brokers;
 mod brokers_support;
 mod crash;

@@ -21,7 +21,7 @@ impl Drop for Running {
 }
 
 /// A program of the virtual environment that `cargo xtask test` makes beside the build.
-fn python_tool(name: &str) -> PathBuf {
+pub(crate) fn python_tool(name: &str) -> PathBuf {
     let this = std::env::current_exe().expect("the path of this test");
     let target = this.ancestors().nth(3).expect("target/<profile>/deps");
     let program = target.join("receivers/bin").join(name);

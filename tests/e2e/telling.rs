@@ -11,7 +11,7 @@ use serde_json::Value;
 /// What a receiver got.
 #[derive(Debug, Clone)]
 pub(crate) struct Got {
-    path: String,
+    pub(crate) path: String,
     headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
@@ -25,7 +25,7 @@ impl Got {
         found.map(|(_, value)| value.as_str())
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).expect("a JSON body")
     }
 }
@@ -34,7 +34,7 @@ impl Got {
 #[derive(Clone)]
 pub(crate) struct Listening {
     port: u16,
-    status: Arc<AtomicU16>,
+    pub(crate) status: Arc<AtomicU16>,
     got: Arc<Mutex<Vec<Got>>>,
 }
 
@@ -91,7 +91,7 @@ impl Listening {
         }
     }
 
-    fn got(&self) -> Vec<Got> {
+    pub(crate) fn got(&self) -> Vec<Got> {
         self.got.lock().expect("not poisoned").clone()
     }
 
@@ -108,6 +108,7 @@ impl Listening {
     }
 }
 
+/// A server that may tell receivers on this machine.
 pub(crate) async fn server() -> Server {
     Server::start_with(ServerOptions {
         configuration: "[outgoing]\nallow = [\"127.0.0.1\"]\n".into(),

@@ -106,8 +106,10 @@ pub(crate) fn install_missing(wanted: &[Prerequisite]) -> anyhow::Result<()> {
     }
 }
 
-/// Packages from the Python index whose programs read what we send.
-const RECEIVERS: [&str; 5] = [
+/// Packages from the Python index whose programs read what we send, or call us as they call Bitbucket.
+const RECEIVERS: [&str; 7] = [
+    "atlassian-python-api",
+    "stashy",
     "buildbot",
     "buildbot-worker",
     "buildbot-www",

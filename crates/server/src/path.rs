@@ -11,6 +11,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::App;
 use crate::api::bamboo::negotiate::split_suffix;
+use crate::api::bitbucket::Face;
 
 /// The format that a suffix of the path asked for, if any.
 #[derive(Debug, Clone, Copy)]
@@ -60,11 +61,16 @@ pub(crate) async fn clean(State(app): State<App>, mut request: Request, next: Ne
                 clean = format!("/rest/{name}/latest/{rest}");
             }
         }
-        if clean.starts_with("/rest/api/") {
+        // Names of files, branches and repositories of Bitbucket end as they like.
+        if clean.starts_with("/rest/api/") && Face::of(&clean).is_none() {
             let split = split_suffix(&clean);
             format = split.format;
             clean = split.path.to_string();
         }
+    }
+    // Whoever used api.bitbucket.org names our address instead of it.
+    if clean.starts_with("/1.0/repositories/") || clean.starts_with("/2.0/repositories/") {
+        clean.insert_str(0, "/api");
     }
     if clean.len() > 1 && clean.ends_with('/') {
         clean.pop();

@@ -12,6 +12,7 @@ use madake_store::event::{Content, NewEvent};
 use crate::App;
 use crate::api::bamboo::error::ApiError;
 use crate::api::bamboo::negotiate::{Format, Formats, negotiate};
+use crate::api::bitbucket::{Face, refused};
 use crate::auth::Visitor;
 use crate::path::SuffixFormat;
 
@@ -106,7 +107,10 @@ impl FailureOf<'_> {
     pub(crate) fn respond(self, request: &Request) -> Response {
         let format = format_of(request);
         let trace = self.failure.trace.clone();
-        let mut response = self.failure.error.answer(format).into_response();
+        let mut response = match Face::of(request.uri().path()) {
+            Some(face) => refused::answer(face, &self.failure.error, None),
+            None => self.failure.error.answer(format).into_response(),
+        };
         response.extensions_mut().insert(self.visitor.clone());
         if let Some(trace) = trace {
             response.extensions_mut().insert(trace);
@@ -210,6 +214,7 @@ fn without_token(path: &str) -> &str {
 /// Renders failures, logs each request and each refusal, and enters refusals in the ledger.
 pub(crate) async fn finish(State(app): State<App>, request: Request, next: Next) -> Response {
     let format = format_of(&request);
+    let face = Face::of(request.uri().path());
     let method = request.method().clone();
     let path = inert(without_token(request.uri().path()), 300);
     let began = std::time::Instant::now();
@@ -222,7 +227,11 @@ pub(crate) async fn finish(State(app): State<App>, request: Request, next: Next)
     if let Some(Unrendered(failure)) = response.extensions_mut().remove::<Unrendered>() {
         let visitor = response.extensions_mut().remove::<Visitor>();
         let trace = failure.trace.clone();
-        response = failure.error.answer(format).into_response();
+        let named = response.extensions_mut().remove::<refused::Named>();
+        response = match face {
+            Some(face) => refused::answer(face, &failure.error, named),
+            None => failure.error.answer(format).into_response(),
+        };
         if let Some(visitor) = visitor {
             response.extensions_mut().insert(visitor);
         }

@@ -23,6 +23,7 @@ pub fn routes() -> Routes {
         .merge(front::routes())
         .merge(api::bamboo::handlers::routes())
         .merge(api::native::routes())
+        .merge(api::bitbucket::routes())
         .merge(git::routes())
         .merge(hg::routes())
         .merge(intake::routes())

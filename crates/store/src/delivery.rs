@@ -434,7 +434,7 @@ pub fn prune(tx: &Tx<'_>, receiver_id: i64, ended_before_ms: Millis, kept: i64) 
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use madake_domain::delivery::Schedule;
     use madake_domain::repository::{RepositoryKind, Scm};
 
@@ -444,7 +444,7 @@ mod tests {
     use crate::{Store, StoreError};
 
     /// A store with one receiver and this many deliveries to it, entered at 1, 2, 3 and so on.
-    async fn outbox(count: i64) -> (tempfile::TempDir, Store, i64) {
+    pub(crate) async fn outbox(count: i64) -> (tempfile::TempDir, Store, i64) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = Store::open(&folder.path().join("madake.db")).expect("a new store");
         let made: Result<i64, StoreError> = store

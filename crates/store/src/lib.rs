@@ -14,6 +14,7 @@ pub mod build;
 pub mod build_query;
 pub mod decision;
 pub mod delivery;
+pub mod delivery_history;
 pub mod event;
 pub mod meta;
 pub mod permission;

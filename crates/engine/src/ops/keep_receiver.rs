@@ -18,7 +18,7 @@ use crate::telling::{
 use crate::{Engine, EngineError, clock};
 
 /// How many receivers one repository may have.
-const RECEIVERS: usize = 50;
+pub(crate) const MOST_RECEIVERS: usize = 50;
 
 /// What a receiver is to be. What is not said stays as it is, or is the default of a new one.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -118,9 +118,9 @@ impl Engine {
             .store()
             .read(move |tx| Ok::<_, EngineError>(receiver::of_repository(tx, id)?.len()))
             .await?;
-        if count >= RECEIVERS {
+        if count >= MOST_RECEIVERS {
             return Err(EngineError::Invalid(format!(
-                "a repository has at most {RECEIVERS} receivers: remove one first"
+                "a repository has at most {MOST_RECEIVERS} receivers: remove one first"
             )));
         }
         Ok(found)
@@ -190,16 +190,7 @@ impl Engine {
     pub async fn remove_receiver(&self, caller: &Caller, id: i64) -> Result<(), EngineError> {
         self.administered_receiver(caller, id).await?;
         self.store()
-            .write(move |tx| {
-                let now = clock::now_ms();
-                for one in delivery::open_of(tx, id, i64::MAX)? {
-                    if let Ok(cancelled) = one.progress.clone().cancel(now) {
-                        delivery::advance(tx, one.id, &one.progress, &cancelled, None)?;
-                    }
-                }
-                receiver::remove(tx, id, now)?;
-                Ok::<_, EngineError>(())
-            })
+            .write(move |tx| remove_for_good(tx, id, clock::now_ms()))
             .await
     }
 
@@ -298,7 +289,7 @@ impl Engine {
     }
 
     /// Checks a request and lays it over what there is; gives a secret that was made.
-    async fn apply(
+    pub(crate) async fn apply(
         &self,
         fields: &mut ReceiverFields,
         secrets: &mut ReceiverSecrets,
@@ -380,7 +371,18 @@ impl Engine {
     }
 }
 
-pub(super) fn store_secrets(
+/// Takes a receiver out of service; what was not delivered yet is cancelled.
+pub(crate) fn remove_for_good(tx: &Tx<'_>, id: i64, now: Millis) -> Result<(), EngineError> {
+    for one in delivery::open_of(tx, id, i64::MAX)? {
+        if let Ok(cancelled) = one.progress.clone().cancel(now) {
+            delivery::advance(tx, one.id, &one.progress, &cancelled, None)?;
+        }
+    }
+    Ok(receiver::remove(tx, id, now)?)
+}
+
+/// Seals and keeps the secrets of a receiver.
+pub(crate) fn store_secrets(
     tx: &Tx<'_>,
     sealer: &madake_store::seal::Sealer,
     id: i64,
@@ -394,7 +396,8 @@ pub(super) fn store_secrets(
     Ok(receiver::set_secrets(tx, id, Some(&sealed))?)
 }
 
-fn same_place(left: &str, right: &str) -> bool {
+/// Whether two addresses have one scheme, host and port.
+pub(crate) fn same_place(left: &str, right: &str) -> bool {
     let place = |url: &str| {
         let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

@@ -328,7 +328,7 @@ fn cut_message(message: &mut String) {
     }
 }
 
-fn commit_facts(commit: CommitRead, files: &CommitFiles) -> Option<CommitFacts> {
+pub(crate) fn commit_facts(commit: CommitRead, files: &CommitFiles) -> Option<CommitFacts> {
     let (author, authored) = person(&commit.author);
     let (committer, committed) = person(&commit.committer);
     let (revision, named_branch) = commit.mercurial.unzip();
@@ -350,7 +350,7 @@ fn commit_facts(commit: CommitRead, files: &CommitFiles) -> Option<CommitFacts> 
     })
 }
 
-fn file_change(file: &CommitFile) -> FileChange {
+pub(crate) fn file_change(file: &CommitFile) -> FileChange {
     const EXECUTABLE: u32 = 0o100_755;
     const SUBMODULE: u32 = 0o160_000;
     let shown_mode = if file.new_mode == 0 {
@@ -424,7 +424,7 @@ fn account_facts(user: user::User) -> AccountFacts {
     }
 }
 
-async fn repository_facts(
+pub(crate) async fn repository_facts(
     engine: &Engine,
     found: &Repository,
     pusher: Option<&str>,

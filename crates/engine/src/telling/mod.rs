@@ -34,9 +34,10 @@ pub use self::broker::{BROKER, BrokerSettings};
 pub(crate) use self::builds::{BASE_URL, BuildMove, tell as tell_build};
 pub(crate) use self::carry_out::NO_MAIL_SERVER;
 pub(crate) use self::deliver::{LONGEST_TIMEOUT_SECONDS, note_health, secrets_of};
+pub(crate) use self::facts::{commit_facts, file_change, repository_facts};
 pub(crate) use self::lanes::Lanes as TellingLanes;
 pub(crate) use self::lease::{recover, run};
-pub use self::settings::{ReceiverEvent, ReceiverSecrets, ReceiverSettings};
+pub use self::settings::{ReceiverEvent, ReceiverSecrets, ReceiverSettings, hook_uuid, receiver_of_hook};
 
 /// The kind of receivers that get payloads of pushes.
 pub(crate) const WEBHOOK: &str = "webhook";
@@ -148,7 +149,7 @@ impl Way {
             return Ok(Some(Self::Broker(Box::new(broker::wishes(receiver)?))));
         }
         let (profile, settings) = profile_and_settings(receiver)?;
-        let asked = settings.events.contains(&ReceiverEvent::Push);
+        let asked = settings.events.contains(&ReceiverEvent::Push) && settings.wants_pushes();
         Ok(asked.then(|| Self::Webhook(profile, Box::new(settings))))
     }
 

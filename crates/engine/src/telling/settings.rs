@@ -38,6 +38,9 @@ pub struct ReceiverSettings {
     pub verify_tls: bool,
     /// Certificates of authorities to trust besides those of this machine, as PEM.
     pub authorities: Option<String>,
+    /// The events that a script subscribed to in Bitbucket's words, such as `repo:refs_changed`; `None`: pushes. Those
+    /// that never happen here are kept, as scripts compare what they asked for.
+    pub subscribed_events: Option<Vec<String>>,
 }
 
 /// What a webhook receiver may be told.
@@ -69,6 +72,7 @@ impl Default for ReceiverSettings {
             timeout_seconds: None,
             verify_tls: true,
             authorities: None,
+            subscribed_events: None,
         }
     }
 }
@@ -103,7 +107,36 @@ impl std::fmt::Debug for ReceiverSecrets {
     }
 }
 
+/// The id that the webhooks of Bitbucket Cloud have for a receiver. Stable for the receiver, and not guessable from
+/// outside: no use of it grants anything.
+#[must_use]
+pub fn hook_uuid(receiver_id: i64) -> uuid::Uuid {
+    uuid::Uuid::from_u64_pair(HOOK_UUID, receiver_id.unsigned_abs())
+}
+
+/// The receiver that [`hook_uuid`] gives this id for.
+#[must_use]
+pub fn receiver_of_hook(id: uuid::Uuid) -> Option<i64> {
+    match id.as_u64_pair() {
+        (HOOK_UUID, number) => i64::try_from(number).ok(),
+        _ => None,
+    }
+}
+
+/// The first half of the ids of hooks.
+const HOOK_UUID: u64 = 0x6d61_6461_6b65_4000;
+
 impl ReceiverSettings {
+    /// Whether the receiver is told of pushes.
+    #[must_use]
+    pub fn wants_pushes(&self) -> bool {
+        self.subscribed_events.as_ref().is_none_or(|events| {
+            events
+                .iter()
+                .any(|event| matches!(event.as_str(), "repo:refs_changed" | "repo:push"))
+        })
+    }
+
     /// Whether a new branch is told with the newest ancestors of its tip.
     pub(crate) fn tells_ancestors(&self, profile: Profile) -> bool {
         self.new_branch_ancestors
@@ -133,10 +166,7 @@ impl ReceiverSettings {
             delivery_per_ref: self.delivery_per_ref,
             commits: self.changesets_limit,
             cloud_post_truncated: self.truncated_key,
-            // Stable for the receiver, and not guessable from outside: no use of it grants anything.
-            hook_uuid: Some(
-                uuid::Uuid::from_u64_pair(0x6d61_6461_6b65_4000, receiver_id.unsigned_abs()).to_string(),
-            ),
+            hook_uuid: Some(hook_uuid(receiver_id).to_string()),
             ..RenderSettings::default()
         };
         if let Some(name) = &self.time_zone {

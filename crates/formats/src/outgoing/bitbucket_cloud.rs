@@ -22,11 +22,7 @@ const COMMITS: usize = 5;
 pub(super) fn render(facts: &PushFacts, settings: &Settings) -> Vec<Rendered> {
     let anonymous = AccountFacts::anonymous();
     let actor = facts.pusher.as_ref().unwrap_or(&anonymous);
-    let shape = Shape {
-        facts,
-        links: Links::new(&facts.server, &facts.repository),
-        commits_limit: settings.commits.unwrap_or(COMMITS),
-    };
+    let shape = Shape::new(facts, settings.commits.unwrap_or(COMMITS));
     let mut headers = vec![
         ("X-Event-Key", "repo:push".to_owned()),
         ("User-Agent", "Bitbucket-Webhooks/2.0".to_owned()),
@@ -57,6 +53,24 @@ pub(super) fn render(facts: &PushFacts, settings: &Settings) -> Vec<Rendered> {
         }
     })
     .collect()
+}
+
+/// One commit, as the REST interface shows it too.
+pub(super) fn commit<'f>(facts: &'f PushFacts, commit: &'f CommitFacts) -> impl Serialize + use<'f> {
+    Shape::new(facts, 0).commit(commit, true)
+}
+
+/// The repository, likewise.
+pub(super) fn repository(facts: &PushFacts) -> impl Serialize + use<'_> {
+    Shape::new(facts, 0).repository()
+}
+
+/// Where a ref points, likewise.
+pub(super) fn current_state<'f>(
+    facts: &'f PushFacts,
+    moved: &'f RefMove,
+) -> Option<impl Serialize + use<'f>> {
+    Shape::new(facts, 0).state(moved, moved.new.as_ref(), moved.tip, moved.annotated.as_ref())
 }
 
 fn header_id(id: &str) -> String {
@@ -96,6 +110,14 @@ struct Shape<'f> {
 }
 
 impl<'f> Shape<'f> {
+    fn new(facts: &'f PushFacts, commits_limit: usize) -> Self {
+        Self {
+            facts,
+            links: Links::new(&facts.server, &facts.repository),
+            commits_limit,
+        }
+    }
+
     fn change(&self, moved: &'f RefMove) -> Change<'f> {
         let is_deletion = moved.action() == Some(Action::Delete);
         let (listed, cut) = first(&moved.commits, self.commits_limit);

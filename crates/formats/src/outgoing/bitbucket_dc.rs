@@ -21,16 +21,7 @@ const REFS_CHANGED: &str = "repo:refs_changed";
 pub(super) fn render(facts: &PushFacts, settings: &Settings) -> Vec<Rendered> {
     let anonymous = AccountFacts::anonymous();
     let version = settings.dc_version;
-    let shape = Shape {
-        facts,
-        links: Links::new(&facts.server, &facts.repository),
-        version,
-        members: Members {
-            is_personal: false,
-            links: version >= DcVersion::V6,
-            recent: version >= DcVersion::V9,
-        },
-    };
+    let shape = Shape::new(facts, version);
     let actor = facts.pusher.as_ref().unwrap_or(&anonymous);
     // `ref.type` knows nothing but branches and tags.
     deliveries(facts, settings.delivery_per_ref, |moved| {
@@ -96,6 +87,20 @@ fn changes(told: &Told<'_>) -> Vec<Change> {
     told.refs.iter().filter_map(change).collect()
 }
 
+/// One commit, as the REST interface shows it too.
+pub(super) fn commit<'f>(
+    facts: &'f PushFacts,
+    commit: &'f CommitFacts,
+    full_parents: bool,
+) -> impl Serialize + use<'f> {
+    let parents = if full_parents {
+        Parents::Full
+    } else {
+        Parents::Short
+    };
+    Shape::new(facts, DcVersion::V9).commit(commit, parents)
+}
+
 struct Shape<'f> {
     facts: &'f PushFacts,
     links: Links<'f>,
@@ -113,6 +118,19 @@ enum Parents {
 }
 
 impl<'f> Shape<'f> {
+    fn new(facts: &'f PushFacts, version: DcVersion) -> Self {
+        Self {
+            facts,
+            links: Links::new(&facts.server, &facts.repository),
+            version,
+            members: Members {
+                is_personal: false,
+                links: version >= DcVersion::V6,
+                recent: version >= DcVersion::V9,
+            },
+        }
+    }
+
     fn commit(&self, commit: &'f CommitFacts, parents: Parents) -> Commit<'f> {
         Commit {
             ids: ShortCommit::new(&commit.id, SHORT_ID_DIGITS),

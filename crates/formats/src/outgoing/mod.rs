@@ -19,6 +19,7 @@ mod native;
 pub mod native_build;
 mod post_receive;
 mod post_webhooks;
+pub mod resource;
 mod selection;
 mod server_shape;
 mod settings;

@@ -7,12 +7,13 @@
 
 use serde::Serialize;
 
-use super::facts::{CommitFacts, FileChange, FileChangeKind, PushFacts};
+use super::facts::{CommitFacts, FileChange, FileChangeKind, PushFacts, RepositoryFacts, ServerFacts};
 use super::links::Links;
 use super::selection::{FileBudget, Told, deliveries, first};
 use super::server_shape::{self, Members, Repository, SelfLink, ShortCommit};
 use super::settings::{PageLimits, Settings};
 use super::{JSON, Rendered, writer};
+use crate::object_id::ObjectIdText;
 
 /// The three generations of the body (push-payloads.md A.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,6 +86,23 @@ fn body<'f>(generation: Generation, facts: &'f PushFacts, told: &Told<'f>, setti
     }
 }
 
+/// One changed path in the latest of the generations, as the REST interface shows it too.
+pub(super) fn change<'f>(
+    server: &'f ServerFacts,
+    repository: &'f RepositoryFacts,
+    id: &ObjectIdText,
+    file: &'f FileChange,
+) -> impl Serialize + use<'f> {
+    let changesets = Changesets {
+        generation: Generation::Bbs5,
+        links: Links::new(server, repository),
+        changes_limit: 0,
+        budget: FileBudget::new(0),
+        null_id: "0".repeat(id.as_str().len()),
+    };
+    changesets.change(id, file)
+}
+
 /// Zeros, as many as the ids of this repository have digits.
 fn null_id(facts: &PushFacts) -> String {
     let known = facts
@@ -112,7 +130,7 @@ impl<'f> Changesets<'f> {
             || self.links.commit(&commit.id),
             |last| self.links.change(&commit.id, &last.path),
         );
-        let changes = files.iter().map(|file| self.change(commit, file)).collect();
+        let changes = files.iter().map(|file| self.change(&commit.id, file)).collect();
         let (link, links) = self.both_links(target);
         Changeset {
             from_commit: commit.parents.first().map(short),
@@ -132,13 +150,13 @@ impl<'f> Changesets<'f> {
         }
     }
 
-    fn change(&self, commit: &'f CommitFacts, file: &'f FileChange) -> Change<'f> {
+    fn change(&self, commit: &ObjectIdText, file: &'f FileChange) -> Change<'f> {
         let id = |id: &Option<_>| id.as_ref().map(ToString::to_string);
         let (new, old) = (id(&file.content_id), id(&file.from_content_id));
         let is_addition = file.kind == FileChangeKind::Add;
         let is_deletion = file.kind == FileChangeKind::Delete;
         let is_moved = matches!(file.kind, FileChangeKind::Move | FileChangeKind::Copy);
-        let (link, links) = self.both_links(self.links.change(&commit.id, &file.path));
+        let (link, links) = self.both_links(self.links.change(commit, &file.path));
         Change {
             // A deletion names the blob that went away, twice (push-payloads.md A.3).
             content_id: new
@@ -278,7 +296,7 @@ struct Link {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Path<'f> {
+pub(super) struct Path<'f> {
     components: Vec<&'f str>,
     parent: &'f str,
     name: &'f str,
@@ -288,7 +306,7 @@ struct Path<'f> {
 }
 
 impl<'f> Path<'f> {
-    fn new(path: &'f str) -> Self {
+    pub(super) fn new(path: &'f str) -> Self {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
         let extension = name.rsplit_once('.').map(|(_, extension)| extension);
         Self {

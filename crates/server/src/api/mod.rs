@@ -1,4 +1,5 @@
-//! Interfaces for programs: Bamboo's and our own.
+//! Interfaces for programs: Bamboo's, Bitbucket's and our own.
 
 pub mod bamboo;
+pub mod bitbucket;
 pub mod native;

@@ -262,7 +262,7 @@ impl Fixture {
 
     /// A request; the path is taken below `/rest/api/latest` unless it starts elsewhere.
     pub(crate) fn call(&self, method: Method, path: &str) -> Call<'_> {
-        let elsewhere = ["/rest/", "/download/", "/build/", "/bamboo/"];
+        let elsewhere = ["/rest/", "/download/", "/build/", "/bamboo/", "/api/"];
         let path = if elsewhere.iter().any(|root| path.starts_with(root)) {
             path.to_owned()
         } else {

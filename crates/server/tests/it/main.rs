@@ -1,5 +1,6 @@
 //! The faces of the product: requests straight into the router, over an engine in a home of its own.
 
+mod bitbucket;
 mod fixture;
 mod rest_access;
 mod rest_plan;

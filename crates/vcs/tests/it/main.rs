@@ -16,6 +16,7 @@ mod hg_stdio;
 mod hooks;
 mod hosting;
 mod http;
+mod log_reading;
 mod mirrors;
 mod names;
 mod processes;

@@ -35,10 +35,18 @@ pub struct RefList {
 /// # Errors
 /// Git's failure.
 pub async fn list_refs(git: &GitProgram, git_directory: &Path) -> Result<RefList, ReadError> {
+    list_sorted(git, git_directory, "--sort=refname").await
+}
+
+pub(super) async fn list_sorted(
+    git: &GitProgram,
+    git_directory: &Path,
+    order: &str,
+) -> Result<RefList, ReadError> {
     let output = git
         .command("for-each-ref")
         .repository(git_directory)
-        .args(["--format=%(objectname) %(*objectname) %(refname)"])
+        .args([order, "--format=%(objectname) %(*objectname) %(refname)"])
         .run()
         .await?;
     let mut list = RefList::default();
