@@ -1,8 +1,8 @@
 //! B8, telling others: how soon receivers hear of pushes while others fail and hang and the server is killed in the
 //! middle, how many deliveries a second one receiver gets, and whether each that was due has arrived.
 //!
-//! Three parts: single pushes to one receiver; pushes that are told to 100 receivers, of which ten always fail and
-//! five hang; and one push of thousands of branches, each told by itself, to one receiver.
+//! Three parts: single pushes to one receiver; pushes to two repositories with 50 receivers each, of which ten always
+//! fail and five hang; and one push of thousands of branches, each told by itself, to one receiver.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -25,6 +25,8 @@ pub(crate) const TITLE: &str =
 const GOOD: usize = 85;
 const FAILING: usize = 10;
 const HANGING: usize = 5;
+/// A repository has at most fifty receivers, so the hundred share two, and each push goes to both.
+const CROWDS: [&str; 2] = ["crowd-one", "crowd-two"];
 /// How long deliveries may take until they count as lost.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// An attempt that comes back after less than this is not on the schedule: 5 s, a fifth more or less.
@@ -77,7 +79,7 @@ fn size(setting: &Setting) -> Size {
 fn madake(setting: &Setting, folder: &Path) -> anyhow::Result<Run> {
     let size = size(setting);
     let madake = Madake::new(setting, folder, "[outgoing]\nallow = [\"127.0.0.1\"]\n")?;
-    for name in ["single", "crowd", "many"] {
+    for name in ["single", "many"].iter().chain(&CROWDS) {
         madake.command(&["repo", "create", &format!("BENCH/{name}")], "")?;
     }
     let server = madake.start()?;
@@ -129,7 +131,7 @@ fn single(
     ])
 }
 
-/// Pushes that 100 receivers are told of; the server is killed in the middle.
+/// Pushes to two repositories with 50 receivers each; the server is killed in the middle.
 fn crowd(
     madake: &Madake<'_>,
     folder: &Path,
@@ -143,15 +145,23 @@ fn crowd(
         .collect();
     let receivers = Receivers::start(&manners)?;
     let ids = (0..manners.len())
-        .map(|index| tell(madake, "BENCH/crowd", &receivers.url(index), false))
+        .map(|index| {
+            let repository = format!("BENCH/{}", CROWDS[index % 2]);
+            tell(madake, &repository, &receivers.url(index), false)
+        })
         .collect::<anyhow::Result<Vec<i64>>>()?;
-    let mut tree = tree(madake, folder, "crowd")?;
+    let mut trees = CROWDS
+        .iter()
+        .map(|name| tree(madake, folder, name))
+        .collect::<anyhow::Result<Vec<_>>>()?;
     let mut used = Usage::default();
     let mut before = server.usage()?;
     let mut server = Some(server);
     for count in 1..=pushes {
-        tree.commit()?;
-        tree.push("main")?;
+        for tree in &mut trees {
+            tree.commit()?;
+            tree.push("main")?;
+        }
         if count == pushes / 2
             && let Some(running) = server.take()
         {
@@ -196,7 +206,7 @@ fn crowd(
         figure(
             "100 receivers, server CPU",
             "ms per push",
-            used.cpu_seconds * 1000.0 / count(pushes),
+            used.cpu_seconds * 1000.0 / count(pushes * CROWDS.len()),
         ),
     ];
     Ok((figures, server))

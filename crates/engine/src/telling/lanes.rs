@@ -151,6 +151,18 @@ impl Lane {
         }
     }
 
+    /// Takes over what was read of the receiver, but for a health that results have overtaken.
+    fn learn(&mut self, receiver: &Receiver, answers: u64) {
+        if *self.receiver == *receiver {
+            return;
+        }
+        let mut receiver = receiver.clone();
+        if self.answers != answers {
+            receiver.health = self.receiver.health.clone();
+        }
+        self.receiver = Arc::new(receiver);
+    }
+
     fn wish(&self, now: Millis) -> Wish {
         let held = self.waiting.len() + self.under_way.len();
         let (most, wanted) = match gate(&self.receiver, now) {
@@ -193,15 +205,21 @@ impl Lanes {
         due
     }
 
-    /// What a receiver could take up, judged by what is known of it now or was just read.
-    pub(super) fn wish(&self, receiver: &Receiver, now: Millis) -> Wish {
+    /// How many results of a receiver were stored; asked before its row is read.
+    pub(super) fn answers(&self, receiver_id: i64) -> u64 {
+        let state = self.state();
+        state.lanes.get(&receiver_id).map_or(0, |lane| lane.answers)
+    }
+
+    /// What a receiver could take up, judged by its row, which was read after there had been so many `answers`.
+    pub(super) fn wish(&self, receiver: &Receiver, answers: u64, now: Millis) -> Wish {
         let mut state = self.state();
         match state.lanes.get_mut(&receiver.id) {
             Some(lane) => {
-                let wish = lane.wish(now);
+                lane.learn(receiver, answers);
                 // What is not looked at now may have grown.
                 lane.more = true;
-                wish
+                lane.wish(now)
             }
             None => Lane::new(Arc::new(receiver.clone()), now).wish(now),
         }
@@ -210,25 +228,18 @@ impl Lanes {
     /// Puts leased deliveries in line. `more` says whether there were others that are due.
     pub(super) fn fill(
         &self,
-        receiver: Receiver,
+        receiver: &Receiver,
         wish: Wish,
         leased: impl IntoIterator<Item = Leased>,
         more: bool,
         now: Millis,
     ) {
         let mut state = self.state();
-        let receiver = Arc::new(receiver);
         let lane = state
             .lanes
             .entry(receiver.id)
-            .or_insert_with(|| Lane::new(Arc::clone(&receiver), now));
-        if lane.answers == wish.answers {
-            lane.receiver = receiver;
-        } else {
-            let mut receiver = Receiver::clone(&receiver);
-            receiver.health = lane.receiver.health.clone();
-            lane.receiver = Arc::new(receiver);
-        }
+            .or_insert_with(|| Lane::new(Arc::new(receiver.clone()), now));
+        lane.learn(receiver, wish.answers);
         lane.more = more;
         let before = lane.waiting.len();
         lane.waiting.extend(leased);

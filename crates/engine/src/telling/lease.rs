@@ -79,7 +79,7 @@ pub(crate) async fn run(engine: &Engine) -> Result<Option<Duration>, EngineError
     let mut taken = taken.into_iter();
     for (receiver, wish, asked, more) in fills {
         let leased = taken.by_ref().take(asked).flatten();
-        lanes.fill(receiver, wish, leased, more, now);
+        lanes.fill(&receiver, wish, leased, more, now);
     }
     dispatch(engine);
     if receivers >= CROWD {
@@ -112,13 +112,14 @@ fn look(engine: &Engine, tx: &Tx<'_>, now: Millis) -> Result<Looked, EngineError
     let (mut looks, mut next, mut all) = (Vec::new(), None, Vec::new());
     while let Some(id) = delivery::next_open_receiver(tx, all.last().copied().unwrap_or(0))? {
         all.push(id);
+        let answers = lanes.answers(id);
         let Some(receiver) = receiver::by_id(tx, id)? else {
             continue;
         };
         if let Gate::Hold { until_ms } = gate(&receiver, now) {
             next = next.into_iter().chain([until_ms]).min();
         }
-        let wish = lanes.wish(&receiver, now);
+        let wish = lanes.wish(&receiver, answers, now);
         if wish.wanted > 0 {
             let open = delivery::open_of(tx, id, LOOKED_AT)?;
             looks.push(Look { receiver, wish, open });

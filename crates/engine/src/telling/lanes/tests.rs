@@ -63,10 +63,10 @@ fn leased(id: i64, receiver_id: i64, since_ms: Millis) -> Leased {
 
 /// Asks for as many as are wanted, as the loop does, with ids from `first` on; says how many those were.
 fn fill(lanes: &Lanes, receiver: &Receiver, first: i64, more: bool, now: Millis) -> usize {
-    let wish = lanes.wish(receiver, now);
+    let wish = lanes.wish(receiver, lanes.answers(receiver.id), now);
     let ids = (first..).take(wish.wanted);
     let rows: Vec<Leased> = ids.map(|id| leased(id, receiver.id, now)).collect();
-    lanes.fill(receiver.clone(), wish, rows, more, now);
+    lanes.fill(receiver, wish, rows, more, now);
     wish.wanted
 }
 
@@ -111,8 +111,8 @@ fn quick_receiver_gets_more_and_more_at_a_time_and_a_slow_one_fewer() {
 fn four_go_to_one_receiver_at_the_same_time() {
     let lanes = Arc::new(Lanes::default());
     let one = receiver(1, Health::default());
-    let wish = lanes.wish(&one, NOW);
-    lanes.fill(one, wish, (1..=10).map(|id| leased(id, 1, NOW)), false, NOW);
+    let wish = lanes.wish(&one, 0, NOW);
+    lanes.fill(&one, wish, (1..=10).map(|id| leased(id, 1, NOW)), false, NOW);
     let places = lanes.start(NOW);
     let ids: Vec<i64> = places.iter().map(|place| place.leased.delivery.id).collect();
     assert_eq!(ids, [1, 2, 3, 4]);
@@ -125,8 +125,8 @@ fn four_go_to_one_receiver_at_the_same_time() {
 fn nothing_is_sent_after_a_failure_until_it_is_stored() {
     let lanes = Arc::new(Lanes::default());
     let one = receiver(1, Health::default());
-    let wish = lanes.wish(&one, NOW);
-    lanes.fill(one, wish, (1..=10).map(|id| leased(id, 1, NOW)), false, NOW);
+    let wish = lanes.wish(&one, 0, NOW);
+    lanes.fill(&one, wish, (1..=10).map(|id| leased(id, 1, NOW)), false, NOW);
     for place in lanes.start(NOW) {
         finish(&lanes, place, Answer::Status(500));
     }
@@ -145,8 +145,8 @@ fn nothing_is_sent_after_a_failure_until_it_is_stored() {
 fn what_is_finished_while_others_store_is_stored_too() {
     let lanes = Arc::new(Lanes::default());
     let one = receiver(1, Health::default());
-    let wish = lanes.wish(&one, NOW);
-    lanes.fill(one, wish, (1..=2).map(|id| leased(id, 1, NOW)), false, NOW);
+    let wish = lanes.wish(&one, 0, NOW);
+    lanes.fill(&one, wish, (1..=2).map(|id| leased(id, 1, NOW)), false, NOW);
     let mut places = lanes.start(NOW);
     finish(&lanes, places.remove(0), Answer::Status(200));
     let (mut storing, _) = lanes.begin_storing().expect("a result");
@@ -160,9 +160,9 @@ fn what_is_finished_while_others_store_is_stored_too() {
 fn what_waits_for_too_long_and_what_is_let_go_is_handed_out() {
     let lanes = Arc::new(Lanes::default());
     let one = receiver(1, Health::default());
-    let wish = lanes.wish(&one, NOW);
+    let wish = lanes.wish(&one, 0, NOW);
     let rows = [leased(1, 1, NOW - LONGEST_WAIT_MS - 1), leased(2, 1, NOW)];
-    lanes.fill(one, wish, rows, false, NOW);
+    lanes.fill(&one, wish, rows, false, NOW);
     assert_eq!(lanes.unsendable(NOW).len(), 1);
     assert_eq!(lanes.let_go().len(), 1);
     assert!(lanes.start(NOW).is_empty());
@@ -185,4 +185,19 @@ fn loop_is_called_only_for_receivers_that_may_have_more() {
     };
     assert_eq!(fill(&lanes, &receiver(2, disabled), 50, true, NOW), 0);
     assert!(!lanes.hungry(NOW));
+}
+
+#[test]
+fn receiver_that_is_enabled_by_hand_is_sent_to_at_once() {
+    let lanes = Arc::new(Lanes::default());
+    let disabled = Health::Disabled {
+        at_ms: 0,
+        reason: madake_domain::delivery::DisabledReason::ByHand,
+    };
+    let one = receiver(1, Health::default());
+    fill(&lanes, &one, 1, true, NOW);
+    drop(lanes.start(NOW));
+    lanes.stored(1, 0, Some(disabled));
+    assert_eq!(lanes.wish(&one, 0, NOW).wanted, 0, "what was read before is old");
+    assert!(lanes.wish(&one, lanes.answers(1), NOW).wanted > 0);
 }
