@@ -1,5 +1,6 @@
 //! The whole product, from outside: the real binary, real git and hg, real hooks, real HTTP.
 
+mod branch_permissions;
 mod crash;
 mod git_http;
 mod hooks;

@@ -9,6 +9,7 @@ mod permission;
 mod quickstart;
 mod receiver;
 mod repo;
+mod repo_attributes;
 mod serve;
 mod server;
 mod specs;
