@@ -1,6 +1,7 @@
 //! The whole product, from outside: the real binary, real git and hg, real hooks, real HTTP.
 
 mod branch_permissions;
+mod browse;
 mod crash;
 mod git_http;
 mod hooks;

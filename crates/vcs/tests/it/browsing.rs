@@ -1,7 +1,7 @@
 //! What people look up: revisions by their names, histories, lists of refs, and differences.
 
 use madake_vcs::git::read::{GitReader, Hunk, PatchBody, PatchLine, PoolLimits, ReadError};
-use madake_vcs::name::{ObjectId, RefKind};
+use madake_vcs::name::{ObjectId, RefKind, RefName};
 use madake_vcs::process::GitProgram;
 
 use crate::fixture::Sandbox;
@@ -41,7 +41,7 @@ async fn revisions_are_found_by_the_names_that_people_use() {
             .unwrap()
             .unwrap_or_else(|| panic!("{text}"));
         assert_eq!(
-            (found.name.as_ref().map(|name| name.as_str()), found.commit),
+            (found.name.as_ref().map(RefName::as_str), found.commit),
             (name, commit),
             "{text}"
         );
