@@ -3,8 +3,10 @@
 mod bitbucket_admin;
 mod bitbucket_clients;
 mod bitbucket_reading;
+mod branch_permissions;
 mod brokers;
 mod brokers_support;
+mod browse;
 mod crash;
 mod git_http;
 mod hooks;

@@ -10,6 +10,7 @@ pub mod repository;
 
 pub mod address;
 pub mod branch_expiry;
+pub mod branch_permission;
 pub mod change;
 pub mod condition;
 pub mod cron;

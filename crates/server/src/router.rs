@@ -11,7 +11,7 @@ use crate::api::bamboo::error::ApiError;
 use crate::auth::{self, Visitor};
 use crate::refusal::Failure;
 use crate::routes::Routes;
-use crate::{App, api, front, git, hg, intake, path, refusal};
+use crate::{App, api, git, hg, intake, pages, path, refusal};
 
 /// The largest body of a request that is not a push, in bytes.
 pub const BODY_LIMIT: usize = 10 * 1024 * 1024;
@@ -20,7 +20,7 @@ pub const BODY_LIMIT: usize = 10 * 1024 * 1024;
 #[must_use]
 pub fn routes() -> Routes {
     Routes::default()
-        .merge(front::routes())
+        .merge(pages::routes())
         .merge(api::bamboo::handlers::routes())
         .merge(api::native::routes())
         .merge(api::bitbucket::routes())
@@ -69,6 +69,10 @@ async fn guard_ambient(request: Request, next: Next) -> Response {
         return next.run(request).await;
     };
     let path = request.uri().path();
+    // Cookies do not come along with forms of other sites (`SameSite=Lax`), and these two change nothing but the session.
+    if matches!(path, "/login" | "/logout") {
+        return next.run(request).await;
+    }
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
         || path.ends_with("updateAndBuild.action");
     if !changes {

@@ -20,7 +20,7 @@ use madake_ssh::{
 };
 use madake_store::event::{Content, NewEvent, Via};
 use madake_store::repository::Repository;
-use madake_vcs::git::smart_http::{ReceiveLimits, ReceivePack};
+use madake_vcs::git::smart_http::{Command, ReceiveLimits, ReceivePack};
 use madake_vcs::git::ssh::{start_upload_archive, start_upload_pack};
 use madake_vcs::hg::serve::stdio::StdioSession;
 use madake_vcs::hg::serve::{Access, ServeLimits};
@@ -342,7 +342,7 @@ fn push(engine: &Engine, holder: &KeyHolder, found: Repository, request: &OpenRe
     let caller = holder.caller(&request.peer.ip().to_canonical().to_string());
     let (engine, version) = (engine.clone(), request.git_protocol.clone());
     Session::handler(move |input, output, _error| async move {
-        let record = recorder(&engine, caller, &found, Via::Ssh);
+        let record = recorder(&engine, caller.clone(), &found, Via::Ssh);
         let receive = ReceivePack {
             git: engine.git(),
             git_directory: Path::new(&found.path),
@@ -350,7 +350,10 @@ fn push(engine: &Engine, holder: &KeyHolder, found: Repository, request: &OpenRe
             limits: ReceiveLimits::default(),
             tails: engine.pushes(),
         };
-        let served = Box::pin(receive.serve_connected(input, output, |_| async { Ok(()) }, record)).await;
+        let (judge, caller, pushed) = (&engine, &caller, &found);
+        let permit =
+            |commands: Vec<Command>| async move { judge.judge_push(caller, pushed, &commands).await };
+        let served = Box::pin(receive.serve_connected(input, output, permit, record)).await;
         match served {
             Ok(_) => 0,
             Err(error) => {

@@ -10,6 +10,7 @@ mod pool;
 mod wake;
 mod writer;
 
+pub mod branch_permission;
 pub mod build;
 pub mod build_query;
 pub mod decision;
@@ -22,6 +23,7 @@ pub mod plan;
 pub mod project;
 pub mod receiver;
 pub mod repository;
+pub mod repository_attributes;
 pub mod seal;
 pub mod ssh_key;
 pub mod user;

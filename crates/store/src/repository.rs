@@ -224,6 +224,8 @@ pub fn is_awaited(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
 /// # Errors
 /// When the store cannot be written.
 pub fn remove(tx: &Tx<'_>, id: i64) -> Result<(), StoreError> {
+    crate::branch_permission::forget_repository(tx, id)?;
+    crate::repository_attributes::forget_repository(tx, id)?;
     for statement in [
         "DELETE FROM webhook WHERE repository_id = $1",
         "DELETE FROM ssh_key WHERE repository_id = $1",

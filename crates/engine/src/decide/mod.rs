@@ -14,7 +14,8 @@ use madake_domain::repository::{RepositoryKind, Scm};
 use madake_store::event::{self, Content, Event, RefUpdate, Via};
 use madake_store::plan;
 use madake_store::repository::{self, Repository};
-use madake_vcs::name::ObjectId;
+use madake_vcs::git::host::set_head_branch;
+use madake_vcs::name::{BranchName, ObjectId};
 
 use self::judge::{Asked, AskedNews, Judged, heads_asked, heads_asked_without, judge, judge_loaded, load};
 use self::record::{Verdict, store};
@@ -273,12 +274,8 @@ async fn follow_default_branch(
         return Ok(found);
     };
     if found.scm == Scm::Git {
-        engine
-            .git()
-            .command("symbolic-ref")
-            .repository(Path::new(&found.path))
-            .args(["HEAD", &format!("refs/heads/{branch}")])
-            .run()
+        let name = BranchName::parse(&branch).map_err(|error| EngineError::Invalid(error.to_string()))?;
+        set_head_branch(engine.git(), Path::new(&found.path), &name)
             .await
             .map_err(|error| EngineError::Unavailable(error.to_string()))?;
     }

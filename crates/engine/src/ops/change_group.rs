@@ -1,7 +1,7 @@
 //! Makes and removes groups, and puts users into them.
 
 use madake_domain::permission::Permission;
-use madake_store::user;
+use madake_store::{branch_permission, user};
 
 use crate::access::{Caller, Target, require};
 use crate::{Engine, EngineError, clock};
@@ -41,7 +41,8 @@ impl Engine {
                 require(tx, &caller, Permission::Administration, Target::Global)?;
                 match change {
                     GroupChange::Create => user::insert_group(tx, &name, clock::now_ms()).map(|_| ()),
-                    GroupChange::Remove => user::remove_group(tx, &name),
+                    GroupChange::Remove => user::remove_group(tx, &name)
+                        .and_then(|()| branch_permission::forget_group(tx, &name)),
                     GroupChange::Add(member) => user::add_member(tx, &name, &member),
                     GroupChange::TakeOut(member) => user::remove_member(tx, &name, &member),
                 }?;

@@ -76,6 +76,7 @@ impl Engine {
         report: &PushReport,
         via: Via,
     ) -> Result<Option<Received>, EngineError> {
+        self.note_rewrites(caller, found, report).await;
         let id = |id: madake_vcs::name::ObjectId| (!id.is_zero()).then(|| id.to_string());
         let updates: Vec<RefUpdate> = report
             .moved()

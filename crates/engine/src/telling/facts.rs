@@ -13,7 +13,7 @@ use madake_formats::outgoing::facts::{
 use madake_formats::push::{RefKind, Scm};
 use madake_store::event::{Event, RefUpdate};
 use madake_store::repository::Repository;
-use madake_store::{project, user};
+use madake_store::{project, repository_attributes, user};
 use madake_vcs::git::read::refs::read_ref;
 use madake_vcs::git::read::{CommitFile, CommitFiles, Signature};
 use madake_vcs::name::{ObjectId, RefName};
@@ -429,8 +429,8 @@ pub(crate) async fn repository_facts(
     found: &Repository,
     pusher: Option<&str>,
 ) -> Result<(RepositoryFacts, Option<AccountFacts>), EngineError> {
-    let (owner, name) = (found.owner.clone(), pusher.map(str::to_owned));
-    let (project, account) = engine
+    let (owner, name, id) = (found.owner.clone(), pusher.map(str::to_owned), found.id);
+    let (project, account, description, created_ms) = engine
         .store()
         .read(move |tx| {
             let project = match owner.parse::<ProjectKey>() {
@@ -441,7 +441,9 @@ pub(crate) async fn repository_facts(
                 Some(name) => user::by_name(tx, name)?,
                 None => None,
             };
-            Ok::<_, EngineError>((project, account))
+            let description = repository_attributes::description(tx, id)?;
+            let created_ms = repository_attributes::created_ms(tx, id)?;
+            Ok::<_, EngineError>((project, account, description, created_ms))
         })
         .await?;
     let project = match project {
@@ -488,14 +490,14 @@ pub(crate) async fn repository_facts(
             repository::Scm::Git => Scm::Git,
             repository::Scm::Hg => Scm::Mercurial,
         },
-        description: String::new(),
+        description,
         public: false,
         archived: false,
         forkable: true,
         parent: None,
         website: String::new(),
         default_branch: Some(found.default_branch.clone()),
-        created_ms: 0,
+        created_ms,
     };
     Ok((repository, account))
 }

@@ -10,6 +10,7 @@ mod permission;
 mod quickstart;
 mod receiver;
 mod repo;
+mod repo_attributes;
 mod serve;
 mod server;
 mod specs;

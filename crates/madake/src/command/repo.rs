@@ -10,7 +10,7 @@ use super::Global;
 use crate::connection::{Connection, at};
 use crate::terminal::{BOLD, DIM, WARN, list, paint, read_secret, say, say_json, say_table, text};
 
-/// Create, attach, link, list and remove repositories.
+/// Create, attach, link, describe, protect, list and remove repositories.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Repo {
     /// Make a repository that lives here and that people push to.
@@ -70,6 +70,8 @@ pub(crate) enum Repo {
     },
     /// List all.
     List,
+    #[command(flatten)]
+    Attributes(super::repo_attributes::Attributes),
 }
 
 /// A version control system.
@@ -170,6 +172,7 @@ pub(super) fn run(global: &Global, repo: Repo) -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Repo::Attributes(asked) => super::repo_attributes::run(global, asked),
         Repo::List => {
             let answer = Connection::look(global)?.get(at(&["repositories"]))?;
             if global.json {

@@ -246,7 +246,8 @@ pub(crate) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
         .map(|(_, value)| value.to_owned())
 }
 
-fn set_cookie(app: &App, response: &mut Response, session: &Session) {
+/// Lets a browser keep a session.
+pub(crate) fn set_cookie(app: &App, response: &mut Response, session: &Session) {
     let secure = if app.base_url().starts_with("https://") {
         "; Secure"
     } else {
@@ -259,6 +260,14 @@ fn set_cookie(app: &App, response: &mut Response, session: &Session) {
         session.lifetime_seconds
     );
     if let Ok(value) = text.parse() {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+}
+
+/// Lets a browser forget its session.
+pub(crate) fn forget_cookie(app: &App, response: &mut Response) {
+    let path = crate::path::context_path(app.base_url()).unwrap_or("/");
+    if let Ok(value) = format!("{SESSION_COOKIE}=; Path={path}; HttpOnly; SameSite=Lax; Max-Age=0").parse() {
         response.headers_mut().append(header::SET_COOKIE, value);
     }
 }

@@ -17,7 +17,9 @@ use madake_engine::access::Caller;
 use madake_store::event::Via;
 use madake_store::repository::Repository;
 use madake_vcs::git::smart_http::front::Question;
-use madake_vcs::git::smart_http::{PushReport, ReceiveLimits, ReceivePack, ServeError, Service, upload_pack};
+use madake_vcs::git::smart_http::{
+    Command, PushReport, ReceiveLimits, ReceivePack, ServeError, Service, upload_pack,
+};
 use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::App;
@@ -130,7 +132,7 @@ async fn push(
     let engine = app.engine().clone();
     let caller = visitor.caller.clone();
     tokio::spawn(async move {
-        let record = recorder(&engine, caller, &found, Via::Http);
+        let record = recorder(&engine, caller.clone(), &found, Via::Http);
         let receive = ReceivePack {
             git: engine.git(),
             git_directory: FilePath::new(&found.path),
@@ -138,7 +140,10 @@ async fn push(
             limits: ReceiveLimits::default(),
             tails: engine.pushes(),
         };
-        let served = receive.serve(body, answer, |_| async { Ok(()) }, record).await;
+        let (judge, caller, pushed) = (&engine, &caller, &found);
+        let permit =
+            |commands: Vec<Command>| async move { judge.judge_push(caller, pushed, &commands).await };
+        let served = receive.serve(body, answer, permit, record).await;
         if let Err(error) = served {
             tracing::info!(repository = %found.name, "a push to {} ended early: {error}", found.name);
         }

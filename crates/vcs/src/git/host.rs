@@ -51,6 +51,24 @@ pub async fn create_repository(
     create_bare(git, path, initial_branch, &hosted_configuration()).await
 }
 
+/// Makes `branch` the one that a clone checks out, whether or not it exists yet.
+///
+/// # Errors
+/// Git's refusal.
+pub async fn set_head_branch(
+    git: &GitProgram,
+    git_directory: &Path,
+    branch: &BranchName,
+) -> Result<(), ProcessError> {
+    git.command("symbolic-ref")
+        .repository(git_directory)
+        .args(["HEAD", branch.ref_name().as_str()])
+        .timeout(Duration::from_secs(30))
+        .run()
+        .await?;
+    Ok(())
+}
+
 /// The work of [`create_repository`] with another configuration.
 pub(super) async fn create_bare(
     git: &GitProgram,

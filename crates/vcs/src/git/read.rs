@@ -10,6 +10,8 @@ use thiserror::Error;
 use crate::name::ObjectId;
 use crate::process::{GitProgram, ProcessError};
 
+mod browse;
+mod browse_patch;
 mod changes;
 mod commit;
 mod files;
@@ -20,6 +22,8 @@ pub mod refs;
 mod tag;
 mod tree;
 
+pub use browse::{RefSummaries, RefSummary, Resolved};
+pub use browse_patch::{FilePatch, Hunk, Patch, PatchBody, PatchLine};
 pub use changes::{ChangeKind, ChangedPath, ChangedPaths};
 pub use commit::{Commit, Signature};
 pub use files::{CommitFile, CommitFiles};

@@ -8,6 +8,7 @@ pub(super) mod pkt_line;
 pub(super) mod receive;
 pub(super) mod report;
 pub(super) mod request;
+pub(super) mod verdict;
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 pub use self::receive::{ReceivePack, Received};
 pub use self::report::{PushReport, RefUpdate, UpdateStatus};
 pub use self::request::Command;
+pub use self::verdict::{PushVerdict, RefVerdict};
 use crate::process::{GitProgram, ProcessError, read_diagnostic};
 
 /// Bytes moved at a time between client and process.

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::smart_http::pkt_line::{self, Packet};
 use super::smart_http::receive::{Admission, Tail, WAITING_PACKETS};
 use super::smart_http::request::{Command, PushRequest};
-use super::smart_http::{CHUNK_BYTES, PushReport, ReceivePack, Received, ServeError};
+use super::smart_http::{CHUNK_BYTES, PushReport, PushVerdict, ReceivePack, Received, ServeError};
 use crate::process::{GitProgram, ProcessError, RunningProcess, read_diagnostic};
 
 /// How long a client that is still sending gets to read why its push was not taken.
@@ -71,7 +71,7 @@ impl ReceivePack<'_> {
     ///
     /// # Errors
     /// Git's failure to list the refs; [`ServeError::Malformed`]; [`ServeError::Client`] if the connection failed.
-    pub async fn serve_connected<Permit, PermitFuture, Record, RecordFuture>(
+    pub async fn serve_connected<Permit, PermitFuture, Permitted, Record, RecordFuture>(
         &self,
         mut from_client: impl AsyncRead + Unpin,
         mut to_client: impl AsyncWrite + Unpin,
@@ -80,27 +80,38 @@ impl ReceivePack<'_> {
     ) -> Result<Received, ServeError>
     where
         Permit: FnOnce(Vec<Command>) -> PermitFuture,
-        PermitFuture: Future<Output = Result<(), String>>,
+        PermitFuture: Future<Output = Result<Permitted, String>>,
+        Permitted: Into<PushVerdict>,
         Record: FnOnce(PushReport) -> RecordFuture + Send + 'static,
         RecordFuture: Future<Output = Result<Vec<String>, String>> + Send + 'static,
     {
         let command = self.command().arg("--").arg(self.git_directory);
         let mut process = command.start()?;
-        let (Some(stdin), Some(mut stdout)) = (process.take_stdin(), process.take_stdout()) else {
+        let (Some(mut stdin), Some(mut stdout)) = (process.take_stdin(), process.take_stdout()) else {
             return Err(ServeError::Lost);
         };
-        let stderr = process.take_stderr();
+        let mut stderr = process.take_stderr();
         if !pass_advertisement(&mut stdout, &mut to_client).await? {
             let diagnostic = read_diagnostic(stderr).await;
             return Err(command.failure(process.wait().await?, &diagnostic).into());
         }
-        let request = match Admission::of(&mut from_client, &self.limits, permit).await? {
-            Admission::Admitted(request) => request,
+        let (request, guarded) = match Admission::of(&mut from_client, &self.limits, permit).await? {
+            Admission::Admitted(request, guarded) => (request, guarded),
             Admission::Probe => return Ok(Received::Probe),
             Admission::Refused { answer, sentence } => {
                 return refuse(from_client, to_client, &answer, sentence).await;
             }
         };
+        if guarded.is_forward_only() {
+            // The one that listed the refs was started before anything was known of the push.
+            process.end();
+            process.wait().await?;
+            process = self.start(&guarded)?;
+            let (Some(input), Some(output)) = (process.take_stdin(), process.take_stdout()) else {
+                return Err(ServeError::Lost);
+            };
+            (stdin, stdout, stderr) = (input, output, process.take_stderr());
+        }
         let PushRequest {
             commands,
             push_options,
@@ -124,6 +135,7 @@ impl ReceivePack<'_> {
             commands,
             push_options,
             capabilities,
+            guarded,
             frames,
             finish_timeout: self.limits.finish_timeout,
         };

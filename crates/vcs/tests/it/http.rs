@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use madake_vcs::git::smart_http::{PushReport, ReceiveLimits, ReceivePack, Service, advertise, upload_pack};
+use madake_vcs::git::smart_http::{
+    Command, PushReport, PushVerdict, ReceiveLimits, ReceivePack, RefVerdict, Service, advertise, upload_pack,
+};
 use madake_vcs::process::GitProgram;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,6 +16,10 @@ use tokio_util::task::TaskTracker;
 #[derive(Clone, Default)]
 pub(crate) struct Behaviour {
     pub(crate) refuse: Option<String>,
+    /// Full names of refs that may not move.
+    pub(crate) closed: Vec<&'static str>,
+    /// Full names of refs that may only move forward.
+    pub(crate) forward_only: Vec<&'static str>,
     pub(crate) fail: Option<String>,
     pub(crate) lines: Vec<String>,
     pub(crate) reports: Arc<Mutex<Vec<PushReport>>>,
@@ -117,12 +123,27 @@ async fn receive(
     };
     let Behaviour {
         refuse,
+        closed,
+        forward_only,
         fail,
         lines,
         reports,
         ..
     } = behaviour.clone();
-    let permit = |_| async { refuse.map_or(Ok(()), Err) };
+    let verdict = move |command: &Command| {
+        let name = command.name.as_str();
+        if closed.contains(&name) {
+            RefVerdict::Refused(format!("{name} is closed"))
+        } else if forward_only.contains(&name) {
+            RefVerdict::ForwardOnly(format!("{name} moves forward only"))
+        } else {
+            RefVerdict::Allowed
+        }
+    };
+    let permit = |commands: Vec<Command>| async move {
+        let verdicts = PushVerdict(commands.iter().map(verdict).collect());
+        refuse.map_or(Ok(verdicts), Err)
+    };
     let record = move |report| async move {
         reports.lock().unwrap().push(report);
         fail.map_or(Ok(lines), Err)

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
+mod browsing;
 mod checkouts;
 mod fixture;
 mod fronts;
@@ -23,3 +24,4 @@ mod processes;
 mod pushes;
 mod reading;
 mod urls;
+mod verdicts;

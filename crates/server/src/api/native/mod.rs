@@ -4,6 +4,7 @@
 //! 1970 in fields whose names end in `Ms`.
 
 mod body;
+mod branch_permissions;
 mod brokers;
 mod builds;
 mod events;
@@ -81,6 +82,7 @@ fn arrivals() -> Routes {
             repository,
             repositories::remove,
         )
+        .merge(attributes())
         .add(Method::POST, "/rest/madake/1.0/hooks", GLOBAL, hooks::install)
         .add(Method::DELETE, "/rest/madake/1.0/hooks", GLOBAL, hooks::remove)
         .add(
@@ -106,6 +108,43 @@ fn arrivals() -> Routes {
             "/rest/madake/1.0/webhooks/{id}",
             GLOBAL,
             webhooks::revoke,
+        )
+}
+
+/// What repositories are about, and which of their branches are protected.
+fn attributes() -> Routes {
+    let read = Access::Permission("READ on the repository");
+    let administer = Access::Permission("ADMINISTRATION on the repository");
+    Routes::default()
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/repositories/attributes",
+            read,
+            repositories::show,
+        )
+        .add(
+            Method::PUT,
+            "/rest/madake/1.0/repositories/attributes",
+            administer,
+            repositories::edit,
+        )
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/branch-permissions",
+            read,
+            branch_permissions::list,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/branch-permissions",
+            administer,
+            branch_permissions::keep,
+        )
+        .add(
+            Method::DELETE,
+            "/rest/madake/1.0/branch-permissions",
+            administer,
+            branch_permissions::remove,
         )
 }
 

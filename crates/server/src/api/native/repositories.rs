@@ -7,6 +7,7 @@ use axum::extract::{RawQuery, State};
 use http::StatusCode;
 use madake_domain::repository::{RepositoryKind, Scm};
 use madake_engine::EngineError;
+use madake_engine::ops::edit_repository::{RepositoryDetails, RepositoryEdit};
 use madake_engine::ops::link_repository::LinkRepository;
 use madake_engine::order::served_url;
 use madake_store::repository::Repository;
@@ -143,6 +144,55 @@ pub(super) async fn remove(
 fn scm(given: Option<&str>) -> Result<Option<Scm>, EngineError> {
     let parsed = given.map(str::parse).transpose();
     parsed.map_err(|reason: String| invalid(format!("`scm`: {reason}")))
+}
+
+/// `GET /repositories/attributes?name=`: one of them, and how it stands.
+pub(super) async fn show(
+    State(app): State<App>,
+    visitor: Visitor,
+    RawQuery(query): RawQuery,
+) -> Result<Answer<Value>, Failure> {
+    let parameters = Parameters::from_query(query.as_deref());
+    let name = parameters
+        .text("name")
+        .ok_or_else(|| invalid("`name` names the repository"))?;
+    let found = app.engine().repository_details(&visitor.caller, name).await?;
+    Ok(Answer(details(&app, &found)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Edit {
+    name: String,
+    description: Option<String>,
+    default_branch: Option<String>,
+}
+
+/// `PUT /repositories/attributes`: another description, another default branch; what is not named stays.
+pub(super) async fn edit(
+    State(app): State<App>,
+    visitor: Visitor,
+    Json(asked): Json<Edit>,
+) -> Result<Answer<Value>, Failure> {
+    let edit = RepositoryEdit {
+        description: asked.description,
+        default_branch: asked.default_branch,
+    };
+    let found = app
+        .engine()
+        .edit_repository(&visitor.caller, &asked.name, edit)
+        .await?;
+    Ok(Answer(details(&app, &found)))
+}
+
+fn details(app: &App, found: &RepositoryDetails) -> Value {
+    let mut shown = view(app, &found.repository);
+    shown["description"] = json!(found.description);
+    shown["sizeBytes"] = json!(found.size_bytes);
+    shown["createdMs"] = json!(found.created_ms);
+    shown["lastPushMs"] = json!(found.last_push_ms);
+    shown["lastPusher"] = json!(found.last_pusher);
+    shown
 }
 
 fn view(app: &App, one: &Repository) -> Value {

@@ -131,12 +131,7 @@ impl GitReader {
         new: ObjectId,
         limit: usize,
     ) -> Result<ChangedPaths, ReadError> {
-        let empty_tree = if new.is_sha256() {
-            "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321".to_owned()
-        } else {
-            "4b825dc642cb6eb9a060e54bf8d69288fbee4904".to_owned()
-        };
-        let old = old.map_or(empty_tree, |old| old.to_string());
+        let old = old.map_or_else(|| empty_tree(&new).to_owned(), |old| old.to_string());
         let mut process = self
             .git()
             .command("diff-tree")
@@ -200,6 +195,15 @@ impl GitReader {
                 reason: "git diff-tree could not compare it",
             })
         }
+    }
+}
+
+/// The id of a tree without entries, which every repository with ids of this kind has.
+pub(super) fn empty_tree(beside: &ObjectId) -> &'static str {
+    if beside.is_sha256() {
+        "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"
+    } else {
+        "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
     }
 }
 

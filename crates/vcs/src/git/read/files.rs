@@ -81,7 +81,7 @@ fn parse(
     let mut at: Option<usize> = None;
     let mut words = output.split(|byte| *byte == 0).filter(|word| !word.is_empty());
     while let Some(word) = words.next() {
-        let Some(raw) = word.strip_prefix(b":") else {
+        if !word.starts_with(b":") {
             // The head of the next commit; those of which nothing is told are passed over.
             let id = std::str::from_utf8(word)
                 .ok()
@@ -89,43 +89,61 @@ fn parse(
             let from = at.map_or(0, |at| at + 1);
             at = id.and_then(|id| Some(from + commits.get(from..)?.iter().position(|one| one.0 == id)?));
             continue;
-        };
-        let damaged = || ReadError::Damaged {
-            object: at
-                .and_then(|at| commits.get(at))
-                .map_or_else(String::new, |one| one.0.to_string()),
-            reason: "git diff-tree told of it in a way that is not understood",
-        };
-        let text = std::str::from_utf8(raw).map_err(|_| damaged())?;
-        let [old_mode, new_mode, old_id, new_id, status] = text.split(' ').collect::<Vec<_>>()[..] else {
-            return Err(damaged());
-        };
-        let mut letters = status.chars();
-        let status = letters.next().ok_or_else(damaged)?;
-        let path = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
-        let first = path(words.next().ok_or_else(damaged)?);
-        let (source, path) = if matches!(status, 'R' | 'C') {
-            (Some(first), path(words.next().ok_or_else(damaged)?))
-        } else {
-            (None, first)
-        };
-        let mode = |text: &str| u32::from_str_radix(text, 8).map_err(|_| damaged());
-        let id = |text: &str| ObjectId::parse(text).ok().filter(|id| !id.is_zero());
+        }
+        let damaged = || damaged(at.and_then(|at| commits.get(at)).map(|one| one.0.to_string()));
+        let file = raw_file(word, &mut || words.next())?.ok_or_else(damaged)?;
         let files = at.and_then(|at| all.get_mut(at)).ok_or_else(damaged)?;
         if files.files.len() == limit {
             files.truncated = true;
             continue;
         }
-        files.files.push(CommitFile {
-            status,
-            path,
-            source,
-            old_mode: mode(old_mode)?,
-            new_mode: mode(new_mode)?,
-            old_id: id(old_id),
-            new_id: id(new_id),
-            similarity: letters.as_str().parse().ok(),
-        });
+        files.files.push(file);
     }
     Ok(all)
+}
+
+fn damaged(object: Option<String>) -> ReadError {
+    ReadError::Damaged {
+        object: object.unwrap_or_default(),
+        reason: "git diff-tree told of it in a way that is not understood",
+    }
+}
+
+/// Reads `:100644 100644 OLD NEW M` and the one or two paths that follow; none if they do not follow.
+pub(super) fn raw_file<'a>(
+    record: &[u8],
+    next: &mut impl FnMut() -> Option<&'a [u8]>,
+) -> Result<Option<CommitFile>, ReadError> {
+    let malformed = || damaged(None);
+    let raw = record.strip_prefix(b":").ok_or_else(malformed)?;
+    let text = std::str::from_utf8(raw).map_err(|_| malformed())?;
+    let [old_mode, new_mode, old_id, new_id, status] = text.split(' ').collect::<Vec<_>>()[..] else {
+        return Err(malformed());
+    };
+    let mut letters = status.chars();
+    let status = letters.next().ok_or_else(malformed)?;
+    let path = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
+    let Some(first) = next().map(path) else {
+        return Ok(None);
+    };
+    let (source, path) = if matches!(status, 'R' | 'C') {
+        match next().map(path) {
+            Some(second) => (Some(first), second),
+            None => return Ok(None),
+        }
+    } else {
+        (None, first)
+    };
+    let mode = |text: &str| u32::from_str_radix(text, 8).map_err(|_| malformed());
+    let id = |text: &str| ObjectId::parse(text).ok().filter(|id| !id.is_zero());
+    Ok(Some(CommitFile {
+        status,
+        path,
+        source,
+        old_mode: mode(old_mode)?,
+        new_mode: mode(new_mode)?,
+        old_id: id(old_id),
+        new_id: id(new_id),
+        similarity: letters.as_str().parse().ok(),
+    }))
 }

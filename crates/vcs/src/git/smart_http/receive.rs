@@ -13,11 +13,10 @@ use tokio_util::task::TaskTracker;
 use super::pkt_line::{self, Packet};
 use super::report::{self, PushReport, RefUpdate, StatusReport, UpdateStatus};
 use super::request::{Capabilities, Command, PushRequest};
+use super::verdict::{self, Guarded, PushVerdict};
 use super::{CHUNK_BYTES, ReceiveLimits, ServeError};
-use crate::git::host::INTERNAL_REFS;
 use crate::git::read::refs::read_ref;
 use crate::process::{GitCommand, GitProgram, RunningProcess, read_diagnostic};
-use crate::text::display_line;
 
 /// Read and thrown away of a refused push, so that the client gets to read the answer, in bytes.
 const DRAIN_LIMIT: u64 = 256 * 1024 * 1024;
@@ -54,9 +53,9 @@ pub enum Received {
 impl ReceivePack<'_> {
     /// Serves the body of `POST git-receive-pack` (already unzipped).
     ///
-    /// `permit` sees the refs before anything starts; its `Err` is what the user reads. `record` gets the outcome once
-    /// git is done and before the client hears of it: it makes the push durable and returns lines for the user; its
-    /// `Err` ends the client with that sentence.
+    /// `permit` sees the refs before anything starts and judges each; its `Err` refuses the push as a whole. `record`
+    /// gets the outcome once git is done and before the client hears of it: it makes the push durable and returns lines
+    /// for the user; its `Err` ends the client with that sentence.
     ///
     /// A client that goes away before it has sent everything moves nothing: the last bytes of the body reach git only
     /// when its end was seen. After that the push ends in a task of its own: dropping this future no longer stops it,
@@ -64,7 +63,7 @@ impl ReceivePack<'_> {
     ///
     /// # Errors
     /// [`ServeError::Malformed`] before anything was written; [`ServeError::Client`] if the connection failed.
-    pub async fn serve<Permit, PermitFuture, Record, RecordFuture>(
+    pub async fn serve<Permit, PermitFuture, Permitted, Record, RecordFuture>(
         &self,
         mut body: impl AsyncRead + Unpin,
         mut response: impl AsyncWrite + Unpin,
@@ -73,12 +72,13 @@ impl ReceivePack<'_> {
     ) -> Result<Received, ServeError>
     where
         Permit: FnOnce(Vec<Command>) -> PermitFuture,
-        PermitFuture: Future<Output = Result<(), String>>,
+        PermitFuture: Future<Output = Result<Permitted, String>>,
+        Permitted: Into<PushVerdict>,
         Record: FnOnce(PushReport) -> RecordFuture + Send + 'static,
         RecordFuture: Future<Output = Result<Vec<String>, String>> + Send + 'static,
     {
-        let request = match Admission::of(&mut body, &self.limits, permit).await? {
-            Admission::Admitted(request) => request,
+        let (request, guarded) = match Admission::of(&mut body, &self.limits, permit).await? {
+            Admission::Admitted(request, guarded) => (request, guarded),
             Admission::Probe => return Ok(Received::Probe),
             Admission::Refused { answer, sentence } => {
                 return refuse(body, response, &answer, sentence).await;
@@ -90,7 +90,7 @@ impl ReceivePack<'_> {
             capabilities,
             raw,
         } = request;
-        let mut process = self.start()?;
+        let mut process = self.start(&guarded)?;
         let (Some(stdin), Some(stdout)) = (process.take_stdin(), process.take_stdout()) else {
             return Err(ServeError::Lost);
         };
@@ -104,6 +104,7 @@ impl ReceivePack<'_> {
             commands,
             push_options,
             capabilities,
+            guarded,
             frames,
             finish_timeout: self.limits.finish_timeout,
         };
@@ -128,9 +129,10 @@ impl ReceivePack<'_> {
         Ok(Received::Answered)
     }
 
-    fn start(&self) -> Result<RunningProcess, ServeError> {
-        Ok(self
-            .command()
+    /// Starts git so that it reads a push at once, without listing the refs first.
+    pub(in crate::git) fn start(&self, guarded: &Guarded) -> Result<RunningProcess, ServeError> {
+        Ok(guarded
+            .restrict(self.command())
             .args(["--stateless-rpc", "--"])
             .arg(self.git_directory)
             .start()?)
@@ -153,8 +155,8 @@ impl ReceivePack<'_> {
 
 /// What becomes of a push before anything is started, whatever it came over.
 pub(in crate::git) enum Admission {
-    /// It may go to git.
-    Admitted(PushRequest),
+    /// It may go to git, which is to keep to this.
+    Admitted(PushRequest, Guarded),
     /// The client only asks whether it may push.
     Probe,
     /// It may not: what the client is answered, and the sentence in it.
@@ -163,17 +165,18 @@ pub(in crate::git) enum Admission {
 
 impl Admission {
     /// Reads the head of a push and asks whether it may be made.
-    pub(in crate::git) async fn of<Permit, PermitFuture>(
+    pub(in crate::git) async fn of<Permit, PermitFuture, Permitted>(
         client: &mut (impl AsyncRead + Unpin),
         limits: &ReceiveLimits,
         permit: Permit,
     ) -> Result<Self, ServeError>
     where
         Permit: FnOnce(Vec<Command>) -> PermitFuture,
-        PermitFuture: Future<Output = Result<(), String>>,
+        PermitFuture: Future<Output = Result<Permitted, String>>,
+        Permitted: Into<PushVerdict>,
     {
         let mut capabilities = None;
-        let request = match PushRequest::read(client, limits, &mut capabilities).await {
+        let mut request = match PushRequest::read(client, limits, &mut capabilities).await {
             Ok(Some(request)) => request,
             Ok(None) => return Ok(Self::Probe),
             Err(ServeError::Refused(sentence)) => {
@@ -182,25 +185,23 @@ impl Admission {
             }
             Err(error) => return Err(error),
         };
-        let permitted = permit(request.commands.clone()).await;
-        Ok(match permitted.err().or_else(|| refusal_of_atomic(&request)) {
-            Some(sentence) => Self::Refused {
-                answer: report::refusal(&request.capabilities, &request.commands, &sentence),
-                sentence,
+        let verdict = match permit(request.commands.clone()).await {
+            Ok(permitted) => permitted.into(),
+            Err(sentence) => {
+                return Ok(Self::Refused {
+                    answer: report::refusal(&request.capabilities, &request.commands, &sentence),
+                    sentence,
+                });
+            }
+        };
+        Ok(match Guarded::apply(verdict, &mut request) {
+            Ok(guarded) => Self::Admitted(request, guarded),
+            Err(reasons) => Self::Refused {
+                answer: verdict::refusal(&request.capabilities, &request.commands, &reasons),
+                sentence: reasons.join("; "),
             },
-            None => Self::Admitted(request),
         })
     }
-}
-
-/// Why an atomic push cannot be taken: git refuses a hidden ref alone, and moves the others of the push all the same.
-fn refusal_of_atomic(request: &PushRequest) -> Option<String> {
-    let mut commands = request.commands.iter().filter(|_| request.capabilities.atomic);
-    let internal = commands.find(|command| command.name.is_below(INTERNAL_REFS))?;
-    Some(format!(
-        "{} belongs to the server ({INTERNAL_REFS}/), and the push is atomic: nothing was moved",
-        display_line(internal.name.as_str(), 200)
-    ))
 }
 
 /// Answers without having started anything.
@@ -252,6 +253,7 @@ pub(in crate::git) struct Tail {
     pub(in crate::git) commands: Vec<Command>,
     pub(in crate::git) push_options: Vec<String>,
     pub(in crate::git) capabilities: Capabilities,
+    pub(in crate::git) guarded: Guarded,
     pub(in crate::git) frames: mpsc::Sender<Vec<u8>>,
     pub(in crate::git) finish_timeout: Duration,
 }
@@ -279,7 +281,7 @@ impl Tail {
         let side_band = self.capabilities.side_band.is_some();
         let mut client_left = false;
         {
-            let reading = collect(&mut stdout, side_band, &frames, &mut collected);
+            let reading = collect(&mut stdout, side_band, &self.guarded, &frames, &mut collected);
             let reading = async { tokio::join!(reading, read_diagnostic(stderr)).0 };
             tokio::pin!(reading);
             let finished_early = tokio::select! {
@@ -311,6 +313,10 @@ impl Tail {
         if client_left && !complete {
             return;
         }
+        let status = match status {
+            Some(status) => Some(self.complete(status, &mut collected.report).await),
+            None => None,
+        };
         let push = self.outcome(status).await;
         let answer = match record(push).await {
             Ok(lines) if complete => report::answer(
@@ -329,6 +335,27 @@ impl Tail {
         };
         // A client that has gone cannot be told.
         let _ = self.frames.send(answer).await;
+    }
+
+    /// The report on all refs of the push, those that git was not to see among them; `raw` is changed with it.
+    async fn complete(&self, status: StatusReport, raw: &mut Vec<u8>) -> StatusReport {
+        let (git, repository, atomic) = (&self.git, &self.git_directory, self.capabilities.atomic);
+        if !self.guarded.is_needed() {
+            return status;
+        }
+        let status = self
+            .guarded
+            .complete(
+                git,
+                repository,
+                status,
+                &self.commands,
+                atomic,
+                self.finish_timeout,
+            )
+            .await;
+        *raw = status.render(&self.commands);
+        status
     }
 
     /// Without a report (git was ended, or died) the refs themselves tell what moved.
@@ -367,6 +394,7 @@ impl Tail {
 async fn collect(
     stdout: &mut ChildStdout,
     side_band: bool,
+    guarded: &Guarded,
     frames: &mpsc::Sender<Vec<u8>>,
     collected: &mut Collected,
 ) -> io::Result<()> {
@@ -378,6 +406,7 @@ async fn collect(
         let Packet::Data(payload) = packet else { continue };
         match payload.split_first() {
             Some((1, report)) => collected.report.extend_from_slice(report),
+            Some((2, progress)) if !guarded.passes(progress) => {}
             Some((2, _)) => {
                 // A client too slow for its progress misses some of it; git is never held up.
                 let _ = frames.try_send(pkt_line::packet(&payload));

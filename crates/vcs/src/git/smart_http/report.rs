@@ -40,6 +40,9 @@ pub enum UpdateStatus {
     Ok,
     /// It did not, for this reason.
     Rejected(String),
+    /// It did not, because the caller had ruled that it may only move forward
+    /// ([`super::RefVerdict::ForwardOnly`]), with the caller's words.
+    NotForward(String),
 }
 
 impl PushReport {
@@ -53,7 +56,7 @@ impl PushReport {
 
 /// Git's `report-status`, read.
 #[derive(Debug, Default)]
-pub(super) struct StatusReport {
+pub(in crate::git) struct StatusReport {
     pub(super) unpack_error: Option<String>,
     pub(super) statuses: HashMap<Vec<u8>, UpdateStatus>,
 }
@@ -91,6 +94,33 @@ impl StatusReport {
             .get(command.name.as_str().as_bytes())
             .cloned()
             .unwrap_or_else(silent)
+    }
+
+    /// Whether git refused it because it does not move forward.
+    pub(super) fn is_not_forward(&self, command: &Command) -> bool {
+        self.status_of(command) == UpdateStatus::Rejected("non-fast-forward".to_owned())
+    }
+
+    pub(super) fn set(&mut self, command: &Command, status: UpdateStatus) {
+        self.statuses
+            .insert(command.name.as_str().as_bytes().to_vec(), status);
+    }
+
+    /// The report as git words it, on these refs.
+    pub(super) fn render(&self, commands: &[Command]) -> Vec<u8> {
+        let unpack = self.unpack_error.as_deref().unwrap_or("ok");
+        let mut raw = pkt_line::packet(format!("unpack {unpack}\n").as_bytes());
+        for command in commands {
+            let line = match self.status_of(command) {
+                UpdateStatus::Ok => format!("ok {}\n", command.name),
+                UpdateStatus::Rejected(reason) | UpdateStatus::NotForward(reason) => {
+                    format!("ng {} {reason}\n", command.name)
+                }
+            };
+            raw.extend_from_slice(&pkt_line::packet(line.as_bytes()));
+        }
+        raw.extend_from_slice(pkt_line::FLUSH);
+        raw
     }
 }
 

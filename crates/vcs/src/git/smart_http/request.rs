@@ -100,6 +100,37 @@ impl PushRequest {
             raw: reader.raw,
         }))
     }
+
+    /// Takes the other commands out of what the process reads; `commands` keeps all of them.
+    pub(super) fn keep(&mut self, keep: &[bool]) {
+        let Ok(packets) = pkt_line::packets(&self.raw) else {
+            return;
+        };
+        let mut raw = Vec::with_capacity(self.raw.len());
+        let mut keep = keep.iter();
+        let mut capabilities: Option<Vec<u8>> = None;
+        let mut in_commands = true;
+        for packet in packets {
+            match packet {
+                Packet::Flush => {
+                    in_commands = false;
+                    raw.extend_from_slice(pkt_line::FLUSH);
+                }
+                Packet::Data(mut line) if in_commands && !line.starts_with(b"shallow ") => {
+                    if let Some(end) = line.iter().position(|&byte| byte == 0) {
+                        capabilities = Some(line.split_off(end));
+                    }
+                    if keep.next().copied().unwrap_or(true) {
+                        // They stand behind the first command, whichever that is.
+                        line.extend_from_slice(&capabilities.take().unwrap_or_default());
+                        raw.extend_from_slice(&pkt_line::packet(&line));
+                    }
+                }
+                Packet::Data(line) => raw.extend_from_slice(&pkt_line::packet(&line)),
+            }
+        }
+        self.raw = raw;
+    }
 }
 
 impl Capabilities {

@@ -1,0 +1,184 @@
+//! Each template with hostile samples: it renders, and nothing of a sample becomes part of the page's own text.
+
+use madake_vcs::git::read::{CommitFile, FilePatch, Hunk, Patch, PatchBody, PatchLine};
+use serde_json::json;
+
+use super::*;
+
+const HOSTILE: &str = "</td><script>alert(1)</script>\"' onload=x &amp;";
+
+fn frame(is_known: bool) -> Frame {
+    Frame {
+        title: HOSTILE.into(),
+        home: "/".into(),
+        stylesheet: "/assets/pages.css".into(),
+        version: "",
+        visitor: is_known.then(|| HOSTILE.into()),
+        log_in: "/login".into(),
+        log_out: is_known.then(|| "/logout".into()),
+        repository: is_known.then(|| RepositoryFrame {
+            owner: HOSTILE.into(),
+            slug: HOSTILE.into(),
+            url: "/".into(),
+            project_url: "/".into(),
+            description: HOSTILE.into(),
+            tabs: vec![Tab {
+                title: "Files",
+                url: "/".into(),
+                is_here: true,
+            }],
+        }),
+    }
+}
+
+#[test]
+fn every_template_renders_and_keeps_text_of_people_inside_its_place() {
+    let row = json!({"url": HOSTILE, "subject": HOSTILE, "author": HOSTILE, "time": "now", "short": "abc"});
+    let crumbs = json!([{"title": HOSTILE, "url": HOSTILE}, {"title": HOSTILE, "url": null}]);
+    let file = json!({
+        "path": HOSTILE, "fragment": HOSTILE, "letter": "M", "mark": "changed", "what": HOSTILE, "note": HOSTILE,
+        "view_url": HOSTILE, "added": 1, "removed": 2,
+        "hunks": [{"heading": HOSTILE, "lines": [{"kind": "added", "sign": "+", "old": "", "new": "1", "text": HOSTILE}]}],
+    });
+    let pages = [
+        (
+            "list.html",
+            json!({
+                "heading": HOSTILE, "truncated": true, "nothing": "none", "others": [{"title": HOSTILE, "url": HOSTILE}],
+                "repositories": [{"name": HOSTILE, "url": HOSTILE, "note": HOSTILE, "description": HOSTILE}],
+            }),
+        ),
+        (
+            "folder.html",
+            json!({
+                "at": HOSTILE, "is_empty": false, "crumbs": crumbs, "newest": row, "truncated": true,
+                "entries": [{"name": HOSTILE, "url": HOSTILE, "kind": "folder", "note": HOSTILE},
+                            {"name": HOSTILE, "url": null, "kind": "plainfile", "note": ""}],
+                "clone_urls": [HOSTILE], "readme": {"name": HOSTILE, "text": HOSTILE},
+            }),
+        ),
+        (
+            "folder.html",
+            json!({
+                "at": HOSTILE, "is_empty": true, "crumbs": [], "newest": null, "truncated": false, "entries": [],
+                "clone_urls": [HOSTILE], "readme": null,
+            }),
+        ),
+        (
+            "file.html",
+            json!({
+                "at": HOSTILE, "crumbs": crumbs, "size": "1 byte", "what": HOSTILE, "note": HOSTILE, "raw_url": HOSTILE,
+                "history_url": HOSTILE, "lines": [HOSTILE, ""],
+            }),
+        ),
+        (
+            "commits.html",
+            json!({
+                "at": HOSTILE, "crumbs": crumbs, "rows": [row], "newer_url": HOSTILE, "older_url": HOSTILE,
+            }),
+        ),
+        (
+            "commit.html",
+            json!({
+                "id": "abc", "subject": HOSTILE, "body": HOSTILE, "author": HOSTILE, "authored": "now",
+                "committer": HOSTILE, "committed": "now", "parents": [{"title": HOSTILE, "url": HOSTILE}],
+                "browse_url": HOSTILE, "note": HOSTILE, "files": [file, file], "truncated": true,
+            }),
+        ),
+        (
+            "compare.html",
+            json!({
+                "heading": HOSTILE, "note": HOSTILE, "rows": [row], "files": [file], "truncated": false,
+            }),
+        ),
+        (
+            "refs.html",
+            json!({
+                "heading": HOSTILE, "truncated": true,
+                "rows": [{"name": HOSTILE, "url": HOSTILE, "is_default": true, "rules": [HOSTILE], "subject": HOSTILE,
+                          "time": "now", "commit_url": HOSTILE, "short": "abc"}],
+            }),
+        ),
+        (
+            "login.html",
+            json!({
+                "action": HOSTILE, "next": HOSTILE, "name": HOSTILE, "asked": HOSTILE, "problem": HOSTILE,
+            }),
+        ),
+        ("problem.html", json!({"heading": HOSTILE, "sentence": HOSTILE})),
+    ];
+    for (name, page) in &pages {
+        for is_known in [false, true] {
+            let text =
+                text_of(name, &frame(is_known), page).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+            assert!(text.contains("&lt;script&gt;"), "{name} shows nothing of it");
+            for own in ["<script", "onload=x &amp;\"", "\"' onload", "</td><scr"] {
+                assert!(!text.contains(own), "{name}: {own} in {text}");
+            }
+            assert!(
+                !text.contains("none</") && text.trim_end().ends_with("</html>"),
+                "{name}: {text}"
+            );
+        }
+    }
+    let rendered: std::collections::BTreeSet<&str> = pages.iter().map(|(name, _)| *name).collect();
+    let all = TEMPLATES.templates().map(|(name, _)| name);
+    let missed: Vec<&str> = all
+        .filter(|name| !rendered.contains(name) && !["layout.html", "parts.html"].contains(name))
+        .collect();
+    assert_eq!(missed, Vec::<&str>::new(), "without a sample");
+}
+
+#[test]
+fn differences_are_numbered_and_bounded() {
+    let file = |path: &str, lines: usize| FilePatch {
+        file: CommitFile {
+            status: 'M',
+            path: path.into(),
+            source: None,
+            old_mode: 0o100_644,
+            new_mode: 0o100_644,
+            old_id: None,
+            new_id: None,
+            similarity: None,
+        },
+        body: PatchBody::Text(vec![Hunk {
+            old_start: 7,
+            new_start: 9,
+            heading: HOSTILE.into(),
+            lines: [
+                vec![PatchLine::Same("a".into()), PatchLine::Removed("b".into())],
+                vec![PatchLine::Added("c".into()); lines],
+            ]
+            .concat(),
+        }]),
+    };
+    let site = crate::pages::address::Site::of_context("").repository_at("PROJ", "app");
+    let files = [
+        vec![file("big", 5000)],
+        (0..600).map(|number| file(&format!("f{number}"), 100)).collect(),
+    ]
+    .concat();
+    let patch = Patch {
+        files,
+        truncated: false,
+    };
+    let all = crate::pages::differences::Differences::of(patch, &site, "abc");
+    assert!(all.truncated && all.files.len() == 500);
+    assert!(all.files[0].hunks.is_empty() && all.files[0].note.starts_with("5002 lines"));
+    assert_eq!((all.files[0].added, all.files[0].removed), (5000, 1));
+    let lines = &all.files[1].hunks[0].lines;
+    let shown: Vec<(&str, &str)> = lines
+        .iter()
+        .map(|line| (line.old.as_str(), line.new.as_str()))
+        .collect();
+    assert_eq!(shown[..4], [("7", "9"), ("8", ""), ("", "10"), ("", "11")]);
+    assert!(all.files[499].hunks.is_empty() && !all.files[499].note.is_empty());
+    let total: usize = all
+        .files
+        .iter()
+        .flat_map(|file| &file.hunks)
+        .map(|hunk| hunk.lines.len())
+        .sum();
+    assert!(total <= 12_000, "{total}");
+}
