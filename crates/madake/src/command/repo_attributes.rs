@@ -89,7 +89,7 @@ pub(super) fn run(global: &Global, asked: Attributes) -> anyhow::Result<()> {
                 &Connection::look(global)?.put(at(&["repositories", "attributes"]), &body)?,
             )
         }
-        Attributes::Protect(asked) => protect(global, asked),
+        Attributes::Protect(asked) => protect(global, &asked),
         Attributes::Protections { name } => {
             let target = at(&["branch-permissions"]).with("repository", &name);
             let answer = Connection::look(global)?.get(target)?;
@@ -117,7 +117,7 @@ pub(super) fn run(global: &Global, asked: Attributes) -> anyhow::Result<()> {
     }
 }
 
-fn protect(global: &Global, asked: Protect) -> anyhow::Result<()> {
+fn protect(global: &Global, asked: &Protect) -> anyhow::Result<()> {
     let restrictions: Vec<&str> = [
         (asked.no_force, "fast-forward-only"),
         (asked.no_delete, "no-deletes"),

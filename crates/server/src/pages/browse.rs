@@ -218,7 +218,7 @@ impl Looking<'_> {
         entries.sort_by_key(|entry| entry.kind != EntryKind::Folder);
         entries.truncate(ENTRIES);
         let newest = reader
-            .log(repository, self.commit, Some(self.path), 0, 1)
+            .page_of_history(repository, self.commit, Some(self.path), 0, 1)
             .await
             // A history that is too long to search is no reason to hide the files.
             .unwrap_or_default();

@@ -106,7 +106,7 @@ pub(super) async fn history(State(app): State<App>, visitor: Visitor, asked: Ask
     }
     let revision = asked.revision(&app, &visitor, &found, name).await?;
     let listed = reader
-        .log(folder, &revision.commit, Some(path), start, COMMITS)
+        .page_of_history(folder, &revision.commit, Some(path), start, COMMITS)
         .await
         .map_err(unreadable)?;
     page.rows = listed

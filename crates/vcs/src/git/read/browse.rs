@@ -111,7 +111,7 @@ impl GitReader {
     /// # Errors
     /// [`ReadError::Missing`] if `tip` is not in the repository, [`ReadError::Path`] for a path that cannot be asked
     /// for; a search that takes longer than 20 seconds is given up.
-    pub async fn log(
+    pub async fn page_of_history(
         &self,
         repository: &Path,
         tip: &ObjectId,
