@@ -85,7 +85,10 @@ async fn histories_are_paged_and_can_be_those_of_a_path() {
     let reader = reader();
     let git = work.join(".git");
     let messages = async |path: Option<&str>, skip, limit| {
-        let found = reader.page_of_history(&git, &touched, path, skip, limit).await.unwrap();
+        let found = reader
+            .page_of_history(&git, &touched, path, skip, limit)
+            .await
+            .unwrap();
         let messages: Vec<String> = found.commits.into_iter().map(|commit| commit.message).collect();
         (messages.join(","), found.truncated)
     };
