@@ -72,9 +72,9 @@ fn file(one: FilePatch, site: &RepositorySite, new: &str, left: &mut usize) -> F
     let FilePatch { file, body } = one;
     let (mark, what) = what_became(&file);
     let mut shown = FileDifference {
-        // As it stands behind `#` in a link, so that browsers find it.
-        path: file.path.clone(),
-        fragment: fragment(&file.path),
+        // Behind `#` in a link stands the same, so that browsers find it.
+        path: shown::line(&file.path),
+        fragment: fragment(&shown::line(&file.path)),
         letter: file.status,
         mark,
         what,

@@ -89,7 +89,11 @@ async fn histories_are_paged_and_can_be_those_of_a_path() {
             .page_of_history(&git, &touched, path, skip, limit)
             .await
             .unwrap();
-        let messages: Vec<String> = found.commits.into_iter().map(|commit| commit.message).collect();
+        let messages: Vec<String> = found
+            .commits
+            .into_iter()
+            .map(|commit| commit.message.trim_end().to_owned())
+            .collect();
         (messages.join(","), found.truncated)
     };
     assert_eq!(messages(None, 0, 2).await, ("touched,number 4".into(), true));
