@@ -9,7 +9,7 @@ use madake_brokers::event::{
 use madake_domain::delivery::Receiver as Health;
 use madake_domain::key::PlanKey;
 use madake_domain::permission::{Permission, Principal};
-use madake_domain::repository::RepositoryKind;
+use madake_domain::repository::{RepositoryKind, Scm as KeptBy};
 use madake_domain::schedule::{JobOutcome, JobState, LifeCycleState, ResultState};
 use madake_formats::outgoing::Profile;
 use madake_formats::outgoing::native_build::{BuildFacts, BuiltRepository, BuiltState};
@@ -214,7 +214,10 @@ impl Known {
                 owner: found.owner.clone(),
                 slug: slug(found),
                 name: found.name.clone(),
-                scm: Scm::Git,
+                scm: match found.scm {
+                    KeptBy::Git => Scm::Git,
+                    KeptBy::Hg => Scm::Hg,
+                },
                 browse_url: if linked {
                     found.url.clone()
                 } else {
@@ -223,7 +226,10 @@ impl Known {
                 clone_url: if linked {
                     found.url.clone()
                 } else {
-                    let path = format!("/scm/{}/{}.git", found.owner, found.slug);
+                    let path = match found.scm {
+                        KeptBy::Git => format!("/scm/{}/{}.git", found.owner, found.slug),
+                        KeptBy::Hg => format!("/hg/{}/{}", found.owner, found.slug),
+                    };
                     own(path.to_lowercase())
                 },
                 default_branch: Some(found.default_branch.clone()),

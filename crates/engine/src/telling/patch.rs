@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use madake_brokers::{BrokerEvent, PatchWanted};
+use madake_domain::repository::Scm;
 use madake_store::repository;
 use madake_vcs::name::ObjectId;
 use madake_vcs::process::ProcessError;
@@ -25,6 +26,11 @@ pub(super) async fn make(
         .read(move |tx| Ok::<_, EngineError>(repository::by_id(tx, repository_id)?))
         .await?
         .ok_or_else(|| EngineError::NotFound("the repository is gone".into()))?;
+    if found.scm != Scm::Git {
+        return Err(EngineError::Invalid(
+            "patches are made of Git repositories only".into(),
+        ));
+    }
     let most = usize::try_from(wanted.max_bytes).unwrap_or(usize::MAX);
     let mut patch = String::new();
     for (old, new) in &wanted.ranges {
