@@ -119,10 +119,10 @@ pub enum FormError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotAPush {
-    /// The connection test of a Bitbucket Data Center webhook (`diagnostics:ping`); it is never signed.
+    /// A connection test: `ping` of GitHub, `diagnostics:ping` of Bitbucket Data Center, which is never signed.
     #[error("delivery is a connection test, no push")]
     Ping,
-    /// An event that moves no ref, by its name in `X-Event-Key`, made inert and cut.
+    /// An event that moves no ref, by the name that its sender gives it, made inert and cut.
     #[error("delivery is the event \"{0}\", no push")]
     OtherEvent(String),
     /// A sender that is recognised, but whose payloads are not read.
@@ -133,8 +133,8 @@ pub enum NotAPush {
     HeaderMismatch(String),
     /// Nothing in headers or body tells the sender.
     #[error(
-        "delivery is of no known sender: it has no refChanges, no canon_url with commits, no push.changes, \
-         and no changes with a repository"
+        "delivery is of no known sender: it has no event header of GitHub, GitLab, Gitea, Forgejo or Gogs, no refChanges, \
+         no canon_url with commits, no push.changes, no changes with a repository, and no repository by its address"
     )]
     UnknownShape,
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::clone_address::CloneAddress;
 use crate::error::{Place, PushError};
 use crate::json::Value;
 use crate::object_id::{ObjectIdProblem, ObjectIdText};
@@ -214,6 +215,76 @@ pub(crate) fn full_name(prefix: &str, short: &str) -> String {
     } else {
         format!("{prefix}{short}")
     }
+}
+
+/// A Git ref that moved, told by two ids of which all zeros mean "not there".
+pub(crate) fn moved(
+    name: String,
+    old: (Option<&Value<'_>>, Place),
+    new: (Option<&Value<'_>>, Place),
+) -> Result<RefChange, PushError> {
+    for (told, place) in [old, new] {
+        required_text(told, place)?;
+    }
+    moved_from_to(name, old, new)
+}
+
+/// As [`moved`], where an id may also be left out. A push may tell the same id twice: connection tests do.
+pub(crate) fn moved_from_to(
+    name: String,
+    old: (Option<&Value<'_>>, Place),
+    new: (Option<&Value<'_>>, Place),
+) -> Result<RefChange, PushError> {
+    let read = |told: Option<&Value<'_>>, place: Place| {
+        let Some(told) = told else { return Ok(None) };
+        ObjectIdText::parse_or_zero(required_text(Some(told), place)?)
+            .map_err(|problem| PushError::ObjectId { place, problem })
+    };
+    let (from, to) = (read(old.0, old.1)?, read(new.0, new.1)?);
+    let length = |told: Option<&Value<'_>>| told.and_then(Value::as_text).map(str::len);
+    if let (Some(left), Some(right)) = (length(old.0), length(new.0))
+        && left != right
+    {
+        return Err(PushError::ObjectId {
+            place: new.1,
+            problem: ObjectIdProblem::MixedLengths,
+        });
+    }
+    let action = action_of(from.as_ref(), to.as_ref(), new.1)?;
+    Ok(RefChange {
+        kind: RefKind::of_git_ref(&name),
+        name,
+        old: from,
+        new: to,
+        action,
+    })
+}
+
+/// Most addresses of one repository that are kept.
+const ADDRESSES: usize = 8;
+/// The longest that is read, in bytes.
+const ADDRESS_BYTES: usize = 2000;
+
+/// The addresses of a repository that a payload tells; what is none is left out.
+pub(crate) fn addresses<'v, 'a: 'v>(
+    told: impl IntoIterator<Item = Option<&'v Value<'a>>>,
+) -> Vec<CloneAddress> {
+    let told = told.into_iter().flatten().filter_map(Value::as_text);
+    addresses_of(told)
+}
+
+/// As [`addresses`], of texts.
+pub(crate) fn addresses_of<'t>(told: impl IntoIterator<Item = &'t str>) -> Vec<CloneAddress> {
+    let mut read = Vec::new();
+    for told in told {
+        if told.len() > ADDRESS_BYTES || told.chars().any(text::is_active) {
+            continue;
+        }
+        let address = CloneAddress::read(told);
+        read.extend(address.filter(|address| !read.contains(address)));
+    }
+    read.truncate(ADDRESSES);
+    read
 }
 
 fn action_of(

@@ -2,7 +2,7 @@
 //!
 //! A delivery walks through three steps, each a pure function over the raw bytes:
 //!
-//! 1. [`signature::check`] says whether the body was signed with one of the active secrets.
+//! 1. [`signature::delivery::check`] says whether the sender knows one of the active secrets.
 //! 2. [`detect`] says which product sent it, or why nobody can tell.
 //! 3. [`read_push`] turns it into the one common form, [`Push`].
 //!
@@ -14,6 +14,7 @@
 
 pub mod bitbucket_cloud;
 pub mod bitbucket_dc;
+pub mod clone_address;
 pub mod cloud_post;
 pub mod json;
 pub mod object_id;
@@ -28,11 +29,17 @@ pub mod text;
 mod detect;
 mod error;
 mod field;
+mod forge;
 mod form;
+mod gitea;
+mod github;
+mod gitlab;
 mod limits;
+mod native;
 mod timestamp;
 
-pub use detect::{detect, read_push, read_push_as};
+pub use clone_address::CloneAddress;
+pub use detect::{delivery_id, detect, read_push, read_push_as};
 pub use error::{FormError, NotAPush, Place, PushError};
 pub use limits::Limits;
 pub use push::{Action, CommitHint, Note, Push, RefChange, RefKind, RepositoryHint, Scm, SenderFormat};

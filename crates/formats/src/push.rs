@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::clone_address::CloneAddress;
 use crate::object_id::ObjectIdText;
 use crate::ref_name::{RefName, RefNameProblem};
 
@@ -59,16 +60,34 @@ pub enum SenderFormat {
     BitbucketCloud,
     /// The "Post Webhooks" add-on of Bitbucket Server (B.5).
     PostWebhooks,
+    /// GitHub: `push`, `create` and `delete` (D).
+    GitHub,
+    /// GitLab: push, tag push and system hooks (D).
+    GitLab,
+    /// Gitea (D).
+    Gitea,
+    /// Forgejo, which speaks as Gitea does (D).
+    Forgejo,
+    /// Gogs, from which both come (D).
+    Gogs,
+    /// Our own JSON, signed as Standard Webhooks ask (D "generic", F.1).
+    Native,
 }
 
 impl SenderFormat {
     /// Every format.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 11] = [
         Self::PostReceive,
         Self::CloudPost,
         Self::BitbucketDc,
         Self::BitbucketCloud,
         Self::PostWebhooks,
+        Self::GitHub,
+        Self::GitLab,
+        Self::Gitea,
+        Self::Forgejo,
+        Self::Gogs,
+        Self::Native,
     ];
 
     /// The stable name, as stored and as used in addresses.
@@ -79,6 +98,12 @@ impl SenderFormat {
             Self::BitbucketDc => "bitbucket-dc",
             Self::BitbucketCloud => "bitbucket-cloud",
             Self::PostWebhooks => "post-webhooks",
+            Self::GitHub => "github",
+            Self::GitLab => "gitlab",
+            Self::Gitea => "gitea",
+            Self::Forgejo => "forgejo",
+            Self::Gogs => "gogs",
+            Self::Native => "native",
         }
     }
 
@@ -95,10 +120,11 @@ impl fmt::Display for SenderFormat {
 }
 
 /// Which repository a payload speaks of: for comparing with the one the delivery was sent for, never for
-/// looking one up in its stead (hostile-inputs.md W21).
+/// looking one up in its stead (hostile-inputs.md W21). A webhook that serves many repositories is the exception: its
+/// secret stands for all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepositoryHint {
-    /// Project key (`PROJ`, `~user`) or owner, in the case of the payload.
+    /// Project key (`PROJ`, `~user`), owner or path of groups, in the case of the payload; empty if not told.
     pub owner: String,
     /// The name in addresses, in the case of the payload.
     pub slug: String,
@@ -106,6 +132,8 @@ pub struct RepositoryHint {
     pub name: String,
     /// The version control system, where the payload tells it.
     pub scm: Option<Scm>,
+    /// Where it is, as far as told, in a form that is good for comparing and that nothing can be fetched by (W22).
+    pub addresses: Vec<CloneAddress>,
 }
 
 /// Version control systems.

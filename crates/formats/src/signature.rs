@@ -3,8 +3,10 @@
 //! Bitbucket Data Center and Cloud send the first, GitHub and its relatives the second
 //! (push-payloads.md B.1, C.4, D). The one accepted form is `sha256=` and 64 lower-case hexadecimal
 //! digits; everything else is refused with its own word, and no answer ever holds the expected value.
-//! [`standard_webhooks`] has the scheme that also covers the id and the time of a delivery.
+//! [`standard_webhooks`] has the scheme that also covers the id and the time of a delivery, and [`delivery`] takes
+//! whichever of the schemes a sender uses.
 
+pub mod delivery;
 pub mod standard_webhooks;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -104,13 +106,14 @@ fn read(header: &str) -> Result<[u8; MAC_BYTES], SignatureCheck> {
         let known = UNSUPPORTED.into_iter().find(|name| *name == algorithm);
         return Err(known.map_or(SignatureCheck::Malformed, SignatureCheck::Unsupported));
     };
+    read_digits(digits).ok_or(SignatureCheck::Malformed)
+}
+
+/// Exactly 64 lower-case hexadecimal digits.
+fn read_digits(digits: &str) -> Option<[u8; MAC_BYTES]> {
     let lower_case = digits
         .bytes()
         .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let mut bytes = [0; MAC_BYTES];
-    if lower_case && hex::decode_to_slice(digits, &mut bytes).is_ok() {
-        Ok(bytes)
-    } else {
-        Err(SignatureCheck::Malformed)
-    }
+    (lower_case && hex::decode_to_slice(digits, &mut bytes).is_ok()).then_some(bytes)
 }

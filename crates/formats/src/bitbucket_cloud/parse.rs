@@ -71,6 +71,7 @@ fn repository(payload: &Value<'_>, limits: &Limits) -> Result<RepositoryHint, Pu
         slug,
         name,
         scm: field::scm(repository.field("scm")),
+        addresses: field::addresses([field::at(repository, &["links", "html", "href"])]),
     })
 }
 

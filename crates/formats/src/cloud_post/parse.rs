@@ -81,11 +81,16 @@ fn repository(payload: &Value<'_>, limits: &Limits) -> Result<RepositoryHint, Pu
         }
     };
     let name = field::display_name(repository, &slug, limits);
+    let told = |value: Option<&Value<'_>>| value.and_then(Value::as_text).map(str::to_owned);
+    let address = told(payload.field("canon_url"))
+        .zip(told(repository.field("absolute_url")))
+        .map(|(host, path)| format!("{host}{path}"));
     Ok(RepositoryHint {
         owner,
         slug,
         name,
         scm: field::scm(repository.field("scm")),
+        addresses: field::addresses_of(address.as_deref()),
     })
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::Limits;
+use crate::clone_address::CloneAddress;
 use crate::error::{Place, PushError};
 use crate::field::{self, Commits};
 use crate::json::Value;
@@ -81,7 +82,22 @@ pub(crate) fn server_repository(payload: &Value<'_>, limits: &Limits) -> Result<
         slug,
         name,
         scm: field::scm(repository.field("scmId")),
+        addresses: server_addresses(repository),
     })
+}
+
+/// The addresses that Bitbucket Server tells, in its old and its newer form; the POST service tells none.
+fn server_addresses(repository: &Value<'_>) -> Vec<CloneAddress> {
+    let links = |key| {
+        field::at(repository, &["links", key])
+            .and_then(Value::as_list)
+            .unwrap_or_default()
+    };
+    let listed = links("clone")
+        .iter()
+        .chain(links("self"))
+        .map(|link| link.field("href"));
+    field::addresses(std::iter::once(repository.field("cloneUrl")).chain(listed))
 }
 
 /// A page that says that it is the last is still a part when it is full: captured payloads say `true` at

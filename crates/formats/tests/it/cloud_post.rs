@@ -1,8 +1,8 @@
 //! Payloads of the POST service.
 
 use madake_formats::{
-    Action, CommitHint, FormError, Limits, Note, Push, PushError, RefChange, RefKind, RepositoryHint, Scm,
-    SenderFormat, read_push,
+    Action, CloneAddress, CommitHint, FormError, Limits, Note, Push, PushError, RefChange, RefKind,
+    RepositoryHint, Scm, SenderFormat, read_push,
 };
 
 use crate::samples::{as_form, cloud_post_git, cloud_post_hg, id, object, read};
@@ -17,6 +17,7 @@ fn expected_git() -> Push {
             slug: "grove-tools".to_owned(),
             name: "Grove Tools".to_owned(),
             scm: Some(Scm::Git),
+            addresses: vec![CloneAddress::read("https://forge.example/hana/grove-tools/").unwrap()],
         },
         changes: vec![RefChange {
             name: "refs/heads/main".to_owned(),

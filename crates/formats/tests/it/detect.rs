@@ -70,10 +70,34 @@ fn deliveries_that_are_no_push_say_what_they_are() {
             NotAPush::OtherEvent("[2Jpr".to_owned()),
         ),
         (
-            "gitea also sends the header of github",
-            vec![("X-GitHub-Event", "push"), ("X-Gitea-Event", "push")],
+            "ping of github",
+            vec![("X-GitHub-Event", "ping")],
+            r#"{"zen":"Keep it logically awesome.","hook_id":1}"#,
+            NotAPush::Ping,
+        ),
+        (
+            "issue of gitea, which also sends the header of github",
+            vec![("X-GitHub-Event", "push"), ("X-Gitea-Event", "issues")],
             "{}",
-            NotAPush::UnsupportedSender("Gitea"),
+            NotAPush::OtherEvent("issues".to_owned()),
+        ),
+        (
+            "pipeline of gitlab",
+            vec![("X-Gitlab-Event", "Pipeline Hook")],
+            "{}",
+            NotAPush::OtherEvent("Pipeline Hook".to_owned()),
+        ),
+        (
+            "a forge that is known and not read",
+            vec![("X-Gitee-Event", "Push Hook")],
+            "{}",
+            NotAPush::UnsupportedSender("Gitee"),
+        ),
+        (
+            "a push of github without its header",
+            vec![],
+            r#"{"ref":"refs/heads/main","repository":{"full_name":"a/b"}}"#,
+            NotAPush::UnknownShape,
         ),
         (
             "wrong event",

@@ -5,9 +5,12 @@
 mod bitbucket;
 mod cloud_post;
 mod corpus;
+mod delivery;
 mod detect;
+mod forges;
 mod hostile;
 mod json;
+mod native;
 mod outgoing;
 mod post_receive;
 mod properties;

@@ -15,6 +15,7 @@ fn expected() -> Push {
             slug: "grove-tools".to_owned(),
             name: "Grove Tools".to_owned(),
             scm: Some(Scm::Git),
+            addresses: Vec::new(),
         },
         changes: vec![RefChange {
             name: "refs/heads/main".to_owned(),

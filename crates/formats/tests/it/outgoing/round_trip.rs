@@ -30,7 +30,8 @@ fn reader_of(profile: Profile) -> Option<SenderFormat> {
         Profile::BitbucketDc => Some(SenderFormat::BitbucketDc),
         Profile::BitbucketCloud => Some(SenderFormat::BitbucketCloud),
         Profile::PostWebhooks => Some(SenderFormat::PostWebhooks),
-        Profile::GitHub | Profile::Native => None,
+        Profile::GitHub => Some(SenderFormat::GitHub),
+        Profile::Native => Some(SenderFormat::Native),
     }
 }
 
@@ -41,7 +42,7 @@ fn expected(profile: Profile, push: &PushFacts, refs: &[&RefMove]) -> Vec<Change
     let id = |id: &Option<madake_formats::object_id::ObjectIdText>| id.as_ref().map(ToString::to_string);
     let tip = |index: Option<usize>| Some(push.commits.get(index?)?.id.to_string());
     let moved = |moved: &&RefMove| match profile {
-        Profile::PostReceive(_) | Profile::BitbucketDc => {
+        Profile::PostReceive(_) | Profile::BitbucketDc | Profile::GitHub => {
             let name = moved.git_name();
             let kind = RefKind::of_git_ref(&name);
             Some((name, kind, id(&moved.old), id(&moved.new), moved.action()?))
@@ -55,10 +56,25 @@ fn expected(profile: Profile, push: &PushFacts, refs: &[&RefMove]) -> Vec<Change
             tip(moved.tip).filter(|_| moved.new.is_some()).or(id(&moved.new)),
             moved.action()?,
         )),
-        _ => None,
+        Profile::Native => {
+            let name = match moved.kind {
+                RefKind::Branch | RefKind::Tag | RefKind::Other => &moved.full_name,
+                RefKind::NamedBranch | RefKind::Bookmark | RefKind::MercurialTag => &moved.name,
+            };
+            Some((
+                name.clone(),
+                moved.kind,
+                id(&moved.old),
+                id(&moved.new),
+                moved.action()?,
+            ))
+        }
+        Profile::CloudPost => None,
     };
     refs.iter()
-        .filter(|moved| moved.kind != RefKind::Other || matches!(profile, Profile::PostReceive(_)))
+        .filter(|moved| {
+            moved.kind != RefKind::Other || matches!(profile, Profile::PostReceive(_) | Profile::Native)
+        })
         .filter_map(moved)
         .collect()
 }
@@ -104,9 +120,13 @@ fn check(push: &PushFacts, settings: &Settings) {
             let read = read(delivery).unwrap_or_else(|error| panic!("{profile}: {error}"));
             assert_eq!(read.sender, sender, "{profile}");
             assert_eq!(read.repository.slug, push.repository.slug);
-            assert_eq!(read.repository.scm, Some(push.repository.scm));
+            if profile != Profile::GitHub {
+                assert_eq!(read.repository.scm, Some(push.repository.scm));
+            }
             changes.extend(found(&read));
-            if let (Some(known), false) = (read.known_paths(), settings.delivery_per_ref) {
+            // GitHub's push is of one ref whatever the settings say.
+            let per_ref = settings.delivery_per_ref || profile == Profile::GitHub;
+            if let (Some(known), false) = (read.known_paths(), per_ref) {
                 // A copy leaves its source as it was; to name it is no harm.
                 let known: BTreeSet<&str> = known.collect();
                 let touched = push.commits.iter().flat_map(|commit| &commit.files);
