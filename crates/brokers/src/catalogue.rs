@@ -162,6 +162,7 @@ pub static CATALOGUE: &[&BrokerType] = &[
     &services::read_the_docs::TYPE,
     &services::generic::TYPE,
     &services::executable::TYPE,
+    &services::build_status::TYPE,
 ];
 
 /// No such type.

@@ -12,6 +12,7 @@ use crate::template::{Template, TemplateError};
 
 pub(crate) mod bamboo;
 pub(crate) mod bugzilla;
+pub(crate) mod build_status;
 pub(crate) mod buildbot;
 pub(crate) mod discord;
 pub(crate) mod email;

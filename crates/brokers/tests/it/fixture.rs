@@ -118,6 +118,13 @@ pub(crate) fn good(kind: &str) -> Vec<(&'static str, &'static str)> {
             ("token", "S3cret-any"),
         ],
         "executable" => vec![("program", "/usr/local/bin/on-push")],
+        "build_status" => vec![
+            ("forge", "github"),
+            ("url", "https://github.com"),
+            ("repository", "grove/harvest"),
+            ("token", "S3cret-status"),
+            ("context", "ci/madake"),
+        ],
         other => panic!("write settings for `{other}` here"),
     };
     let builds = CATALOGUE

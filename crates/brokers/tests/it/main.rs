@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test may end the test")]
 
 mod answers;
+mod build_status;
 mod events;
 mod fixture;
 mod golden;
