@@ -18,6 +18,7 @@ mod hostile_rest;
 mod hostile_support;
 mod hostile_webhook;
 mod hostile_webhook_formats;
+mod listening;
 mod mercurial;
 mod plan_files;
 mod real_receivers;

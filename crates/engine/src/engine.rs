@@ -21,10 +21,11 @@ use crate::heads::Refreshes;
 use crate::home::Home;
 use crate::intake::Lanes;
 use crate::lease::Slots;
+use crate::listening::{KnownWebhooks, ToldNotes};
 use crate::mercurial::Mercurial;
 use crate::ops::log_in::Believed;
 use crate::ops::receive_push::PushesInFlight;
-use crate::ops::receive_webhook::{KnownWebhooks, RecentBodies};
+use crate::ops::receive_webhook::RecentBodies;
 use crate::poll::Looks;
 use crate::settings::Settings;
 use crate::settled::Settled;
@@ -59,6 +60,7 @@ struct Inner {
     in_flight: PushesInFlight,
     recent_bodies: RecentBodies,
     webhooks: KnownWebhooks,
+    told_notes: ToldNotes,
     outgoing: Client,
     telling_lanes: Arc<TellingLanes>,
     mailer: Option<Mailer>,
@@ -108,6 +110,7 @@ impl Engine {
                 in_flight: PushesInFlight::default(),
                 recent_bodies: RecentBodies::default(),
                 webhooks: KnownWebhooks::default(),
+                told_notes: ToldNotes::default(),
                 outgoing: Client::new(settings.outgoing_policy.clone(), settings.outgoing_client.clone()),
                 telling_lanes: Arc::default(),
                 mailer: settings
@@ -351,6 +354,10 @@ impl Engine {
 
     pub(crate) fn webhooks(&self) -> &KnownWebhooks {
         &self.inner.webhooks
+    }
+
+    pub(crate) fn told_notes(&self) -> &ToldNotes {
+        &self.inner.told_notes
     }
 
     pub(crate) fn recent_bodies(&self) -> &RecentBodies {

@@ -23,6 +23,7 @@ mod finish;
 mod heads;
 mod intake;
 mod lease;
+mod listening;
 pub mod mercurial;
 pub mod order;
 mod poll;

@@ -1,17 +1,23 @@
-//! Looks at repositories whose pushes nobody tells us of. A look that finds something for a plan becomes an entry
-//! in the ledger; one that finds nothing leaves no trace but the time of the look.
+//! Looks at repositories whose pushes nobody tells us of, and, more and more rarely, at those with webhooks: these may be
+//! lost. A look that finds something becomes an entry in the ledger; one that finds nothing leaves no trace but the time
+//! of the look.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use madake_domain::cron::CronSchedule;
+use madake_domain::hearing::{GRACE_MS, Hearing};
 use madake_domain::plan::{PlanConfiguration, TriggerKind};
-use madake_store::event::{self, Content, NewEvent};
-use madake_store::plan;
-use madake_store::repository::Repository;
+use madake_domain::repository::RepositoryKind;
+use madake_store::event::{self, Content, NewEvent, Via};
+use madake_store::plan::{self, Plan};
+use madake_store::repository::{self, Repository};
+use madake_store::{Millis, hearing};
 
 use crate::decide::would_act;
+use crate::heads::RefsRead;
+use crate::listening::untold;
 use crate::{Engine, EngineError, clock, telling};
 
 /// When each plan is looked at next. Kept in memory: after a start every plan is looked at once.
@@ -41,10 +47,33 @@ struct Due {
     at: Instant,
 }
 
-/// How often a plan is to be looked at.
+/// Why a repository is looked at for a plan, and how often.
 enum Rhythm {
+    /// The plan polls at this interval, which webhooks stretch.
     Every(Duration),
+    /// The plan polls at these times.
     Cron(Box<CronSchedule>),
+    /// The plan builds on pushes that webhooks tell of; now and then it is seen whether they told of all.
+    Net,
+}
+
+/// A look that is due.
+struct DueLook {
+    found: Repository,
+    /// The plans that poll.
+    polling: Vec<i64>,
+    /// Under what it is remembered when the next one is due.
+    keys: Vec<i64>,
+}
+
+impl DueLook {
+    fn of(found: &Repository) -> Self {
+        Self {
+            found: found.clone(),
+            polling: Vec::new(),
+            keys: Vec::new(),
+        }
+    }
 }
 
 /// Looks at each repository for which a plan's look is due, once for all of its plans.
@@ -53,17 +82,36 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
         .store()
         .read(|tx| Ok::<_, EngineError>(plan::all(tx)?))
         .await?;
-    let mut due: BTreeMap<i64, (Repository, Vec<i64>)> = BTreeMap::new();
-    for one in plans.iter().filter(|one| one.enabled) {
-        let waits = {
-            let looks = engine.looks().due.lock().unwrap_or_else(PoisonError::into_inner);
-            looks
-                .get(&one.id)
-                .is_some_and(|due| due.version_id == one.version_id && Instant::now() < due.at)
-        };
-        if waits {
-            continue;
-        }
+    let waits = |key: i64, version_id: i64| {
+        let looks = engine.looks().due.lock().unwrap_or_else(PoisonError::into_inner);
+        looks
+            .get(&key)
+            .is_some_and(|due| due.version_id == version_id && Instant::now() < due.at)
+    };
+    let asking: Vec<&Plan> = plans
+        .iter()
+        .filter(|one| one.enabled && !waits(one.id, one.version_id))
+        .collect();
+    // Ids of plans are positive, so the two never meet.
+    let mut told: Vec<(i64, Repository)> = telling::linked_with_receivers(engine)
+        .await?
+        .into_iter()
+        .map(|found| (-found.id, found))
+        .collect();
+    told.retain(|(key, _)| !waits(*key, 0));
+    if asking.is_empty() && told.is_empty() {
+        return Ok(());
+    }
+    let heard = engine
+        .store()
+        .read(|tx| Ok::<_, EngineError>(hearing::all(tx)?))
+        .await?;
+    let heard: HashMap<i64, Hearing> = heard
+        .into_iter()
+        .map(|one| (one.repository_id, one.hearing))
+        .collect();
+    let mut due: BTreeMap<i64, DueLook> = BTreeMap::new();
+    for one in asking {
         let configuration = engine.configuration(one.version_id).await?;
         let id = one.id;
         let rows = engine.store().read(move |tx| plan::repositories(tx, id)).await?;
@@ -76,13 +124,15 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
                 continue;
             };
             next = next.min(match &rhythm {
-                Rhythm::Every(period) => *period,
+                Rhythm::Every(period) => stretched(&heard, &found, *period),
                 Rhythm::Cron(schedule) => until_next(engine, schedule),
+                Rhythm::Net => stretched(&heard, &found, server_interval(engine)),
             });
-            due.entry(found.id)
-                .or_insert_with(|| (found.clone(), Vec::new()))
-                .1
-                .push(one.id);
+            let look = due.entry(found.id).or_insert_with(|| DueLook::of(&found));
+            look.keys.push(one.id);
+            if !matches!(rhythm, Rhythm::Net) {
+                look.polling.push(one.id);
+            }
         }
         let mut looks = engine.looks().due.lock().unwrap_or_else(PoisonError::into_inner);
         looks.insert(
@@ -93,38 +143,52 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
             },
         );
     }
-    for found in telling::linked_with_receivers(engine).await? {
-        // Ids of plans are positive, so the two never meet.
-        let key = -found.id;
+    for (key, found) in told {
+        let at = Instant::now() + stretched(&heard, &found, server_interval(engine));
         let mut looks = engine.looks().due.lock().unwrap_or_else(PoisonError::into_inner);
-        if looks.get(&key).is_some_and(|due| Instant::now() < due.at) {
-            continue;
-        }
-        let at = Instant::now() + Duration::from_secs(engine.settings().poll_seconds.max(1));
         looks.insert(key, Due { version_id: 0, at });
         drop(looks);
-        due.entry(found.id).or_insert_with(|| (found, Vec::new()));
+        let look = due.entry(found.id).or_insert_with(|| DueLook::of(&found));
+        look.keys.push(key);
     }
-    for (_, (found, plan_ids)) in due {
+    for (_, due) in due {
         let engine = engine.clone();
         // A host that hangs keeps only its own look waiting.
         engine.loops().clone().spawn(async move {
-            if let Err(error) = look(&engine, &found, plan_ids).await {
-                tracing::warn!(repository = %found.name, "polling {} failed: {error}", found.name);
+            let name = due.found.name.clone();
+            if let Err(error) = look(&engine, due).await {
+                tracing::warn!(repository = %name, "polling {name} failed: {error}");
             }
         });
     }
     Ok(())
 }
 
+/// The pause before the next look, where this is the shortest.
+fn stretched(heard: &HashMap<i64, Hearing>, found: &Repository, period: Duration) -> Duration {
+    let known = heard.get(&found.id).cloned().unwrap_or_default();
+    let shortest = i64::try_from(period.as_millis()).unwrap_or(i64::MAX);
+    Duration::from_millis(known.pause_ms(shortest).unsigned_abs())
+}
+
+fn server_interval(engine: &Engine) -> Duration {
+    Duration::from_secs(engine.settings().poll_seconds.max(1))
+}
+
 /// How a plan wants a repository to be polled: by its polling triggers, or, when it says nothing of triggers and
-/// pushes are not known, at the server's interval (bamboo-specs.md 3.9).
+/// pushes are not known, at the server's interval (bamboo-specs.md 3.9). Of a linked repository pushes are known by
+/// webhooks, which may be lost: a plan that relies on them has a net.
 fn rhythm(engine: &Engine, configuration: &PlanConfiguration, found: &Repository) -> Option<Rhythm> {
-    let default = Duration::from_secs(engine.settings().poll_seconds.max(1));
+    let default = server_interval(engine);
+    let net = (found.kind == RepositoryKind::Linked && found.hears_pushes).then_some(Rhythm::Net);
     let Some(triggers) = &configuration.triggers else {
-        return (!found.pushes_known()).then_some(Rhythm::Every(default));
+        return if found.pushes_known() {
+            net
+        } else {
+            Some(Rhythm::Every(default))
+        };
     };
-    triggers.iter().find_map(|trigger| {
+    let polled = triggers.iter().find_map(|trigger| {
         let named = trigger.repositories.is_empty()
             || trigger
                 .repositories
@@ -139,7 +203,8 @@ fn rhythm(engine: &Engine, configuration: &PlanConfiguration, found: &Repository
             )),
             _ => None,
         }
-    })
+    });
+    polled.or(net.filter(|_| !triggers.is_empty()))
 }
 
 fn until_next(engine: &Engine, schedule: &CronSchedule) -> Duration {
@@ -153,26 +218,122 @@ fn until_next(engine: &Engine, schedule: &CronSchedule) -> Duration {
     }
 }
 
-async fn look(engine: &Engine, found: &Repository, plan_ids: Vec<i64>) -> Result<(), EngineError> {
-    let read = engine.refs(found).await?;
-    let acting = would_act(engine, found, plan_ids, &read).await?;
-    if acting.is_empty() && telling::moved_since(engine, found, &read).await?.is_empty() {
+async fn look(engine: &Engine, due: DueLook) -> Result<(), EngineError> {
+    let DueLook { found, polling, keys } = due;
+    let began_ms = clock::now_ms();
+    let read = engine.refs(&found).await?;
+    let acting = would_act(engine, &found, polling, &read).await?;
+    let mut entered = None;
+    // First, as deciding the look remembers all refs.
+    if found.hears_pushes {
+        entered = enter_untold(engine, &found, &read).await?;
+    }
+    let tells = entered.is_none() && !telling::moved_since(engine, &found, &read).await?.is_empty();
+    if !acting.is_empty() || tells {
+        let new = NewEvent {
+            kind: "poll",
+            delivery_id: None,
+            address: String::new(),
+            principal: "polling".into(),
+            repository_id: Some(found.id),
+            plan_key: None,
+            summary: format!("a look at {} found changes", found.name),
+            raw: Vec::new(),
+            content: Content::Poll { plans: acting },
+        };
+        entered = Some(
+            engine
+                .store()
+                .write(move |tx| event::receive(tx, new, clock::now_ms()))
+                .await?
+                .id(),
+        );
+    }
+    if found.kind != RepositoryKind::Linked {
         return Ok(());
     }
+    note_look(engine, found.id, began_ms, entered, &keys).await
+}
+
+/// Enters refs of a repository with webhooks that moved without one.
+async fn enter_untold(
+    engine: &Engine,
+    found: &Repository,
+    read: &RefsRead,
+) -> Result<Option<i64>, EngineError> {
+    let updates = untold::beyond(engine, found, &[], read).await?;
+    let id = found.id;
+    let awaited = engine
+        .store()
+        .read(move |tx| Ok::<_, EngineError>(repository::is_awaited(tx, id)?));
+    // What waits to be decided reads the refs itself.
+    if updates.is_empty() || awaited.await? {
+        return Ok(None);
+    }
     let new = NewEvent {
-        kind: "poll",
+        kind: "reconciliation",
         delivery_id: None,
         address: String::new(),
         principal: "polling".into(),
-        repository_id: Some(found.id),
+        repository_id: Some(id),
         plan_key: None,
-        summary: format!("a look at {} found changes", found.name),
+        summary: format!(
+            "{} refs of {} had moved and no webhook told so",
+            updates.len(),
+            found.name
+        ),
         raw: Vec::new(),
-        content: Content::Poll { plans: acting },
+        content: Content::Push {
+            via: Via::Reconciliation,
+            updates,
+            pusher: None,
+            options: Vec::new(),
+        },
     };
-    engine
+    let received = engine
         .store()
         .write(move |tx| event::receive(tx, new, clock::now_ms()))
         .await?;
+    Ok(Some(received.id()))
+}
+
+/// Notes what a look came to. What it found counts as missed unless a webhook comes along in a moment; then the
+/// repository is looked at often again.
+async fn note_look(
+    engine: &Engine,
+    repository_id: i64,
+    began_ms: Millis,
+    entered: Option<i64>,
+    keys: &[i64],
+) -> Result<(), EngineError> {
+    let heard = engine
+        .store()
+        .read(move |tx| Ok::<_, EngineError>(hearing::of(tx, repository_id)?))
+        .await?;
+    let mut missed = None;
+    if entered.is_some() && heard.hearing.told_ms.is_some() {
+        let grace = Duration::from_millis(GRACE_MS.unsigned_abs());
+        tokio::select! {
+            () = engine.stopping().cancelled() => return Ok(()),
+            () = tokio::time::sleep(grace) => {}
+        }
+        let heard = engine
+            .store()
+            .read(move |tx| Ok::<_, EngineError>(hearing::of(tx, repository_id)?))
+            .await?;
+        if !heard.hearing.announces(began_ms) {
+            missed = entered;
+        }
+    }
+    engine
+        .store()
+        .write(move |tx| hearing::note_looked(tx, repository_id, began_ms, missed))
+        .await?;
+    if missed.is_some() {
+        let mut looks = engine.looks().due.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in keys {
+            looks.remove(key);
+        }
+    }
     Ok(())
 }

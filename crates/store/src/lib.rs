@@ -17,6 +17,7 @@ pub mod decision;
 pub mod delivery;
 pub mod delivery_history;
 pub mod event;
+pub mod hearing;
 pub mod meta;
 pub mod permission;
 pub mod plan;

@@ -185,6 +185,18 @@ pub fn by_url(tx: &Tx<'_>, url: &str) -> Result<Option<Repository>, StoreError> 
     )
 }
 
+/// All linked repositories by name.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn linked(tx: &Tx<'_>) -> Result<Vec<Repository>, StoreError> {
+    tx.all(
+        &format!("{REPOSITORY} WHERE kind = $1 ORDER BY folded"),
+        params![RepositoryKind::Linked.as_str()],
+        read_repository,
+    )
+}
+
 /// All repositories by name.
 ///
 /// # Errors
@@ -228,6 +240,7 @@ pub fn remove(tx: &Tx<'_>, id: i64) -> Result<(), StoreError> {
     crate::repository_attributes::forget_repository(tx, id)?;
     for statement in [
         "DELETE FROM webhook WHERE repository_id = $1",
+        "DELETE FROM hearing WHERE repository_id = $1",
         "DELETE FROM ssh_key WHERE repository_id = $1",
         "DELETE FROM repository_ref WHERE repository_id = $1",
         "DELETE FROM repository WHERE id = $1",

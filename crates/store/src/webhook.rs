@@ -3,13 +3,13 @@
 use crate::user::token_hash;
 use crate::{Millis, StoreError, Tx, params};
 
-/// A webhook address of one repository.
+/// A webhook address of one repository, or of all linked ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
     /// The row's id.
     pub id: i64,
-    /// The repository that it tells of.
-    pub repository_id: i64,
+    /// The repository that it tells of; `None`: it serves all linked ones.
+    pub repository_id: Option<i64>,
     /// The sealed secret; `None`: bodies are not signed, the token alone protects.
     pub secret: Option<Vec<u8>>,
     /// What it is for.
@@ -28,7 +28,7 @@ pub fn secret_place(id: i64) -> String {
 /// When the store cannot be written.
 pub fn insert(
     tx: &Tx<'_>,
-    repository_id: i64,
+    repository_id: Option<i64>,
     raw_token: &str,
     description: &str,
     now: Millis,
@@ -70,6 +70,18 @@ pub fn by_token(tx: &Tx<'_>, raw_token: &str) -> Result<Option<Webhook>, StoreEr
     tx.first(
         &format!("{WEBHOOK} WHERE token_hash = $1 AND revoked_ms IS NULL"),
         params![token_hash(raw_token)],
+        read_webhook,
+    )
+}
+
+/// All webhooks that serve every linked repository and were not revoked.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn of_all(tx: &Tx<'_>) -> Result<Vec<Webhook>, StoreError> {
+    tx.all(
+        &format!("{WEBHOOK} WHERE repository_id IS NULL AND revoked_ms IS NULL ORDER BY id"),
+        &[],
         read_webhook,
     )
 }

@@ -20,6 +20,7 @@ use madake_vcs::name::{BranchName, ObjectId};
 use self::judge::{Asked, AskedNews, Judged, heads_asked, heads_asked_without, judge, judge_loaded, load};
 use self::record::{Verdict, store};
 use crate::heads::RefsRead;
+use crate::listening::untold;
 use crate::reading::{Named, named, refs_of_branch};
 use crate::telling::Prepared;
 use crate::{Engine, EngineError, clock, specs, telling};
@@ -109,9 +110,15 @@ async fn decide_webhooks(engine: &Engine, events: &[Event], decided: &mut usize)
         .collect();
     let found = follow_default_branch(engine, found, &told).await?;
     let read = engine.refs_since(&found, last.received_ms).await?;
+    // A look sees what no webhook names, too: a ref that its sender does not tell, and one whose webhook was lost.
+    let untold = untold::beyond(engine, &found, &told, &read).await?;
+    // They go with the first, so that a crash between two parts loses none of them.
+    let with_untold = [moved_refs(first).0, &untold].concat();
+    let news_of = |event: &Event| (event.id == first.id).then_some(with_untold.as_slice());
     for event in events {
+        let updates = news_of(event).unwrap_or_else(|| moved_refs(event).0);
         // What is put in force is the plan file that is there now: once is enough.
-        if apply_plan_files(engine, event, &found, moved_refs(event).0, Some(&read)).await? {
+        if apply_plan_files(engine, event, &found, updates, Some(&read)).await? {
             break;
         }
     }
@@ -122,7 +129,8 @@ async fn decide_webhooks(engine: &Engine, events: &[Event], decided: &mut usize)
     let mut to_tell = telling::moved_since(engine, &found, &read).await?;
     for event in events {
         let (updates, pusher) = moved_refs(event);
-        let (moved, current_heads) = as_news(&found, updates, Some(&read), &read.refs);
+        let (moved, current_heads) =
+            as_news(&found, news_of(event).unwrap_or(updates), Some(&read), &read.refs);
         let asked = push_asked(&found, Via::Webhook, moved, current_heads, pusher);
         let judged = match judge_loaded(engine, Some(&found), &plans, &asked).await {
             Ok(judged) => judged,
@@ -136,7 +144,15 @@ async fn decide_webhooks(engine: &Engine, events: &[Event], decided: &mut usize)
         let acts = judged.iter().any(Judged::acts);
         let told = telling::prepare(engine, event, &found, &std::mem::take(&mut to_tell), pusher).await?;
         let tells = !told.deliveries.is_empty();
-        verdicts.push(verdict(event, judged, told));
+        let mut verdict = verdict(event, judged, told);
+        if event.id == first.id && !untold.is_empty() && !updates.is_empty() {
+            let note = format!(
+                "{} refs that no webhook named had moved, too: they were found when the refs were read",
+                untold.len()
+            );
+            verdict.notes.push(("warning", note));
+        }
+        verdicts.push(verdict);
         if acts || tells || (verdicts.len() >= TOGETHER && event.id != last.id) {
             let done = verdicts.len();
             // After a part that nothing comes of, the refs are remembered with the rest.
@@ -228,11 +244,12 @@ async fn push(
     let judged = judge(engine, Some(&found), plan_ids, &asked).await?;
     let found_moved;
     let told = match &read {
-        Some(read) => {
+        // What reconciliation found stands in the ledger already.
+        Some(read) if via != Via::Reconciliation => {
             found_moved = telling::moved_since(engine, &found, read).await?;
             &found_moved
         }
-        None => updates,
+        _ => updates,
     };
     let told = telling::prepare(engine, event, &found, told, pusher).await?;
     store(

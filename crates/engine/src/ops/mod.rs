@@ -28,6 +28,7 @@ pub mod receive_webhook;
 pub mod redeliver;
 pub mod remove_repository;
 pub mod set_credential;
+pub mod show_hearing;
 pub mod ssh_keys;
 pub mod stop_build;
 pub mod test_address;

@@ -1,22 +1,22 @@
 //! Takes push webhooks of other forges: a hint that something moved. What moved is read from the repository.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use madake_domain::repository::Scm;
 use madake_formats::push::{Action, Push, RefChange, RefKind};
-use madake_formats::signature::{self, SignatureCheck};
-use madake_formats::{Limits, PushError, read_push};
+use madake_formats::signature::delivery::{self, DeliveryCheck};
+use madake_formats::{Limits, NotAPush, PushError, delivery_id, read_push};
 use madake_store::event::{self, Content, NewEvent, Received, RefUpdate, Via};
+use madake_store::hearing;
 use madake_store::repository::{self, Repository};
-use madake_store::user::token_hash;
-use madake_store::webhook;
 use madake_vcs::hg;
 use madake_vcs::hg::name::LabelKind;
 use madake_vcs::name::{NameError, RefName};
 
 use crate::access::Caller;
+use crate::listening::{KnownWebhook, Scope};
 use crate::{Engine, EngineError, clock};
 
 /// A webhook request.
@@ -36,7 +36,7 @@ pub enum WebhookRefusal {
     /// The token is nobody's, or the payload is about another repository: it is not told which.
     Unknown(String),
     /// The signature is missing or wrong.
-    Signature(&'static str),
+    Signature(String),
     /// The body is larger than is read.
     TooLarge(String),
     /// The body cannot be understood.
@@ -44,8 +44,10 @@ pub enum WebhookRefusal {
 }
 
 impl Engine {
-    /// Enters a push that a webhook tells of. The inner result says why it was refused; a refusal has its own
-    /// entry in the ledger, written by the face that took the request.
+    /// Enters a push that a webhook tells of, once for each repository that it serves and that the payload is about:
+    /// as a rule one. `None`: it tells of no push (a connection test, another event), which is entered, too. The inner
+    /// result says why it was refused; a refusal has its own entry in the ledger, written by the face that took the
+    /// request.
     ///
     /// # Errors
     /// [`EngineError::Unavailable`] when nothing can be stored: the sender is to try again.
@@ -57,42 +59,67 @@ impl Engine {
         let Some(known) = self.webhook(&request.token).await? else {
             return Ok(Err(WebhookRefusal::Unknown("no webhook has this token".into())));
         };
-        let found = &known.repository;
-        if let Err(refusal) = check_signature(known.secret.as_deref(), &request) {
-            return Ok(Err(refusal));
-        }
         let headers: Vec<(&str, &str)> = request
             .headers
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        let push = match read_push(&headers, &request.body, &Limits::default()) {
+        let proof = check_proof(known.secret.as_deref(), &headers, &request.body);
+        let read = match proof {
+            Ok(()) => read_push(&headers, &request.body, &Limits::default()),
+            // Bitbucket Data Center signs everything but its connection test, of which nothing comes.
+            Err(ref refusal) if is_unsigned_test(refusal, &headers) => Err(NotAPush::Ping.into()),
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let push = match read {
             Ok(push) => push,
-            Err(PushError::NotAPush(_)) => return Ok(Ok(None)),
+            Err(PushError::NotAPush(reason @ (NotAPush::Ping | NotAPush::OtherEvent(_)))) => {
+                self.enter_notice(caller, &known, &reason, request.body).await?;
+                return Ok(Ok(None));
+            }
             Err(error) if error.is_too_large() => {
                 return Ok(Err(WebhookRefusal::TooLarge(error.to_string())));
             }
             Err(error) => return Ok(Err(WebhookRefusal::Malformed(error.to_string()))),
         };
-        if !is_about(&push, found) {
-            return Ok(Err(WebhookRefusal::Unknown(format!(
-                "the payload is about {}/{}, the webhook is of {}",
-                push.repository.owner, push.repository.slug, found.name
-            ))));
-        }
-        let delivery = ["x-request-id", "webhook-id", "x-hook-uuid", "x-delivery"]
-            .iter()
-            .find_map(|wanted| {
-                request
-                    .headers
-                    .iter()
-                    .find(|(name, value)| name == wanted && value.len() <= 200)
-            })
-            .map(|(_, value)| format!("webhook {}: {value}", known.id));
+        let repositories = match known.scope.meant_by(&push) {
+            Ok(repositories) => repositories,
+            Err(reason) => return Ok(Err(WebhookRefusal::Unknown(reason))),
+        };
+        let given = delivery_id(&headers).map(str::to_owned);
         let digest = self.recent_bodies().digest(&request.body);
-        let (event, notes) = as_event(caller, found, &push, delivery, request.body);
+        let mut first = None;
+        let mut body = Some(request.body);
+        let count = repositories.len();
+        for (place, found) in repositories.into_iter().enumerate() {
+            let raw = if place + 1 == count {
+                body.take()
+            } else {
+                body.clone()
+            };
+            let delivery = given.as_ref().map(|id| match &known.scope {
+                Scope::One(_) => format!("webhook {}: {id}", known.id),
+                Scope::Linked(_) => format!("webhook {} of {}: {id}", known.id, found.id),
+            });
+            let arrival = as_event(caller, found, &push, delivery, raw.unwrap_or_default());
+            let received = self.enter_push(&known, found, &push, arrival, digest).await?;
+            first = first.or(Some(received));
+        }
+        Ok(Ok(first))
+    }
+
+    async fn enter_push(
+        &self,
+        known: &KnownWebhook,
+        found: &Repository,
+        push: &Push,
+        (event, notes): (NewEvent, Vec<String>),
+        digest: u64,
+    ) -> Result<Received, EngineError> {
         let (id, heard) = (found.id, found.hears_pushes);
         let same_body = self.recent_bodies().find(id, digest);
+        let (webhook_id, format) = (known.id, push.sender.name());
+        let told = self.told_notes().is_due(id, webhook_id, clock::now_ms());
         let received = self
             .store()
             .write(move |tx| {
@@ -101,116 +128,106 @@ impl Engine {
                 for note in notes {
                     event::note(tx, received.id(), "warning", &note, now)?;
                 }
+                if told {
+                    hearing::note_told(tx, id, webhook_id, format, now)?;
+                }
                 if !heard {
                     repository::set_hears_pushes(tx, id)?;
                 }
                 Ok::<_, EngineError>(received)
             })
-            .await?;
+            .await;
+        if received.is_err() && told {
+            self.told_notes().forget(id);
+        }
+        let received = received?;
         if let Received::Entered(event_id) = received {
             self.recent_bodies().note(id, digest, event_id);
         }
-        Ok(Ok(Some(received)))
+        Ok(received)
     }
 
-    /// The webhook with this token. Thousands of deliveries ask for the same few.
-    async fn webhook(&self, token: &str) -> Result<Option<Arc<KnownWebhook>>, EngineError> {
-        let generation = self.store().generation();
-        let digest = token_hash(token);
-        if let Some(known) = self.webhooks().find(generation, &digest) {
-            return Ok(Some(known));
-        }
-        let token = token.to_owned();
-        let found = self
-            .store()
-            .read(move |tx| {
-                let Some(hook) = webhook::by_token(tx, &token)? else {
-                    return Ok(None);
-                };
-                let repository = repository::by_id(tx, hook.repository_id)?;
-                Ok::<_, EngineError>(repository.map(|repository| (hook, repository)))
-            })
+    /// Enters a delivery that moves no ref.
+    async fn enter_notice(
+        &self,
+        caller: &Caller,
+        known: &KnownWebhook,
+        reason: &NotAPush,
+        raw: Vec<u8>,
+    ) -> Result<(), EngineError> {
+        let (repository_id, of) = match &known.scope {
+            Scope::One(found) => (Some(found.id), found.name.clone()),
+            Scope::Linked(_) => (None, "all linked repositories".to_owned()),
+        };
+        let new = NewEvent {
+            kind: "webhook",
+            delivery_id: None,
+            address: caller.address.clone(),
+            principal: "webhook".into(),
+            repository_id,
+            plan_key: None,
+            summary: format!("webhook {} of {of}", known.id),
+            raw,
+            content: Content::Push {
+                via: Via::Webhook,
+                updates: Vec::new(),
+                pusher: None,
+                options: Vec::new(),
+            },
+        };
+        let reason = reason.to_string();
+        self.store()
+            .write(move |tx| hearing::enter_notice(tx, new, &reason, clock::now_ms()))
             .await?;
-        let Some((hook, repository)) = found else {
-            return Ok(None);
-        };
-        let secret = match &hook.secret {
-            Some(sealed) => Some(
-                self.sealer()
-                    .open_sealed(&webhook::secret_place(hook.id), sealed)?,
-            ),
-            None => None,
-        };
-        let known = Arc::new(KnownWebhook {
-            id: hook.id,
-            repository,
-            secret,
-        });
-        self.webhooks().keep(generation, digest, Arc::clone(&known));
-        Ok(Some(known))
+        Ok(())
     }
 }
 
-/// A webhook as deliveries are checked against it.
-struct KnownWebhook {
-    id: i64,
-    repository: Repository,
-    secret: Option<Vec<u8>>,
+/// Whether what lacks a signature is the connection test of Bitbucket Data Center.
+fn is_unsigned_test(refusal: &WebhookRefusal, headers: &[(&str, &str)]) -> bool {
+    let is_test = |(name, value): &(&str, &str)| {
+        name.eq_ignore_ascii_case("x-event-key") && *value == "diagnostics:ping"
+    };
+    let signed = |(name, _): &(&str, &str)| name.to_ascii_lowercase().contains("signature");
+    matches!(refusal, WebhookRefusal::Signature(_))
+        && headers.iter().any(is_test)
+        && !headers.iter().any(signed)
 }
 
-/// Webhooks that were asked for, by the digest of their token, as of a generation of the store.
-#[derive(Default)]
-pub(crate) struct KnownWebhooks(Mutex<(u64, HashMap<String, Arc<KnownWebhook>>)>);
-
-impl KnownWebhooks {
-    /// How many are kept.
-    const KEPT: usize = 1000;
-
-    fn find(&self, generation: u64, digest: &str) -> Option<Arc<KnownWebhook>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.0 == generation {
-            kept.1.get(digest).cloned()
-        } else {
-            None
-        }
-    }
-
-    fn keep(&self, generation: u64, digest: String, known: Arc<KnownWebhook>) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.0 > generation {
-            return;
-        }
-        if kept.0 < generation || kept.1.len() >= Self::KEPT {
-            *kept = (generation, HashMap::new());
-        }
-        kept.1.insert(digest, known);
-    }
-}
-
-fn check_signature(secret: Option<&[u8]>, request: &WebhookRequest) -> Result<(), WebhookRefusal> {
+fn check_proof(secret: Option<&[u8]>, headers: &[(&str, &str)], body: &[u8]) -> Result<(), WebhookRefusal> {
     let Some(secret) = secret else {
         return Ok(());
     };
-    let headers: Vec<(&str, &str)> = request
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
-    match signature::check(&headers, &request.body, &[secret]) {
-        SignatureCheck::Valid => Ok(()),
-        SignatureCheck::Missing => Err(WebhookRefusal::Signature(
-            "the body is not signed: X-Hub-Signature is missing",
-        )),
-        SignatureCheck::Malformed => Err(WebhookRefusal::Signature(
-            "the signature is not `sha256=` and 64 lower-case hexadecimal digits",
-        )),
-        SignatureCheck::Mismatch => Err(WebhookRefusal::Signature(
-            "the signature is not that of this body with the webhook's secret",
-        )),
-        SignatureCheck::Unsupported(_) => Err(WebhookRefusal::Signature(
-            "the signature is of an algorithm other than sha256",
-        )),
-    }
+    let reason = match delivery::check(headers, body, &[secret], clock::now_ms()) {
+        DeliveryCheck::Valid => return Ok(()),
+        DeliveryCheck::Missing => {
+            "the body is not signed: X-Hub-Signature is missing, and so are the headers of other \
+                                   senders"
+                .to_owned()
+        }
+        DeliveryCheck::Malformed(name) => {
+            let form = match name {
+                "X-Hub-Signature" | "X-Hub-Signature-256" => "`sha256=` and 64 lower-case hexadecimal digits",
+                "webhook-id" | "webhook-timestamp" | "webhook-signature" => "as Standard Webhooks say",
+                "X-Gitlab-Token" => "there once",
+                _ => "64 lower-case hexadecimal digits",
+            };
+            format!("the signature is not of its documented form: {name} is not {form}")
+        }
+        DeliveryCheck::Mismatch("X-Gitlab-Token") => "X-Gitlab-Token is not the webhook's secret".to_owned(),
+        DeliveryCheck::Mismatch(name) => {
+            format!("the signature in {name} is not that of this body with the webhook's secret")
+        }
+        DeliveryCheck::Unsupported(_) => "the signature is of an algorithm other than sha256".to_owned(),
+        DeliveryCheck::TooOld => {
+            "the delivery was signed more than five minutes ago: it is a replay, or a clock is wrong"
+                .to_owned()
+        }
+        DeliveryCheck::TooNew => {
+            "the delivery was signed more than five minutes ahead: a clock is wrong".to_owned()
+        }
+    };
+    Err(WebhookRefusal::Signature(reason))
 }
 
 /// Where bodies of webhooks that came a moment ago are: some senders repeat themselves without an id. What is
@@ -244,20 +261,6 @@ impl RecentBodies {
         recent.push_front((repository_id, digest, event_id));
         recent.truncate(Self::KEPT);
     }
-}
-
-/// Whether a payload is about the repository that the webhook belongs to: by slug, and by owner where the
-/// repository has one.
-fn is_about(push: &Push, found: &Repository) -> bool {
-    let hint = &push.repository;
-    let address = found.url.trim_end_matches('/');
-    let last = address.rsplit(['/', ':']).next().unwrap_or_default();
-    let last = last.strip_suffix(".git").unwrap_or(last);
-    let same = |left: &str, right: &str| !right.is_empty() && left.eq_ignore_ascii_case(right);
-    if found.slug.is_empty() {
-        return same(&hint.slug, last) || same(&hint.slug, &found.name);
-    }
-    same(&hint.slug, &found.slug) && (hint.owner.is_empty() || same(&hint.owner, &found.owner))
 }
 
 /// The ref of this server that a change is about. Senders may not know that a repository is one of Mercurial.

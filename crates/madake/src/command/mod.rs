@@ -4,6 +4,7 @@ mod broker;
 mod build;
 mod events;
 mod group;
+mod hearing;
 mod hook;
 mod key;
 mod permission;

@@ -70,6 +70,8 @@ pub(crate) enum Repo {
     },
     /// List all.
     List,
+    /// Say how we hear of pushes to each linked repository: by webhooks, by looks, and what was missed.
+    Hearing,
     #[command(flatten)]
     Attributes(super::repo_attributes::Attributes),
 }
@@ -180,6 +182,7 @@ pub(super) fn run(global: &Global, repo: Repo) -> anyhow::Result<()> {
             }
             show(&answer)
         }
+        Repo::Hearing => super::hearing::run(global),
     }
 }
 

@@ -13,18 +13,22 @@ pub(crate) enum Webhook {
     /// Make one; its address is shown once.
     Create {
         /// The repository whose pushes it tells of.
-        repository: String,
-        /// Read a secret that signs the bodies from standard input.
+        #[arg(required_unless_present = "all")]
+        repository: Option<String>,
+        /// Let it serve all linked repositories: which one is meant is found by the address in the payload.
+        #[arg(long, conflicts_with = "repository", requires = "secret_stdin")]
+        all: bool,
+        /// Read a secret that signs the bodies from standard input: any text, or `whsec_` and base64.
         #[arg(long)]
         secret_stdin: bool,
         /// What it is for.
         #[arg(long, default_value = "", hide_default_value = true)]
         description: String,
     },
-    /// List those of a repository.
+    /// List those of a repository, or those that serve all linked ones.
     List {
-        /// The repository.
-        repository: String,
+        /// The repository [default: those of all linked ones].
+        repository: Option<String>,
     },
     /// Revoke one.
     Revoke {
@@ -37,6 +41,7 @@ pub(super) fn run(global: &Global, webhook: Webhook) -> anyhow::Result<()> {
     match webhook {
         Webhook::Create {
             repository,
+            all,
             secret_stdin,
             description,
         } => {
@@ -45,7 +50,9 @@ pub(super) fn run(global: &Global, webhook: Webhook) -> anyhow::Result<()> {
             } else {
                 None
             };
-            let body = json!({ "repository": repository, "secret": secret, "description": description });
+            let body = json!({
+                "repository": repository, "all": all, "secret": secret, "description": description,
+            });
             let answer = Connection::open(global)?.post(at(&["webhooks"]), &body)?;
             if global.json {
                 return say_json(&answer);
@@ -53,7 +60,7 @@ pub(super) fn run(global: &Global, webhook: Webhook) -> anyhow::Result<()> {
             say(format_args!(
                 "webhook {} of {}",
                 text(&answer, "id"),
-                text(&answer, "repository")
+                repository.as_deref().unwrap_or("all linked repositories")
             ))?;
             say(format_args!("  {}", paint(BOLD, text(&answer, "url"))))?;
             let note = if flag(&answer, "signed") {
@@ -64,7 +71,10 @@ pub(super) fn run(global: &Global, webhook: Webhook) -> anyhow::Result<()> {
             say(paint(DIM, note))
         }
         Webhook::List { repository } => {
-            let target = at(&["webhooks"]).with("repository", &repository);
+            let target = match &repository {
+                Some(name) => at(&["webhooks"]).with("repository", name),
+                None => at(&["webhooks"]),
+            };
             let answer = Connection::look(global)?.get(target)?;
             if global.json {
                 return say_json(&answer);
@@ -81,7 +91,10 @@ pub(super) fn run(global: &Global, webhook: Webhook) -> anyhow::Result<()> {
                 })
                 .collect();
             if rows.is_empty() {
-                return say(format_args!("{repository} has no webhooks"));
+                let whose = repository
+                    .as_deref()
+                    .unwrap_or("all linked repositories together");
+                return say(format_args!("no webhooks of {whose}"));
             }
             say_table(&["id", "bodies", "description"], &rows)
         }

@@ -57,7 +57,7 @@ pub(super) async fn receive(
             reason,
         )),
         Err(WebhookRefusal::Signature(reason)) => Err(Failure::traced(
-            ApiError::unauthorized(reason, false),
+            ApiError::unauthorized(reason.clone(), false),
             "webhook",
             reason,
         )),

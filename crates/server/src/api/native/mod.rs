@@ -9,6 +9,7 @@ mod brokers;
 mod builds;
 mod events;
 mod groups;
+mod hearing;
 mod hooks;
 mod keys;
 mod log;
@@ -83,6 +84,12 @@ fn arrivals() -> Routes {
             repositories::remove,
         )
         .merge(attributes())
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/hearing",
+            Access::Public,
+            hearing::list,
+        )
         .add(Method::POST, "/rest/madake/1.0/hooks", GLOBAL, hooks::install)
         .add(Method::DELETE, "/rest/madake/1.0/hooks", GLOBAL, hooks::remove)
         .add(

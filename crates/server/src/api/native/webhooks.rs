@@ -14,25 +14,27 @@ use crate::api::bamboo::query::Parameters;
 use crate::auth::Visitor;
 use crate::refusal::Failure;
 
-/// `GET /webhooks?repository=`: addresses are not shown again, only what they are for.
+/// `GET /webhooks?repository=`, or without it those that serve all linked repositories: addresses are not shown again,
+/// only what they are for.
 pub(super) async fn list(
     State(app): State<App>,
     visitor: Visitor,
     RawQuery(query): RawQuery,
 ) -> Result<Answer<Value>, Failure> {
     let parameters = Parameters::from_query(query.as_deref());
-    let name = parameters
-        .text("repository")
-        .ok_or_else(|| invalid("`repository` names the repository whose webhooks to list"))?;
-    let found = app
-        .engine()
-        .repository_for(&visitor.caller, name, Permission::Administration)
-        .await?;
-    let rows = app
-        .engine()
-        .store()
-        .read(move |tx| webhook::of_repository(tx, found.id))
-        .await?;
+    let rows = match parameters.text("repository") {
+        Some(name) => {
+            let found = app
+                .engine()
+                .repository_for(&visitor.caller, name, Permission::Administration)
+                .await?;
+            app.engine()
+                .store()
+                .read(move |tx| webhook::of_repository(tx, found.id))
+                .await?
+        }
+        None => app.engine().webhooks_of_all(&visitor.caller).await?,
+    };
     let rows: Vec<Value> = rows
         .iter()
         .map(|one| json!({ "id": one.id, "description": one.description, "signed": one.secret.is_some() }))
@@ -43,7 +45,9 @@ pub(super) async fn list(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Create {
-    repository: String,
+    repository: Option<String>,
+    #[serde(default)]
+    all: bool,
     secret: Option<String>,
     #[serde(default)]
     description: String,
@@ -55,10 +59,18 @@ pub(super) async fn create(
     visitor: Visitor,
     Json(new): Json<Create>,
 ) -> Result<(StatusCode, Answer<Value>), Failure> {
+    if new.repository.is_some() == new.all {
+        return Err(invalid("give either `repository`, or `all` as true for all linked repositories").into());
+    }
     let signed = new.secret.is_some();
     let made = app
         .engine()
-        .create_webhook(&visitor.caller, &new.repository, new.secret, &new.description)
+        .create_webhook(
+            &visitor.caller,
+            new.repository.as_deref(),
+            new.secret,
+            &new.description,
+        )
         .await?;
     let answer = json!({
         "id": made.id,

@@ -1,0 +1,164 @@
+//! Webhooks as deliveries are checked against them, kept as long as neither webhooks nor repositories change.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use madake_formats::Push;
+use madake_formats::clone_address::{CloneAddress, Meant, meant};
+use madake_store::repository::{self, Repository};
+use madake_store::user::token_hash;
+use madake_store::webhook;
+
+use crate::{Engine, EngineError};
+
+/// A webhook.
+pub(crate) struct KnownWebhook {
+    pub(crate) id: i64,
+    pub(crate) scope: Scope,
+    pub(crate) secret: Option<Vec<u8>>,
+}
+
+/// Whose pushes a webhook may tell of.
+pub(crate) enum Scope {
+    /// One repository's.
+    One(Box<Repository>),
+    /// Those of every linked repository, found by its address.
+    Linked(Vec<(Repository, CloneAddress)>),
+}
+
+impl Scope {
+    /// The repositories that a payload is about, or why there is none.
+    pub(crate) fn meant_by(&self, push: &Push) -> Result<Vec<&Repository>, String> {
+        let hint = &push.repository;
+        let named = if hint.owner.is_empty() {
+            hint.slug.clone()
+        } else {
+            format!("{}/{}", hint.owner, hint.slug)
+        };
+        let named = madake_domain::text::inert(&named, 200);
+        match self {
+            Self::One(found) => {
+                if is_about(push, found) {
+                    Ok(vec![found])
+                } else {
+                    Err(format!(
+                        "the payload is about {named}, the webhook is of {}",
+                        found.name
+                    ))
+                }
+            }
+            Self::Linked(known) => {
+                let all = known.iter().map(|(repository, address)| (repository, address));
+                let at = hint
+                    .addresses
+                    .first()
+                    .map_or_else(String::new, |address| format!(" at {address}"));
+                match meant(&hint.addresses, &hint.owner, &hint.slug, all) {
+                    Meant::These(found) => Ok(found),
+                    Meant::Unknown => Err(format!(
+                        "the payload is about {named}{at}, and no linked repository has that address"
+                    )),
+                    Meant::Ambiguous(count) => Err(format!(
+                        "the payload is about {named}{at}, which may be any of {count} linked repositories: give each \
+                         a webhook of its own"
+                    )),
+                }
+            }
+        }
+    }
+}
+
+/// Whether a payload is about the repository that the webhook belongs to: by its address, or by slug, and by owner
+/// where the repository has one.
+fn is_about(push: &Push, found: &Repository) -> bool {
+    let hint = &push.repository;
+    let address = found.url.trim_end_matches('/');
+    let last = address.rsplit(['/', ':']).next().unwrap_or_default();
+    let last = last.strip_suffix(".git").unwrap_or(last);
+    let same = |left: &str, right: &str| !right.is_empty() && left.eq_ignore_ascii_case(right);
+    if found.slug.is_empty() {
+        return same(&hint.slug, last) || same(&hint.slug, &found.name);
+    }
+    same(&hint.slug, &found.slug) && (hint.owner.is_empty() || same(&hint.owner, &found.owner))
+}
+
+/// Webhooks that were asked for, by the digest of their token, as of a generation of the store.
+#[derive(Default)]
+pub(crate) struct KnownWebhooks(Mutex<(u64, HashMap<String, Arc<KnownWebhook>>)>);
+
+impl KnownWebhooks {
+    /// How many are kept.
+    const KEPT: usize = 1000;
+
+    fn find(&self, generation: u64, digest: &str) -> Option<Arc<KnownWebhook>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.0 == generation {
+            kept.1.get(digest).cloned()
+        } else {
+            None
+        }
+    }
+
+    fn keep(&self, generation: u64, digest: String, known: Arc<KnownWebhook>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.0 > generation {
+            return;
+        }
+        if kept.0 < generation || kept.1.len() >= Self::KEPT {
+            *kept = (generation, HashMap::new());
+        }
+        kept.1.insert(digest, known);
+    }
+}
+
+impl Engine {
+    /// The webhook with this token. Thousands of deliveries ask for the same few.
+    pub(crate) async fn webhook(&self, token: &str) -> Result<Option<Arc<KnownWebhook>>, EngineError> {
+        let generation = self.store().generation();
+        let digest = token_hash(token);
+        if let Some(known) = self.webhooks().find(generation, &digest) {
+            return Ok(Some(known));
+        }
+        let token = token.to_owned();
+        let found = self
+            .store()
+            .read(move |tx| {
+                let Some(hook) = webhook::by_token(tx, &token)? else {
+                    return Ok(None);
+                };
+                let scope = match hook.repository_id {
+                    Some(id) => repository::by_id(tx, id)?.map(|one| Scope::One(Box::new(one))),
+                    None => Some(Scope::Linked(linked(tx)?)),
+                };
+                Ok::<_, EngineError>(scope.map(|scope| (hook, scope)))
+            })
+            .await?;
+        let Some((hook, scope)) = found else {
+            return Ok(None);
+        };
+        let secret = match &hook.secret {
+            Some(sealed) => Some(
+                self.sealer()
+                    .open_sealed(&webhook::secret_place(hook.id), sealed)?,
+            ),
+            None => None,
+        };
+        let known = Arc::new(KnownWebhook {
+            id: hook.id,
+            scope,
+            secret,
+        });
+        self.webhooks().keep(generation, digest, Arc::clone(&known));
+        Ok(Some(known))
+    }
+}
+
+/// The linked repositories whose address can be compared.
+fn linked(tx: &madake_store::Tx<'_>) -> Result<Vec<(Repository, CloneAddress)>, EngineError> {
+    let all = repository::linked(tx)?.into_iter();
+    let with_address = all.filter_map(|one| {
+        let address = CloneAddress::read(&one.url)?;
+        Some((one, address))
+    });
+    Ok(with_address.collect())
+}
