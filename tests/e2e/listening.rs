@@ -27,7 +27,7 @@ struct Scene {
 }
 
 impl Scene {
-    async fn new(poll_seconds: u32, triggers: &str) -> Self {
+    async fn new(poll_seconds: u32, sections: &str) -> Self {
         let forge = Server::start_with(ServerOptions {
             configuration: "[outgoing]\nallow = [\"127.0.0.1\"]\n".into(),
             ..ServerOptions::default()
@@ -41,7 +41,7 @@ impl Scene {
         let work = forge.hosted("FORGE/tools");
         let _ = work.push(
             "master",
-            &[("bamboo-specs/bamboo.yml", &one_job("echo built", triggers))],
+            &[("bamboo-specs/bamboo.yml", &one_job("echo built", sections))],
         );
         server.madake(&["repo", "link", "tools", &forge.clone_url("FORGE/tools")]);
         let made = server.madake_with_input(
@@ -450,8 +450,8 @@ async fn a_hint_without_refs_finds_what_moved_and_one_with_some_finds_the_rest()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn looks_become_rare_while_webhooks_arrive_and_find_what_none_told() {
-    // Push triggers only: without webhooks, nothing but the net finds a push.
-    let scene = Scene::new(1, "triggers:\n  - bitbucket-server-trigger\n").await;
+    // A plan without triggers is polled until webhooks tell; from then on, it relies on them.
+    let scene = Scene::new(1, "").await;
     let heard = scene.heard().await;
     assert_eq!(
         (&heard["state"], &heard["toldMs"]),

@@ -30,37 +30,38 @@ impl Scope {
     /// The repositories that a payload is about, or why there is none.
     pub(crate) fn meant_by(&self, push: &Push) -> Result<Vec<&Repository>, String> {
         let hint = &push.repository;
-        let named = if hint.owner.is_empty() {
-            hint.slug.clone()
-        } else {
-            format!("{}/{}", hint.owner, hint.slug)
+        let named = || {
+            let name = if hint.owner.is_empty() {
+                hint.slug.clone()
+            } else {
+                format!("{}/{}", hint.owner, hint.slug)
+            };
+            madake_domain::text::inert(&name, 200)
         };
-        let named = madake_domain::text::inert(&named, 200);
         match self {
             Self::One(found) => {
                 if is_about(push, found) {
                     Ok(vec![found])
                 } else {
                     Err(format!(
-                        "the payload is about {named}, the webhook is of {}",
+                        "the payload is about {}, the webhook is of {}",
+                        named(),
                         found.name
                     ))
                 }
             }
             Self::Linked(known) => {
                 let all = known.iter().map(|(repository, address)| (repository, address));
-                let at = hint
-                    .addresses
-                    .first()
-                    .map_or_else(String::new, |address| format!(" at {address}"));
+                let about = || {
+                    let at = hint.addresses.first().map(|address| format!(" at {address}"));
+                    format!("the payload is about {}{}", named(), at.unwrap_or_default())
+                };
                 match meant(&hint.addresses, &hint.owner, &hint.slug, all) {
                     Meant::These(found) => Ok(found),
-                    Meant::Unknown => Err(format!(
-                        "the payload is about {named}{at}, and no linked repository has that address"
-                    )),
+                    Meant::Unknown => Err(format!("{}, and no linked repository has that address", about())),
                     Meant::Ambiguous(count) => Err(format!(
-                        "the payload is about {named}{at}, which may be any of {count} linked repositories: give each \
-                         a webhook of its own"
+                        "{}, which may be any of {count} linked repositories: give each a webhook of its own",
+                        about()
                     )),
                 }
             }
@@ -68,8 +69,8 @@ impl Scope {
     }
 }
 
-/// Whether a payload is about the repository that the webhook belongs to: by its address, or by slug, and by owner
-/// where the repository has one.
+/// Whether a payload is about the repository that the webhook belongs to: by slug, and by owner where the repository
+/// has one. Its address may be another one than ours: a mirror, a name inside of the network.
 fn is_about(push: &Push, found: &Repository) -> bool {
     let hint = &push.repository;
     let address = found.url.trim_end_matches('/');

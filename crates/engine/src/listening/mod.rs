@@ -15,16 +15,19 @@ const NOTED_FOR_MS: Millis = 1000;
 
 /// When it was last noted that a webhook told of a repository.
 #[derive(Debug, Default)]
-pub(crate) struct ToldNotes(Mutex<HashMap<i64, (i64, Millis)>>);
+pub(crate) struct ToldNotes(Mutex<HashMap<i64, (Teller, Millis)>>);
+
+/// A webhook, and the format in which it tells.
+type Teller = (i64, &'static str);
 
 impl ToldNotes {
-    /// Whether a delivery of `webhook_id` about a repository is to be noted now. If it is, the caller notes it.
-    pub(crate) fn is_due(&self, repository_id: i64, webhook_id: i64, now: Millis) -> bool {
+    /// Whether a delivery about a repository is to be noted now. If it is, the caller notes it.
+    pub(crate) fn is_due(&self, repository_id: i64, teller: Teller, now: Millis) -> bool {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match noted.get(&repository_id) {
-            Some((by, at)) if *by == webhook_id && now < at + NOTED_FOR_MS && *at <= now => false,
+            Some((by, at)) if *by == teller && now < at + NOTED_FOR_MS && *at <= now => false,
             _ => {
-                noted.insert(repository_id, (webhook_id, now));
+                noted.insert(repository_id, (teller, now));
                 true
             }
         }
@@ -47,20 +50,21 @@ mod tests {
     fn a_flood_of_deliveries_is_noted_once_a_second() {
         let notes = ToldNotes::default();
         let due: Vec<bool> = [
-            (1, 10, 0),
-            (1, 10, 999),
-            (1, 11, 999),
-            (2, 10, 999),
-            (1, 11, 1998),
-            (1, 11, 1999),
+            (1, (10, "github"), 0),
+            (1, (10, "github"), 999),
+            (1, (11, "github"), 999),
+            (2, (10, "github"), 999),
+            (1, (11, "github"), 1998),
+            (1, (11, "github"), 1999),
+            (1, (11, "gitlab"), 1999),
         ]
         .into_iter()
-        .map(|(repository, webhook, now)| notes.is_due(repository, webhook, now))
+        .map(|(repository, teller, now)| notes.is_due(repository, teller, now))
         .collect();
-        assert_eq!(due, [true, false, true, true, false, true]);
+        assert_eq!(due, [true, false, true, true, false, true, true]);
         notes.forget(1);
-        assert!(notes.is_due(1, 11, 2000));
+        assert!(notes.is_due(1, (11, "gitlab"), 2000));
         // A clock that was set back does not silence it.
-        assert!(notes.is_due(1, 11, 5));
+        assert!(notes.is_due(1, (11, "gitlab"), 5));
     }
 }

@@ -119,7 +119,9 @@ impl Engine {
         let (id, heard) = (found.id, found.hears_pushes);
         let same_body = self.recent_bodies().find(id, digest);
         let (webhook_id, format) = (known.id, push.sender.name());
-        let told = self.told_notes().is_due(id, webhook_id, clock::now_ms());
+        let told = self
+            .told_notes()
+            .is_due(id, (webhook_id, format), clock::now_ms());
         let received = self
             .store()
             .write(move |tx| {
