@@ -313,12 +313,11 @@ async fn one_webhook_takes_the_pushes_of_every_product_each_signed_in_its_way() 
 async fn payloads_of_unknown_repositories_are_refused_and_tests_and_other_events_recorded() {
     let scene = Scene::new(86_400, "").await;
     let elsewhere = github("https://elsewhere.example/FORGE/Tools", ZEROS, ZEROS);
-    let body = github(
+    let mut body = github(
         "https://elsewhere.example/other/lib",
         ZEROS,
         "1234567812345678123456781234567812345678",
     );
-    let mut body = body;
     body["repository"]["full_name"] = json!("other/lib");
     body["repository"]["ssh_url"] = Value::Null;
     let hub = signature(SECRET, body.to_string().as_bytes());

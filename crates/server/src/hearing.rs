@@ -30,7 +30,7 @@ pub(crate) fn routes() -> Routes {
 
 async fn page(State(app): State<App>, visitor: Visitor) -> Result<Response, Failure> {
     let (shown, serving_all) = app.engine().show_hearing(&visitor.caller).await?;
-    let context = escaped(&context_path(app.base_url()).unwrap_or_default());
+    let context = escaped(context_path(app.base_url()).unwrap_or_default());
     let text = render(&shown, serving_all, &context, clock::now_ms());
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
