@@ -8,7 +8,6 @@ pub mod auth;
 pub mod base_url;
 pub mod config;
 mod git;
-mod hearing;
 mod hg;
 mod intake;
 mod pages;

@@ -11,7 +11,7 @@ use crate::api::bamboo::error::ApiError;
 use crate::auth::{self, Visitor};
 use crate::refusal::Failure;
 use crate::routes::Routes;
-use crate::{App, api, git, hearing, hg, intake, pages, path, refusal};
+use crate::{App, api, git, hg, intake, pages, path, refusal};
 
 /// The largest body of a request that is not a push, in bytes.
 pub const BODY_LIMIT: usize = 10 * 1024 * 1024;
@@ -21,7 +21,6 @@ pub const BODY_LIMIT: usize = 10 * 1024 * 1024;
 pub fn routes() -> Routes {
     Routes::default()
         .merge(pages::routes())
-        .merge(hearing::routes())
         .merge(api::bamboo::handlers::routes())
         .merge(api::native::routes())
         .merge(api::bitbucket::routes())

@@ -67,6 +67,10 @@ pub(super) async fn front(State(app): State<App>, visitor: Visitor, asked: Asked
     ];
     if visitor.caller.principal.is_logged_in() {
         others.push(Other {
+            title: "How we hear of pushes to linked repositories",
+            url: site.at("/hearing"),
+        });
+        others.push(Other {
             title: "Madake's own REST interface",
             url: site.at("/rest/madake/1.0/status"),
         });

@@ -9,6 +9,7 @@ mod asked;
 mod browse;
 mod commits;
 mod differences;
+mod hearing;
 mod lists;
 mod login;
 mod raw;
@@ -47,6 +48,7 @@ pub(crate) fn routes() -> Routes {
         .merge(cloud_form())
         .add(Method::GET, "/", Access::Public, lists::front)
         .add(Method::GET, "/assets/pages.css", Access::Public, style)
+        .add(Method::GET, "/hearing", Access::Public, hearing::page)
         .add(Method::GET, "/login", Access::Public, login::form)
         .add(
             Method::POST,

@@ -45,6 +45,7 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
         ("compare.html", include_str!("templates/compare.html")),
         ("refs.html", include_str!("templates/refs.html")),
         ("login.html", include_str!("templates/login.html")),
+        ("hearing.html", include_str!("templates/hearing.html")),
         ("problem.html", include_str!("templates/problem.html")),
     ] {
         environment

@@ -105,6 +105,17 @@ fn every_template_renders_and_keeps_text_of_people_inside_its_place() {
                 "action": HOSTILE, "next": HOSTILE, "name": HOSTILE, "asked": HOSTILE, "problem": HOSTILE,
             }),
         ),
+        (
+            "hearing.html",
+            json!({
+                "serving_all": HOSTILE,
+                "rows": [
+                    {"name": HOSTILE, "address": HOSTILE, "state": "missed", "sentence": HOSTILE,
+                     "told": {"exact": HOSTILE, "shown": HOSTILE}, "told_by": HOSTILE, "looked": null, "pause": "1 min",
+                     "missed": {"exact": "now", "shown": "now"}, "missed_count": 2, "entry": 42, "entry_url": HOSTILE},
+                ],
+            }),
+        ),
         ("problem.html", json!({"heading": HOSTILE, "sentence": HOSTILE})),
     ];
     for (name, page) in &pages {
