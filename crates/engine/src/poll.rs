@@ -10,14 +10,13 @@ use madake_domain::cron::CronSchedule;
 use madake_domain::hearing::{GRACE_MS, Hearing};
 use madake_domain::plan::{PlanConfiguration, TriggerKind};
 use madake_domain::repository::RepositoryKind;
-use madake_store::event::{self, Content, NewEvent, Via};
+use madake_store::event::{self, Content, NewEvent, RefUpdate, Via};
 use madake_store::plan::{self, Plan};
 use madake_store::repository::{self, Repository};
 use madake_store::{Millis, hearing};
 
 use crate::decide::would_act;
-use crate::heads::RefsRead;
-use crate::listening::untold;
+use crate::listening::moved;
 use crate::{Engine, EngineError, clock, telling};
 
 /// When each plan is looked at next. Kept in memory: after a start every plan is looked at once.
@@ -223,12 +222,14 @@ async fn look(engine: &Engine, due: DueLook) -> Result<(), EngineError> {
     let began_ms = clock::now_ms();
     let read = engine.refs(&found).await?;
     let acting = would_act(engine, &found, polling, &read).await?;
+    let moved = moved::since_last_look(engine, &found, &read).await?;
+    let moves = !moved.is_empty();
     let mut entered = None;
     // First, as deciding the look remembers all refs.
     if found.hears_pushes {
-        entered = enter_untold(engine, &found, &read).await?;
+        entered = enter_untold(engine, &found, moved).await?;
     }
-    let tells = entered.is_none() && !telling::moved_since(engine, &found, &read).await?.is_empty();
+    let tells = entered.is_none() && moves && telling::has_receivers(engine, found.id)?;
     if !acting.is_empty() || tells {
         let new = NewEvent {
             kind: "poll",
@@ -259,9 +260,8 @@ async fn look(engine: &Engine, due: DueLook) -> Result<(), EngineError> {
 async fn enter_untold(
     engine: &Engine,
     found: &Repository,
-    read: &RefsRead,
+    updates: Vec<RefUpdate>,
 ) -> Result<Option<i64>, EngineError> {
-    let updates = untold::beyond(engine, found, &[], read).await?;
     let id = found.id;
     let awaited = engine
         .store()

@@ -20,7 +20,7 @@ use madake_vcs::name::{BranchName, ObjectId};
 use self::judge::{Asked, AskedNews, Judged, heads_asked, heads_asked_without, judge, judge_loaded, load};
 use self::record::{Verdict, store};
 use crate::heads::RefsRead;
-use crate::listening::untold;
+use crate::listening::moved;
 use crate::reading::{Named, named, refs_of_branch};
 use crate::telling::Prepared;
 use crate::{Engine, EngineError, clock, specs, telling};
@@ -111,7 +111,9 @@ async fn decide_webhooks(engine: &Engine, events: &[Event], decided: &mut usize)
     let found = follow_default_branch(engine, found, &told).await?;
     let read = engine.refs_since(&found, last.received_ms).await?;
     // A look sees what no webhook names, too: a ref that its sender does not tell, and one whose webhook was lost.
-    let untold = untold::beyond(engine, &found, &told, &read).await?;
+    // What has moved since the last look is told once, with the first of those that wait together.
+    let mut to_tell = moved::since_last_look(engine, &found, &read).await?;
+    let untold = moved::untold(&to_tell, &told);
     // They go with the first, so that a crash between two parts loses none of them.
     let with_untold = [moved_refs(first).0, &untold].concat();
     let news_of = |event: &Event| (event.id == first.id).then_some(with_untold.as_slice());
@@ -125,8 +127,6 @@ async fn decide_webhooks(engine: &Engine, events: &[Event], decided: &mut usize)
     let plan_ids = plans_of(engine, found.id).await?;
     let mut plans = load(engine, Some(&found), plan_ids.clone()).await?;
     let mut verdicts = Vec::new();
-    // What has moved since the last look is told once, with the first of those that wait together.
-    let mut to_tell = telling::moved_since(engine, &found, &read).await?;
     for event in events {
         let (updates, pusher) = moved_refs(event);
         let (moved, current_heads) =
@@ -246,7 +246,7 @@ async fn push(
     let told = match &read {
         // What reconciliation found stands in the ledger already.
         Some(read) if via != Via::Reconciliation => {
-            found_moved = telling::moved_since(engine, &found, read).await?;
+            found_moved = moved::since_last_look(engine, &found, read).await?;
             &found_moved
         }
         _ => updates,
@@ -539,7 +539,7 @@ async fn tell_moved(
     found: &Repository,
     read: &RefsRead,
 ) -> Result<Prepared, EngineError> {
-    let moved = telling::moved_since(engine, found, read).await?;
+    let moved = moved::since_last_look(engine, found, read).await?;
     telling::prepare(engine, event, found, &moved, None).await
 }
 

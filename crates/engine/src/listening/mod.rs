@@ -1,7 +1,7 @@
 //! Listening to other forges: which webhook serves which linked repository, and how well we hear.
 
 mod known;
-pub(crate) mod untold;
+pub(crate) mod moved;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

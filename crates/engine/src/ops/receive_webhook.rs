@@ -102,13 +102,13 @@ impl Engine {
                 Scope::Linked(_) => format!("webhook {} of {}: {id}", known.id, found.id),
             });
             let arrival = as_event(caller, found, &push, delivery, raw.unwrap_or_default());
-            let received = self.enter_push(&known, found, &push, arrival, digest).await?;
+            let received = self.enter_webhook(&known, found, &push, arrival, digest).await?;
             first = first.or(Some(received));
         }
         Ok(Ok(first))
     }
 
-    async fn enter_push(
+    async fn enter_webhook(
         &self,
         known: &KnownWebhook,
         found: &Repository,

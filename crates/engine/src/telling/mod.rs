@@ -27,7 +27,6 @@ use madake_store::repository::{self, Repository};
 use madake_store::{Millis, Tx};
 use uuid::Uuid;
 
-use crate::heads::RefsRead;
 use crate::{Engine, EngineError};
 
 pub use self::broker::{BROKER, BrokerSettings};
@@ -233,29 +232,12 @@ pub(crate) fn enter(tx: &Tx<'_>, deliveries: &[NewDelivery], now: Millis) -> Res
     Ok(ids)
 }
 
-/// What moved in a linked repository since the last look at it that is in the ledger. The first look is where counting
-/// starts, and tells nothing. It holds until the transaction that keeps what was read: arrivals of one repository are
-/// taken one after the other.
-pub(crate) async fn moved_since(
-    engine: &Engine,
-    found: &Repository,
-    read: &RefsRead,
-) -> Result<Vec<RefUpdate>, EngineError> {
-    if found.kind != RepositoryKind::Linked {
-        return Ok(Vec::new());
-    }
-    let id = found.id;
-    let known = engine.store().look_up(|tx| {
-        // The row at hand may be older than the first look.
-        let counted = repository::by_id(tx, id)?.is_some_and(|now| now.refs_known);
-        let told = counted && receiver::of_repository(tx, id)?.iter().any(|one| one.active);
-        Ok::<_, EngineError>(if told {
-            Some(repository::refs(tx, id)?)
-        } else {
-            None
-        })
-    })?;
-    Ok(known.map_or_else(Vec::new, |known| read.moved_since(&known)))
+/// Whether somebody wants to hear of a repository.
+pub(crate) fn has_receivers(engine: &Engine, repository_id: i64) -> Result<bool, EngineError> {
+    engine.store().look_up(|tx| {
+        let receivers = receiver::of_repository(tx, repository_id)?;
+        Ok::<_, EngineError>(receivers.iter().any(|one| one.active))
+    })
 }
 
 /// Linked repositories that somebody wants to hear of: they are looked at even if no plan builds them.
