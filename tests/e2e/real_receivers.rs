@@ -179,6 +179,54 @@ async fn buildbot_records_who_pushed_what_where_and_when() {
     assert_eq!(recorded.len(), 2);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn buildbot_reads_the_other_dialects_and_checks_their_signature() {
+    let server = server().await;
+    let (_buildbot, port) = buildbot(&server.scratch()).await;
+    let hook = |dialect: &str| format!("http://127.0.0.1:{port}/change_hook/{dialect}");
+    let work = server.hosted("PROJ/app");
+    for (dialect, profile, secret) in [
+        ("bitbucketserver", "post-webhooks", None),
+        ("github", "github", Some("shared")),
+        ("github", "github", Some("another")),
+    ] {
+        let mut wanted = json!({ "repository": "PROJ/app", "url": hook(dialect), "profile": profile });
+        if let Some(secret) = secret {
+            wanted["secret"] = json!(secret);
+        }
+        receiver(&server, wanted).await;
+    }
+    let revision = commit_as(&work, "main", "a.txt", "2025-01-01T00:00:00+00:00");
+    let recorded = wait_for("Buildbot to record both", || async {
+        let changes = changes(port).await;
+        (changes.len() >= 2).then_some(changes)
+    })
+    .await;
+    for change in &recorded {
+        assert_eq!(change["revision"], revision.as_str());
+    }
+    let mut branches: Vec<&str> = recorded
+        .iter()
+        .filter_map(|change| change["branch"].as_str())
+        .collect();
+    branches.sort_unstable();
+    assert_eq!(branches, ["main", "refs/heads/main"]);
+    wait_for("the wrong signature to be refused", || async {
+        let listed = server.madake(&["--json", "receiver", "list", "PROJ/app"]);
+        let listed: Value = serde_json::from_str(&listed).ok()?;
+        let deliveries = server.madake(&[
+            "--json",
+            "receiver",
+            "deliveries",
+            &listed["receivers"][2]["id"].to_string(),
+        ]);
+        let deliveries: Value = serde_json::from_str(&deliveries).ok()?;
+        (deliveries["deliveries"][0]["lastAnswer"] == "answered 400").then_some(())
+    })
+    .await;
+    assert_eq!(changes(port).await.len(), 2);
+}
+
 /// `webhook` with hooks that write their arguments down, a line for each call.
 async fn webhook(folder: &Path, hooks: &[Value]) -> (Running, u16, PathBuf) {
     let calls = folder.join("calls");

@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod standard_webhooks;
 
 use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
@@ -49,6 +50,19 @@ pub fn sign(secret: &[u8], body: &[u8]) -> String {
 pub fn sign_first(secrets: &[&[u8]], body: &[u8]) -> Option<String> {
     let secret = secrets.iter().find(|secret| !secret.is_empty())?;
     Some(sign(secret, body))
+}
+
+/// The headers with which GitHub signs: [`HEADER_256`], and [`HEADER`] by SHA-1 for receivers that know no other, such
+/// as Buildbot (push-payloads.md D). The first secret signs, as in [`sign_first`].
+pub fn sign_as_github(secrets: &[&[u8]], body: &[u8]) -> Option<[(&'static str, String); 2]> {
+    let secret = secrets.iter().find(|secret| !secret.is_empty())?;
+    let mut legacy = Hmac::<Sha1>::new_from_slice(secret).expect("hmac takes keys of every length");
+    legacy.update(body);
+    let legacy = hex::encode(legacy.finalize().into_bytes());
+    Some([
+        (HEADER_256, sign(secret, body)),
+        (HEADER, format!("sha1={legacy}")),
+    ])
 }
 
 /// Checks the signature of a delivery over its raw body.

@@ -153,15 +153,18 @@ fn signatures(
         .into_iter()
         .filter_map(|one| one.as_deref())
         .collect();
+    let bytes: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
     Ok(match profile.signing() {
         Signing::None => Vec::new(),
-        Signing::Hub(name) => {
-            let bytes: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
-            signature::sign_first(&bytes, body)
-                .map(|value| (name.to_owned(), value))
-                .into_iter()
-                .collect()
-        }
+        Signing::Hub(name) => signature::sign_first(&bytes, body)
+            .map(|value| (name.to_owned(), value))
+            .into_iter()
+            .collect(),
+        Signing::GitHub => signature::sign_as_github(&bytes, body)
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
         Signing::StandardWebhooks => {
             let keys: Vec<SigningSecret> = texts
                 .iter()

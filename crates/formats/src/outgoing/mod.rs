@@ -133,7 +133,7 @@ impl Profile {
     pub fn signing(self) -> Signing {
         match self {
             Self::BitbucketDc | Self::BitbucketCloud | Self::PostWebhooks => Signing::Hub(signature::HEADER),
-            Self::GitHub => Signing::Hub(signature::HEADER_256),
+            Self::GitHub => Signing::GitHub,
             Self::Native => Signing::StandardWebhooks,
             Self::PostReceive(_) | Self::CloudPost => Signing::None,
         }
@@ -154,6 +154,8 @@ pub enum Signing {
     None,
     /// [`signature::sign_first`] in the header of that name.
     Hub(&'static str),
+    /// [`signature::sign_as_github`].
+    GitHub,
     /// [`signature::standard_webhooks::headers`].
     StandardWebhooks,
 }

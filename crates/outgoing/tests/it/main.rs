@@ -3,6 +3,7 @@
 mod guard;
 mod http;
 mod mail;
+mod mail_tls;
 mod proxy;
 mod receiver;
 mod resolving;

@@ -20,12 +20,12 @@ use tempfile::TempDir;
 use crate::receiver::{client, ok, patient, post};
 
 /// An authority, and what it has signed.
-struct Authority {
+pub(crate) struct Authority {
     folder: TempDir,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let authority = Self {
             folder: tempfile::tempdir().unwrap(),
         };
@@ -38,7 +38,7 @@ impl Authority {
     }
 
     /// Makes `NAME.key` and `NAME.pem`, valid for these alternative names.
-    fn sign(&self, name: &str, alternatives: &str) {
+    pub(crate) fn sign(&self, name: &str, alternatives: &str) {
         let folder = self.folder.path();
         openssl(
             folder,
@@ -61,12 +61,12 @@ impl Authority {
         );
     }
 
-    fn text(&self, file: &str) -> String {
+    pub(crate) fn text(&self, file: &str) -> String {
         std::fs::read_to_string(self.folder.path().join(file)).unwrap()
     }
 
-    /// Starts a server that answers each connection once; with `wants_client`, only to clients of this authority.
-    fn serve(&self, name: &str, wants_client: bool) -> SocketAddr {
+    /// What a server with this certificate speaks TLS by; with `wants_client`, only with clients of this authority.
+    pub(crate) fn server_config(&self, name: &str, wants_client: bool) -> Arc<ServerConfig> {
         let folder = self.folder.path();
         let certificate = CertificateDer::from_pem_file(folder.join(format!("{name}.pem"))).unwrap();
         let key = PrivateKeyDer::from_pem_file(folder.join(format!("{name}.key"))).unwrap();
@@ -86,24 +86,38 @@ impl Authority {
         } else {
             builder.with_no_client_auth()
         };
-        let config = Arc::new(builder.with_single_cert(vec![certificate], key).unwrap());
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let Ok(mut stream) = stream else { return };
-                let mut connection = ServerConnection::new(Arc::clone(&config)).unwrap();
-                let mut tls = rustls::Stream::new(&mut connection, &mut stream);
-                let mut buffer = [0u8; 4096];
-                if tls.read(&mut buffer).is_ok_and(|count| count > 0) {
-                    let _ = tls.write_all(ok("over TLS").as_bytes());
-                    tls.conn.send_close_notify();
-                    let _ = tls.flush();
-                }
-            }
-        });
-        address
+        Arc::new(builder.with_single_cert(vec![certificate], key).unwrap())
     }
+
+    /// Starts a server that answers each connection once.
+    fn serve(&self, name: &str, wants_client: bool) -> SocketAddr {
+        serve(self.server_config(name, wants_client), |_| ok("over TLS"))
+    }
+}
+
+/// Starts a server that answers each connection once, by what came first.
+pub(crate) fn serve(
+    config: Arc<ServerConfig>,
+    answer: impl Fn(&str) -> String + Send + 'static,
+) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut tls = rustls::Stream::new(&mut connection, &mut stream);
+            let mut buffer = [0u8; 4096];
+            if let Ok(count) = tls.read(&mut buffer)
+                && count > 0
+            {
+                let _ = tls.write_all(answer(&String::from_utf8_lossy(&buffer[..count])).as_bytes());
+                tls.conn.send_close_notify();
+                let _ = tls.flush();
+            }
+        }
+    });
+    address
 }
 
 fn openssl(folder: &Path, arguments: &str) {

@@ -503,7 +503,7 @@ fn each_profile_says_how_it_is_sent() {
             Profile::BitbucketDc => (Some("X-Request-Id"), Signing::Hub("X-Hub-Signature")),
             Profile::BitbucketCloud => (Some("X-Request-UUID"), Signing::Hub("X-Hub-Signature")),
             Profile::PostWebhooks => (None, Signing::Hub("X-Hub-Signature")),
-            Profile::GitHub => (Some("X-GitHub-Delivery"), Signing::Hub("X-Hub-Signature-256")),
+            Profile::GitHub => (Some("X-GitHub-Delivery"), Signing::GitHub),
             Profile::Native => (None, Signing::StandardWebhooks),
             Profile::PostReceive(_) | Profile::CloudPost => (None, Signing::None),
         };

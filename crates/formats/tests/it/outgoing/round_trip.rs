@@ -239,20 +239,46 @@ fn a_ping_is_read_as_a_ping() {
 fn signed_bodies_pass_the_check() {
     let secrets: [&[u8]; 3] = [b"", b"new secret", b"old secret"];
     for profile in Profile::ALL {
-        let Signing::Hub(header) = profile.signing() else {
-            continue;
-        };
         let rendered = &profile.render(&git_push(), &Settings::default())[0];
-        let value = signature::sign_first(&secrets, &rendered.body).unwrap();
-        assert_eq!(value, signature::sign(b"new secret", &rendered.body));
-        let headers = [(header, value.as_str())];
+        let signed = match profile.signing() {
+            Signing::Hub(header) => {
+                let value = signature::sign_first(&secrets, &rendered.body).unwrap();
+                assert_eq!(value, signature::sign(b"new secret", &rendered.body));
+                vec![(header, value)]
+            }
+            Signing::GitHub => signature::sign_as_github(&secrets, &rendered.body)
+                .unwrap()
+                .to_vec(),
+            Signing::None | Signing::StandardWebhooks => continue,
+        };
+        let headers: Vec<(&str, &str)> = signed
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         assert_eq!(
             signature::check(&headers, &rendered.body, &secrets),
-            SignatureCheck::Valid
+            SignatureCheck::Valid,
+            "{profile}"
         );
     }
     assert_eq!(signature::sign_first(&[], b"body"), None);
     assert_eq!(signature::sign_first(&[b""], b"body"), None);
+    assert_eq!(signature::sign_as_github(&[b""], b"body"), None);
+}
+
+/// The values are those of RFC 2202 and RFC 4231, the second case of each.
+#[test]
+fn github_signs_by_sha_256_and_by_sha_1() {
+    let signed = signature::sign_as_github(&[b"Jefe"], b"what do ya want for nothing?").unwrap();
+    let by_256 = "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+    let by_1 = "sha1=effcdf6ae5eb2fa2d27416d5f184df9c259a7c79";
+    assert_eq!(
+        signed,
+        [
+            ("X-Hub-Signature-256", by_256.to_owned()),
+            ("X-Hub-Signature", by_1.to_owned())
+        ]
+    );
 }
 
 /// Pushes of up to five refs, each with a straight line of commits.
