@@ -1,8 +1,9 @@
 //! B8, telling others: how soon receivers hear of pushes while others fail and hang and the server is killed in the
 //! middle, how many deliveries a second one receiver gets, and whether each that was due has arrived.
 //!
-//! Three parts: single pushes to one receiver; pushes to two repositories with 50 receivers each, of which ten always
-//! fail and five hang; and one push of thousands of branches, each told by itself, to one receiver.
+//! Four parts: single pushes to one receiver; how long pushes take with a dead receiver and with none; pushes to two
+//! repositories with 50 receivers each, of which ten always fail and five hang; and one push of thousands of branches,
+//! each told by itself, to one receiver.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
+use super::http::free_port;
 use super::machine::{Usage, random_below, wait_for};
 use super::madake::Madake;
 use super::receivers::{Arrived, Manner, Receivers};
@@ -79,12 +81,13 @@ fn size(setting: &Setting) -> Size {
 fn madake(setting: &Setting, folder: &Path) -> anyhow::Result<Run> {
     let size = size(setting);
     let madake = Madake::new(setting, folder, "[outgoing]\nallow = [\"127.0.0.1\"]\n")?;
-    for name in ["single", "many"].iter().chain(&CROWDS) {
+    for name in ["single", "untold", "dead", "many"].iter().chain(&CROWDS) {
         madake.command(&["repo", "create", &format!("BENCH/{name}")], "")?;
     }
     let server = madake.start()?;
     let mut faults = Vec::new();
     let mut figures = single(&madake, folder, size.single, &mut faults)?;
+    figures.extend(beside_the_dead(&madake, folder, size.single)?);
     let (more, server) = crowd(&madake, folder, size.crowd, server, &mut faults)?;
     figures.extend(more);
     figures.extend(many(&madake, folder, size.branches, &server, &mut faults)?);
@@ -128,6 +131,27 @@ fn single(
         figure("one push, ledger to receiver p50", "ms", at(&delays, 0.5)),
         figure("one push, ledger to receiver p99", "ms", at(&delays, 0.99)),
         figure("`git push` to receiver p50", "ms", at(&from_command, 0.5)),
+    ])
+}
+
+/// Pushes in turns to a repository that nobody hears of, and to one whose only receiver answers no connection.
+fn beside_the_dead(madake: &Madake<'_>, folder: &Path, pushes: usize) -> anyhow::Result<Vec<Figure>> {
+    let dead = format!("http://127.0.0.1:{}/hook", free_port()?);
+    tell(madake, "BENCH/dead", &dead, false)?;
+    let mut trees = [tree(madake, folder, "untold")?, tree(madake, folder, "dead")?];
+    let mut took = [Vec::new(), Vec::new()];
+    for _ in 0..pushes {
+        for (tree, took) in trees.iter_mut().zip(&mut took) {
+            tree.commit()?;
+            took.push(tree.push("main")?.took_ms);
+        }
+    }
+    for one in &mut took {
+        one.sort_by(f64::total_cmp);
+    }
+    Ok(vec![
+        figure("`git push` told to nobody p50", "ms", at(&took[0], 0.5)),
+        figure("`git push` with a dead receiver p50", "ms", at(&took[1], 0.5)),
     ])
 }
 

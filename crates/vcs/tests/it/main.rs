@@ -4,6 +4,7 @@
 
 mod browsing;
 mod checkouts;
+mod commit_files;
 mod fixture;
 mod fronts;
 mod hg_checkouts;

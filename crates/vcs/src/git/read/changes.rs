@@ -57,13 +57,19 @@ impl GitReader {
             Some(old) => Some(self.root_tree(repository, old).await?),
             None => None,
         };
-        match self.compare_trees(repository, old_tree, new_tree, limit).await? {
-            Some(changes) => Ok(changes),
+        let mut budget = TREE_BUDGET;
+        let compared = self.compare_trees(repository, old_tree, new_tree, limit, &mut budget);
+        match compared.await? {
+            Some(differences) => Ok(differences.into()),
             None => self.compare_by_git(repository, old_tree, new_tree, limit).await,
         }
     }
 
-    async fn root_tree(&self, repository: &Path, revision: &ObjectId) -> Result<ObjectId, ReadError> {
+    pub(super) async fn root_tree(
+        &self,
+        repository: &Path,
+        revision: &ObjectId,
+    ) -> Result<ObjectId, ReadError> {
         let expression = format!("{revision}^{{tree}}");
         match self.pool.info(repository, &expression).await? {
             Some(info) => Ok(info.id),
@@ -71,16 +77,16 @@ impl GitReader {
         }
     }
 
-    /// `None` if that would read too many trees.
-    async fn compare_trees(
+    /// `None` if that would read more trees than are left in `budget`.
+    pub(super) async fn compare_trees(
         &self,
         repository: &Path,
         old: Option<ObjectId>,
         new: ObjectId,
         limit: usize,
-    ) -> Result<Option<ChangedPaths>, ReadError> {
-        let mut budget = TREE_BUDGET;
-        let mut changes = ChangedPaths::default();
+        budget: &mut usize,
+    ) -> Result<Option<Differences>, ReadError> {
+        let mut differences = Differences::default();
         // The next thing to do is last, so that paths come out in order.
         let mut work = vec![Work::Folders {
             prefix: Vec::new(),
@@ -89,15 +95,12 @@ impl GitReader {
         }];
         while let Some(item) = work.pop() {
             let (prefix, old, new) = match item {
-                Work::Path { path, kind } => {
-                    if changes.paths.len() == limit {
-                        changes.truncated = true;
+                Work::Path(difference) => {
+                    if differences.paths.len() == limit {
+                        differences.truncated = true;
                         break;
                     }
-                    changes.paths.push(ChangedPath {
-                        path: String::from_utf8_lossy(&path).into_owned(),
-                        kind,
-                    });
+                    differences.paths.push(difference);
                     continue;
                 }
                 Work::Folders { prefix, old, new } => (prefix, old, new),
@@ -109,12 +112,12 @@ impl GitReader {
             let Some(left) = budget.checked_sub(wanted) else {
                 return Ok(None);
             };
-            budget = left;
+            *budget = left;
             let old = self.entries(repository, old).await?;
             let new = self.entries(repository, new).await?;
             work.extend(compare_folders(&prefix, &old, &new).into_iter().rev());
         }
-        Ok(Some(changes))
+        Ok(Some(differences))
     }
 
     async fn entries(&self, repository: &Path, tree: Option<ObjectId>) -> Result<Vec<TreeEntry>, ReadError> {
@@ -213,10 +216,40 @@ enum Work {
         old: Option<ObjectId>,
         new: Option<ObjectId>,
     },
-    Path {
-        path: Vec<u8>,
-        kind: ChangeKind,
-    },
+    Path(Difference),
+}
+
+/// The paths of files that differ between two trees, in the order of git.
+#[derive(Debug, Default)]
+pub(super) struct Differences {
+    pub(super) paths: Vec<Difference>,
+    /// Whether there were more than the limit.
+    pub(super) truncated: bool,
+}
+
+/// A path that is not the same in two trees: on one side at least there is something that is no folder.
+#[derive(Debug)]
+pub(super) struct Difference {
+    pub(super) path: Vec<u8>,
+    pub(super) before: Option<(EntryKind, ObjectId)>,
+    pub(super) after: Option<(EntryKind, ObjectId)>,
+}
+
+impl From<Differences> for ChangedPaths {
+    fn from(differences: Differences) -> Self {
+        let paths = differences.paths.into_iter().map(|one| ChangedPath {
+            path: String::from_utf8_lossy(&one.path).into_owned(),
+            kind: match (one.before, one.after) {
+                (None, _) => ChangeKind::Added,
+                (_, None) => ChangeKind::Deleted,
+                _ => ChangeKind::Modified,
+            },
+        });
+        Self {
+            paths: paths.collect(),
+            truncated: differences.truncated,
+        }
+    }
 }
 
 /// Merges two folders; both are sorted as git sorts them, a folder's name as if it ended with a slash.
@@ -237,7 +270,8 @@ fn compare_folders(prefix: &[u8], old: &[TreeEntry], new: &[TreeEntry]) -> Vec<W
         let Some(name) = before.or(after).map(|entry| &entry.name) else {
             return work;
         };
-        if before.map(|entry| (entry.kind, entry.id)) == after.map(|entry| (entry.kind, entry.id)) {
+        let side = |entry: Option<&TreeEntry>| entry.map(|entry| (entry.kind, entry.id));
+        if side(before) == side(after) {
             continue;
         }
         let path = [prefix, name].concat();
@@ -255,12 +289,11 @@ fn compare_folders(prefix: &[u8], old: &[TreeEntry], new: &[TreeEntry]) -> Vec<W
             });
             continue;
         }
-        let kind = match (before, after) {
-            (None, _) => ChangeKind::Added,
-            (_, None) => ChangeKind::Deleted,
-            _ => ChangeKind::Modified,
-        };
-        work.push(Work::Path { path, kind });
+        work.push(Work::Path(Difference {
+            path,
+            before: side(before),
+            after: side(after),
+        }));
     }
 }
 

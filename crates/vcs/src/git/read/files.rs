@@ -2,8 +2,16 @@
 
 use std::path::Path;
 
-use super::{GitReader, ReadError};
+use super::changes::{Difference, Differences};
+use super::{EntryKind, GitReader, ReadError};
 use crate::name::ObjectId;
+
+/// More commits than this are left to git.
+const FEW_COMMITS: usize = 16;
+/// Trees read for all of them before they are left to git.
+const TREE_BUDGET: usize = 60;
+/// The part of a mode that says whether it is a file, a link or a commit.
+const FORMAT: u32 = 0o170_000;
 
 /// One changed path of one commit, as `git diff-tree --raw` tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +45,8 @@ pub struct CommitFiles {
 
 impl GitReader {
     /// What each of these commits changed against its first parent (a root: against nothing), in the order asked:
-    /// at most `limit` paths for a commit. One process for all of them.
+    /// at most `limit` paths for a commit. A few small changes are found by comparing trees here, which starts no
+    /// process; for all others there is one.
     ///
     /// # Errors
     /// When git cannot compare them, or they change more than 64 MiB of paths.
@@ -47,8 +56,8 @@ impl GitReader {
         commits: &[(ObjectId, Option<ObjectId>)],
         limit: usize,
     ) -> Result<Vec<CommitFiles>, ReadError> {
-        if commits.is_empty() {
-            return Ok(Vec::new());
+        if let Some(found) = self.few_files(repository, commits, limit).await? {
+            return Ok(found);
         }
         let mut input = String::new();
         for (commit, first_parent) in commits {
@@ -69,6 +78,73 @@ impl GitReader {
             .run()
             .await?;
         parse(&output.stdout, commits, limit)
+    }
+
+    /// As [`GitReader::commit_files`]; none if there is much to compare, or something may have been renamed: how like
+    /// each other files are is git's to say.
+    async fn few_files(
+        &self,
+        repository: &Path,
+        commits: &[(ObjectId, Option<ObjectId>)],
+        limit: usize,
+    ) -> Result<Option<Vec<CommitFiles>>, ReadError> {
+        if commits.len() > FEW_COMMITS {
+            return Ok(None);
+        }
+        let mut budget = TREE_BUDGET;
+        let mut all = Vec::with_capacity(commits.len());
+        for (commit, first_parent) in commits {
+            let new = self.root_tree(repository, commit).await?;
+            let old = match first_parent {
+                Some(parent) => Some(self.root_tree(repository, parent).await?),
+                None => None,
+            };
+            let compared = self.compare_trees(repository, old, new, limit, &mut budget);
+            let differences = match compared.await {
+                Ok(Some(differences)) => differences,
+                Ok(None) | Err(ReadError::TooLarge { .. }) => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            let has = |wanted: fn(&Difference) -> bool| differences.paths.iter().any(wanted);
+            let renamed = has(|one| one.before.is_none()) && has(|one| one.after.is_none());
+            if renamed || differences.truncated {
+                return Ok(None);
+            }
+            all.push(differences.into());
+        }
+        Ok(Some(all))
+    }
+}
+
+impl From<Differences> for CommitFiles {
+    fn from(differences: Differences) -> Self {
+        Self {
+            files: differences.paths.into_iter().map(CommitFile::from).collect(),
+            truncated: differences.truncated,
+        }
+    }
+}
+
+impl From<Difference> for CommitFile {
+    fn from(one: Difference) -> Self {
+        let id = |side: Option<(EntryKind, ObjectId)>| side.map(|(_, id)| id);
+        let mode = |side: Option<(EntryKind, ObjectId)>| side.map_or(0, |(kind, _)| kind.mode());
+        let (old_mode, new_mode) = (mode(one.before), mode(one.after));
+        Self {
+            status: match (one.before, one.after) {
+                (None, _) => 'A',
+                (_, None) => 'D',
+                _ if old_mode & FORMAT == new_mode & FORMAT => 'M',
+                _ => 'T',
+            },
+            path: String::from_utf8_lossy(&one.path).into_owned(),
+            source: None,
+            old_mode,
+            new_mode,
+            old_id: id(one.before),
+            new_id: id(one.after),
+            similarity: None,
+        }
     }
 }
 

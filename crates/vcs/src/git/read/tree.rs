@@ -29,6 +29,20 @@ pub enum EntryKind {
     Submodule,
 }
 
+impl EntryKind {
+    /// The mode that git tells, such as `0o100644`.
+    #[must_use]
+    pub fn mode(self) -> u32 {
+        match self {
+            Self::File => 0o100_644,
+            Self::Executable => 0o100_755,
+            Self::Symlink => 0o120_000,
+            Self::Folder => 0o040_000,
+            Self::Submodule => 0o160_000,
+        }
+    }
+}
+
 impl TreeEntry {
     /// The name for people and filters: what is not UTF-8 is replaced.
     #[must_use]
