@@ -245,14 +245,15 @@ fn many(
     faults: &mut Vec<String>,
 ) -> anyhow::Result<Vec<Figure>> {
     let mut tree = tree(madake, folder, "many")?;
-    let names: Vec<String> = (0..branches).map(|number| format!("topic/{number}")).collect();
     tree.commit()?;
-    tree.push_at_once(&names)?;
+    let first = tree.push("main")?.revision;
+    move_branches(madake, "many", branches, NO_COMMIT, &first)?;
     let receivers = Receivers::start(&[Manner::Good])?;
-    tell(madake, "BENCH/many", &receivers.url(0), true)?;
     tree.commit()?;
+    let second = tree.push("main")?.revision;
+    tell(madake, "BENCH/many", &receivers.url(0), true)?;
     let before = server.usage()?.cpu_seconds;
-    tree.push_at_once(&names)?;
+    move_branches(madake, "many", branches, &first, &second)?;
     wait_for(PATIENCE, || (receivers.count() > 0).then_some(()));
     // What git and the decision took is behind it: from here on, the server delivers.
     let (decided, early) = (server.usage()?.cpu_seconds, receivers.count());
@@ -285,6 +286,46 @@ fn many(
             (decided - before) * 1_000_000.0 / count(branches),
         ),
     ])
+}
+
+/// What a branch that is not there yet moves from.
+const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
+/// A pack without objects, and its checksum.
+const EMPTY_PACK: &[u8] =
+    b"PACK\0\0\0\x02\0\0\0\0\x02\x9d\x08\x82\x3b\xd8\xa8\xea\xb5\x10\xad\x6a\xc7\x5c\x82\x3c\xfd\x3e\xd3\x1e";
+
+/// Moves branches in one push between commits that the server has. Git's own client would take minutes to prepare it: it
+/// compares each of the names with each of the server's.
+fn move_branches(
+    madake: &Madake<'_>,
+    repository: &str,
+    branches: usize,
+    old: &str,
+    new: &str,
+) -> anyhow::Result<()> {
+    let mut body = Vec::new();
+    for number in 0..branches {
+        let mut command = format!("{old} {new} refs/heads/topic/{number}");
+        if number == 0 {
+            command.push_str("\0report-status");
+        }
+        body.extend_from_slice(format!("{:04x}{command}", command.len() + 4).as_bytes());
+    }
+    body.extend_from_slice(b"0000");
+    body.extend_from_slice(EMPTY_PACK);
+    let answer = madake.client().send(
+        "POST",
+        &format!("/scm/bench/{repository}.git/git-receive-pack"),
+        &[("Content-Type", "application/x-git-receive-pack-request")],
+        &body,
+    )?;
+    let text = String::from_utf8_lossy(&answer.body);
+    let moved = text.matches("ok refs/heads/topic/").count();
+    ensure!(
+        moved == branches,
+        "{moved} of {branches} branches were moved: {text:.300}"
+    );
+    Ok(())
 }
 
 fn tree(madake: &Madake<'_>, folder: &Path, name: &str) -> anyhow::Result<WorkTree> {

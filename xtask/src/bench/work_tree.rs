@@ -120,11 +120,7 @@ impl WorkTree {
         branches.chunks(500).try_for_each(|some| self.push_at_once(some))
     }
 
-    /// Pushes HEAD as many branches in a single push.
-    ///
-    /// # Errors
-    /// When git fails.
-    pub(crate) fn push_at_once(&self, branches: &[String]) -> anyhow::Result<()> {
+    fn push_at_once(&self, branches: &[String]) -> anyhow::Result<()> {
         let specs: Vec<String> = branches
             .iter()
             .map(|branch| format!("HEAD:refs/heads/{branch}"))
