@@ -251,6 +251,10 @@ fn many(
     let receivers = Receivers::start(&[Manner::Good])?;
     tree.commit()?;
     let second = tree.push("main")?.revision;
+    // What is decided after the receiver is there is told.
+    let open = "SELECT COUNT(*) FROM event WHERE state = 'received'";
+    wait_for(PATIENCE, || matches!(madake.count(open), Ok(0)).then_some(()))
+        .context("the pushes before were not decided")?;
     tell(madake, "BENCH/many", &receivers.url(0), true)?;
     let before = server.usage()?.cpu_seconds;
     move_branches(madake, "many", branches, &first, &second)?;
