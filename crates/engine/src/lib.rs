@@ -24,6 +24,7 @@ mod heads;
 mod intake;
 mod lease;
 pub mod mercurial;
+mod mirrors;
 pub mod order;
 mod poll;
 pub mod reading;

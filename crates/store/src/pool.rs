@@ -18,17 +18,18 @@ const READERS: usize = 4;
 const QUEUE_LIMIT: usize = 4096;
 
 /// The migrations, in order. Append only.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_telling.sql"),
     include_str!("migrations/0003_ssh_keys.sql"),
     include_str!("migrations/0004_bodies_by_number.sql"),
     include_str!("migrations/0005_scm.sql"),
     include_str!("migrations/0006_branch_permissions.sql"),
+    include_str!("migrations/0007_lfs_and_mirrors.sql"),
 ];
 
 /// The tables of which a copy in memory is worth keeping: each webhook and each push asks for a few rows of them.
-const WATCHED: &[&str] = &["repository", "webhook"];
+const WATCHED: &[&str] = &["repository", "webhook", "mirror"];
 
 /// The store of one home. Cheap to clone.
 #[derive(Clone)]

@@ -9,6 +9,7 @@ use madake_formats::push::{Action, Push, RefChange, RefKind};
 use madake_formats::signature::{self, SignatureCheck};
 use madake_formats::{Limits, PushError, read_push};
 use madake_store::event::{self, Content, NewEvent, Received, RefUpdate, Via};
+use madake_store::mirror;
 use madake_store::repository::{self, Repository};
 use madake_store::user::token_hash;
 use madake_store::webhook;
@@ -58,6 +59,7 @@ impl Engine {
             return Ok(Err(WebhookRefusal::Unknown("no webhook has this token".into())));
         };
         let found = &known.repository;
+        let follows = known.follows.as_deref();
         if let Err(refusal) = check_signature(known.secret.as_deref(), &request) {
             return Ok(Err(refusal));
         }
@@ -74,7 +76,7 @@ impl Engine {
             }
             Err(error) => return Ok(Err(WebhookRefusal::Malformed(error.to_string()))),
         };
-        if !is_about(&push, found) {
+        if !is_about(&push, found, follows) {
             return Ok(Err(WebhookRefusal::Unknown(format!(
                 "the payload is about {}/{}, the webhook is of {}",
                 push.repository.owner, push.repository.slug, found.name
@@ -91,7 +93,7 @@ impl Engine {
             .map(|(_, value)| format!("webhook {}: {value}", known.id));
         let digest = self.recent_bodies().digest(&request.body);
         let (event, notes) = as_event(caller, found, &push, delivery, request.body);
-        let (id, heard) = (found.id, found.hears_pushes);
+        let (id, heard, is_mirror) = (found.id, found.hears_pushes, follows.is_some());
         let same_body = self.recent_bodies().find(id, digest);
         let received = self
             .store()
@@ -103,6 +105,9 @@ impl Engine {
                 }
                 if !heard {
                     repository::set_hears_pushes(tx, id)?;
+                }
+                if is_mirror {
+                    mirror::hurry_source(tx, id, now)?;
                 }
                 Ok::<_, EngineError>(received)
             })
@@ -128,10 +133,11 @@ impl Engine {
                     return Ok(None);
                 };
                 let repository = repository::by_id(tx, hook.repository_id)?;
-                Ok::<_, EngineError>(repository.map(|repository| (hook, repository)))
+                let follows = mirror::source_of(tx, hook.repository_id)?;
+                Ok::<_, EngineError>(repository.map(|repository| (hook, repository, follows)))
             })
             .await?;
-        let Some((hook, repository)) = found else {
+        let Some((hook, repository, follows)) = found else {
             return Ok(None);
         };
         let secret = match &hook.secret {
@@ -144,6 +150,7 @@ impl Engine {
         let known = Arc::new(KnownWebhook {
             id: hook.id,
             repository,
+            follows,
             secret,
         });
         self.webhooks().keep(generation, digest, Arc::clone(&known));
@@ -155,6 +162,8 @@ impl Engine {
 struct KnownWebhook {
     id: i64,
     repository: Repository,
+    /// The address that the repository is kept equal to.
+    follows: Option<String>,
     secret: Option<Vec<u8>>,
 }
 
@@ -246,16 +255,19 @@ impl RecentBodies {
     }
 }
 
-/// Whether a payload is about the repository that the webhook belongs to: by slug, and by owner where the
-/// repository has one.
-fn is_about(push: &Push, found: &Repository) -> bool {
+/// Whether a payload is about the repository that the webhook belongs to, or that it follows: by slug, and by owner
+/// where the repository has one.
+fn is_about(push: &Push, found: &Repository, follows: Option<&str>) -> bool {
     let hint = &push.repository;
-    let address = found.url.trim_end_matches('/');
+    let address = follows.unwrap_or(&found.url).trim_end_matches('/');
     let last = address.rsplit(['/', ':']).next().unwrap_or_default();
     let last = last.strip_suffix(".git").unwrap_or(last);
     let same = |left: &str, right: &str| !right.is_empty() && left.eq_ignore_ascii_case(right);
     if found.slug.is_empty() {
         return same(&hint.slug, last) || same(&hint.slug, &found.name);
+    }
+    if follows.is_some() && same(&hint.slug, last) {
+        return true;
     }
     same(&hint.slug, &found.slug) && (hint.owner.is_empty() || same(&hint.owner, &found.owner))
 }

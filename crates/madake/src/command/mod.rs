@@ -6,6 +6,7 @@ mod events;
 mod group;
 mod hook;
 mod key;
+mod mirror;
 mod permission;
 mod quickstart;
 mod receiver;
