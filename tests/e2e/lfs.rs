@@ -611,3 +611,49 @@ async fn locked_files_are_pushed_by_nobody_else() {
     git(&work.path, &["lfs", "unlock", "--force", "b.bin"]);
     assert_eq!(git(&work.path, &["lfs", "locks"]), "");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn linked_repositories_bring_their_large_files_along() {
+    let (host, server) = (Server::start().await, Server::start().await);
+    let work = host.hosted("LIB/lib");
+    track(&work);
+    let bytes = content(15, 200_000);
+    put(&work, "a.bin", &bytes);
+    // What a commit says about servers is not believed.
+    let config = "[lfs]\n\turl = http://127.0.0.1:9/evil\n";
+    let plan = one_job("sha256sum < a.bin", "");
+    git(
+        &work.path,
+        &[
+            "config",
+            "lfs.url",
+            &format!("{}/info/lfs", host.clone_url("LIB/lib")),
+        ],
+    );
+    let _ = work.push(
+        "master",
+        &[("bamboo-specs/bamboo.yml", &plan), (".lfsconfig", config)],
+    );
+    let url = format!("{}/scm/lib/lib.git", host.url());
+    server.madake_with_input(
+        &[
+            "repo",
+            "link",
+            "lib",
+            &url,
+            "--username",
+            "admin",
+            "--password-stdin",
+        ],
+        madake_testkit::PASSWORD,
+    );
+    let results = server.ended("PROJ-PLAN", 1).await;
+    let said = server.madake(&["build", "log", "PROJ-PLAN-1"]);
+    assert!(
+        said.contains(&name_of(&bytes)),
+        "{said}\n{results:?}\n{}",
+        server.log()
+    );
+    let password = madake_testkit::PASSWORD;
+    assert!(!said.contains(password) && !server.log().contains(password));
+}

@@ -23,6 +23,7 @@ mod finish;
 mod heads;
 mod intake;
 mod lease;
+mod lfs_content;
 pub mod mercurial;
 mod mirrors;
 pub mod order;

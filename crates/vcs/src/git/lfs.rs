@@ -4,6 +4,7 @@
 //! repository, go where its folder goes, and git-lfs finds them through the alternates of a checkout.
 
 pub mod checkout;
+pub mod fetch;
 mod objects;
 mod pointer;
 
