@@ -421,3 +421,36 @@ async fn mirrors_are_made_by_administrators_and_overwrite_nothing_unasked() {
     server.madake(&["repo", "remove", "PROJ/app"]);
     assert_eq!(mirrors(&server).await, Vec::<Value>::new());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_files_go_along_both_ways() {
+    let (here, there) = (Server::start().await, Server::start().await);
+    let work = here.hosted("PROJ/app");
+    there.madake(&["repo", "create", "COPY/app"]);
+    git(&work.path, &["lfs", "install", "--local"]);
+    git(&work.path, &["lfs", "track", "*.bin"]);
+    let _ = work.push("master", &[("a.bin", "first")]);
+    let _ = work.push("master", &[("a.bin", "second")]);
+    let password = madake_testkit::PASSWORD;
+    let remote = |server: &Server, name: &str| format!("{}/scm/{name}.git", server.url());
+    let credential = ["--username", "admin", "--password-stdin"];
+    let to = remote(&there, "copy/app");
+    let asked = [&["repo", "mirror-to", "PROJ/app", &to][..], &credential].concat();
+    here.madake_with_input(&asked, password);
+    at_rest(&here).await;
+    let from = remote(&there, "copy/app");
+    let asked = [&["repo", "mirror-from", "BACK/app", &from][..], &credential].concat();
+    let third = Server::start().await;
+    third.madake_with_input(&asked, password);
+    at_rest(&third).await;
+    // All of the history, in each of them.
+    for (server, name) in [(&there, "COPY/app"), (&third, "BACK/app")] {
+        let copy = WorkTree::new(server.scratch().join("clone"), &server.clone_url(name));
+        git(&copy.path, &["lfs", "install", "--local"]);
+        git(&copy.path, &["pull", "--quiet", "origin", "master"]);
+        let read = || std::fs::read_to_string(copy.path.join("a.bin")).expect("a file");
+        assert_eq!(read(), "second", "{name}");
+        git(&copy.path, &["checkout", "--quiet", "HEAD~1"]);
+        assert_eq!(read(), "first", "{name}");
+    }
+}

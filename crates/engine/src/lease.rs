@@ -135,10 +135,9 @@ fn attempt_of(job: &build::Job) -> u32 {
 
 /// Starts the supervisor of a leased job; a job that cannot be started ends with an error that says why.
 async fn begin(engine: &Engine, job: build::Job, holder: String, slot: usize) {
-    let order = match order::make(engine, &job, job.attempt, &holder, slot).await {
-        Ok(order) => Ok(order),
-        Err(error) => Err(error.to_string()),
-    };
+    let order = order::make(engine, &job, job.attempt, &holder, slot)
+        .await
+        .map_err(|error| error.to_string());
     let content = match &order {
         Ok(order) => lfs_content::wanted(engine, order).await,
         Err(_) => Vec::new(),

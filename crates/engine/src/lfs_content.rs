@@ -1,7 +1,7 @@
 //! Files of Git LFS in linked repositories: their content is brought into our mirror before a job begins, as the job
 //! itself has no credential.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use madake_domain::repository::RepositoryKind;
 use madake_protocol::JobOrder;
@@ -23,12 +23,26 @@ pub(crate) struct WantedContent {
     revision: ObjectId,
 }
 
+/// Whether this server moves content between repositories. Without git-lfs it cannot; and hosts name the addresses that
+/// objects come from, which a guard against private ones cannot see.
+pub(crate) fn is_moved(engine: &Engine) -> bool {
+    find_git_lfs().is_some() && engine.settings().private_repositories
+}
+
+/// Whether a commit has files in Git LFS, going by the attributes at its root.
+pub(crate) async fn has_large_files(engine: &Engine, path: &Path, revision: &ObjectId) -> bool {
+    let attributes = engine
+        .reader()
+        .file_at(path, revision, ".gitattributes", ATTRIBUTES_LIMIT)
+        .await;
+    matches!(attributes, Ok(Some(text)) if String::from_utf8_lossy(&text).contains("filter=lfs"))
+}
+
 /// What of the repositories of an order is linked and has files in Git LFS, going by the attributes at its root.
 pub(crate) async fn wanted(engine: &Engine, order: &JobOrder) -> Vec<WantedContent> {
     let mut wanted = Vec::new();
-    // Without git-lfs the checkout says what it leaves out. Hosts name the addresses that objects come from, which a
-    // guard against private ones cannot see.
-    if find_git_lfs().is_none() || !engine.settings().private_repositories {
+    // The checkout says what it leaves out.
+    if !is_moved(engine) {
         return wanted;
     }
     for one in &order.repositories {
@@ -38,12 +52,7 @@ pub(crate) async fn wanted(engine: &Engine, order: &JobOrder) -> Vec<WantedConte
         if !path.starts_with(engine.home().mirrors()) || !path.join("HEAD").is_file() {
             continue;
         }
-        let attributes = engine
-            .reader()
-            .file_at(&path, &revision, ".gitattributes", ATTRIBUTES_LIMIT)
-            .await;
-        let Ok(Some(text)) = attributes else { continue };
-        if String::from_utf8_lossy(&text).contains("filter=lfs")
+        if has_large_files(engine, &path, &revision).await
             && let Ok(Some(repository)) = linked_at(engine, path).await
         {
             wanted.push(WantedContent { repository, revision });

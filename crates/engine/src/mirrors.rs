@@ -13,15 +13,17 @@ use madake_store::event::{self, Content, NewEvent, Via};
 use madake_store::mirror::{self, Mirror, Ran};
 use madake_store::repository::{self, Repository};
 use madake_vcs::git::host::set_head_branch;
+use madake_vcs::git::lfs::fetch::{fetch_history, push_history};
 use madake_vcs::git::mirror::{MirrorError, RefScope, RemoteLimits, RemoteRefs, fetch_everything, ls_remote};
 use madake_vcs::git::mirror_push::push;
 use madake_vcs::git::read::refs::{RefList, list_refs};
-use madake_vcs::name::{BranchName, RefName};
+use madake_vcs::name::{BranchName, ObjectId, RefName};
+use madake_vcs::process::ProcessError;
 use madake_vcs::url::{Credential, RepositoryUrl};
 use tokio::sync::Semaphore;
 
 use crate::heads::unreadable;
-use crate::{Engine, EngineError, clock};
+use crate::{Engine, EngineError, clock, lfs_content};
 
 /// Mirrors that run at once.
 const RUNS: usize = 4;
@@ -166,7 +168,23 @@ async fn follow(engine: &Engine, one: &Mirror, found: &Repository) -> Result<i64
     // Also what an earlier run fetched that ended before it could say so.
     let id = found.id;
     let known = engine.store().read(move |tx| repository::refs(tx, id)).await?;
-    let updates = engine.refs(found).await?.moved_since(&known);
+    let read = engine.refs(found).await?;
+    let updates = read.moved_since(&known);
+    let large = match one.failures {
+        0 => tips(
+            updates
+                .iter()
+                .filter_map(|update| Some((&update.name, update.new.as_ref()?))),
+        ),
+        // The content may be what failed.
+        _ => tips(&read.refs),
+    };
+    let large = large_files(engine, path, large).await;
+    let content = if large.is_empty() {
+        Ok(())
+    } else {
+        fetch_history(engine.git(), path, &url, credential.as_ref(), &large, &limits).await
+    };
     if !updates.is_empty() {
         let count = updates.len();
         let new = NewEvent {
@@ -192,7 +210,7 @@ async fn follow(engine: &Engine, one: &Mirror, found: &Repository) -> Result<i64
         tracing::info!(repository = %found.name, refs = count, "{count} refs of {} were fetched from {}", found.name, one.url);
     }
     drop(moving);
-    Ok(0)
+    content.map(|()| 0).map_err(|error| without_content(one, &error))
 }
 
 /// The branch that the remote calls its default is the default here.
@@ -248,8 +266,25 @@ async fn push_on(engine: &Engine, one: &Mirror, found: &Repository) -> Result<i6
     }
     let gone: BTreeSet<String> = moved.into_iter().map(|update| update.name).collect();
     let plan = refs_to_push(&here, &branches_and_tags(&remote.list), &gone, one.prune);
+    let large = match one.failures {
+        0 => tips(
+            plan.update
+                .iter()
+                .filter_map(|name| Some((name, here.get(name)?))),
+        ),
+        // The content may be what failed.
+        _ => tips(&here),
+    };
+    let large = large_files(engine, path, large).await;
+    // Content first, as git-lfs does: some servers refuse pointers to what they do not have.
+    let content = if large.is_empty() {
+        Ok(())
+    } else {
+        push_history(engine.git(), path, &url, credential.as_ref(), &large, &limits).await
+    };
+    let content = content.map_err(|error| without_content(one, &error));
     if plan.is_empty() {
-        return Ok(newest);
+        return content.map(|()| newest);
     }
     let names = |names: &[String]| -> Vec<RefName> {
         names
@@ -278,7 +313,34 @@ async fn push_on(engine: &Engine, one: &Mirror, found: &Repository) -> Result<i6
         update.len(),
         delete.len()
     );
-    Ok(newest)
+    content.map(|()| newest)
+}
+
+/// Names of refs with the commits or tags that they are at.
+fn tips<'a>(refs: impl IntoIterator<Item = (&'a String, &'a String)>) -> Vec<(RefName, ObjectId)> {
+    refs.into_iter()
+        .filter_map(|(name, id)| Some((RefName::parse(name).ok()?, ObjectId::parse(id).ok()?)))
+        .collect()
+}
+
+/// Those of the refs that have files in Git LFS.
+async fn large_files(engine: &Engine, path: &Path, tips: Vec<(RefName, ObjectId)>) -> Vec<RefName> {
+    let mut large = Vec::new();
+    if lfs_content::is_moved(engine) {
+        for (name, id) in tips {
+            if lfs_content::has_large_files(engine, path, &id).await {
+                large.push(name);
+            }
+        }
+    }
+    large
+}
+
+fn without_content(one: &Mirror, error: &ProcessError) -> EngineError {
+    EngineError::Unavailable(format!(
+        "{}: the refs are equal, and content of Git LFS is missing: {error}",
+        one.url
+    ))
 }
 
 /// Full names to ids, of tags to that of the tag itself.

@@ -93,8 +93,6 @@ fn content_that_is_not_there_is_asked_of_nobody() {
     let lost = "dc3c5a0ef9ee0bbee6ce0ad1b4f6cf5cd5bbf37ff54a3f50e0a9b2c4f5e6d7a8";
     let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{lost}\nsize 4\n");
     let work = sandbox.path("work");
-    sandbox.git(&work, &["config", "--unset-all", "filter.lfs.process"]);
-    sandbox.git(&work, &["config", "filter.lfs.clean", "cat"]);
     let second = sandbox.commit(&work, &[("lost\n.bin", &pointer)], "lost");
     sandbox.git(
         &work,

@@ -1,11 +1,14 @@
-//! The content of files of Git LFS from the server of a linked repository, by the git-lfs of this machine.
+//! The content of files of Git LFS from and to the server of another repository, by the git-lfs of this machine.
 
 use std::path::Path;
 
 use crate::git::mirror::RemoteLimits;
-use crate::name::ObjectId;
-use crate::process::{GitProgram, ProcessError};
+use crate::name::{ObjectId, RefName};
+use crate::process::{GitCommand, GitProgram, ProcessError};
 use crate::url::{Credential, RepositoryUrl, Scheme};
+
+/// Refs of one run: they stand in the argument list, which the system bounds.
+const REFS_PER_RUN: usize = 500;
 
 /// Brings what `revision` needs into the objects of the mirror at `mirror`; what is there is not asked for again.
 ///
@@ -21,21 +24,78 @@ pub async fn fetch_content(
     revision: &ObjectId,
     limits: &RemoteLimits,
 ) -> Result<(), ProcessError> {
-    git.command("lfs")
-        .repository(mirror)
-        .timeout(limits.timeout)
-        .network(url, credential.or_else(|| url.credential()))
-        .setting("remote.origin.url", address(url))
-        .setting("lfs.url", server_of(url))
-        .setting("lfs.concurrentTransfers", "4")
-        .setting("lfs.fetchinclude", "")
-        .setting("lfs.fetchexclude", "")
-        .file_size_limit(limits.max_pack_bytes)
+    command(git, mirror, url, credential, limits)
         .args(["fetch", "origin"])
         .arg(revision.to_string())
         .run()
         .await
         .map(|_| ())
+}
+
+/// Brings everything that the history of `refs` needs into the objects of the repository at `repository`.
+///
+/// # Errors
+/// As [`fetch_content`].
+pub async fn fetch_history(
+    git: &GitProgram,
+    repository: &Path,
+    url: &RepositoryUrl,
+    credential: Option<&Credential>,
+    refs: &[RefName],
+    limits: &RemoteLimits,
+) -> Result<(), ProcessError> {
+    for some in refs.chunks(REFS_PER_RUN) {
+        command(git, repository, url, credential, limits)
+            .args(["fetch", "--all", "origin"])
+            .args(some.iter().map(ToString::to_string))
+            .run()
+            .await?;
+    }
+    Ok(())
+}
+
+/// Sends everything that the history of `refs` needs, as far as the server does not have it.
+///
+/// # Errors
+/// As [`fetch_content`].
+pub async fn push_history(
+    git: &GitProgram,
+    repository: &Path,
+    url: &RepositoryUrl,
+    credential: Option<&Credential>,
+    refs: &[RefName],
+    limits: &RemoteLimits,
+) -> Result<(), ProcessError> {
+    for some in refs.chunks(REFS_PER_RUN) {
+        command(git, repository, url, credential, limits)
+            // What never came here cannot be sent on, and keeps nothing else.
+            .setting("lfs.allowincompletepush", "true")
+            .args(["push", "origin"])
+            .args(some.iter().map(ToString::to_string))
+            .run()
+            .await?;
+    }
+    Ok(())
+}
+
+fn command(
+    git: &GitProgram,
+    repository: &Path,
+    url: &RepositoryUrl,
+    credential: Option<&Credential>,
+    limits: &RemoteLimits,
+) -> GitCommand {
+    git.command("lfs")
+        .repository(repository)
+        .timeout(limits.timeout)
+        .network(url, credential.or_else(|| url.credential()))
+        .setting("remote.origin.url", address(url))
+        .setting("lfs.url", server_of(url))
+        .setting("lfs.locksverify", "false")
+        .setting("lfs.concurrentTransfers", "4")
+        .setting("lfs.fetchinclude", "")
+        .setting("lfs.fetchexclude", "")
+        .file_size_limit(limits.max_pack_bytes)
 }
 
 fn address(url: &RepositoryUrl) -> String {
