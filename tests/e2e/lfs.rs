@@ -187,8 +187,8 @@ async fn large_files_are_pushed_cloned_and_built() {
     settled(&server).await;
     server.madake(&["repo", "remove", "PROJ/other"]);
     assert!(!place.exists());
-    let again = server.hosted("PROJ/other");
-    assert_eq!(git(&again.path, &["ls-remote", "origin"]), "");
+    server.madake(&["repo", "create", "PROJ/other"]);
+    assert_eq!(git(&other.path, &["ls-remote", "origin"]), "");
     let asked = batch(&server, "proj/other", "download", &[&first]).await;
     assert_eq!(asked["objects"][0]["error"]["code"], 404, "{asked}");
 }
