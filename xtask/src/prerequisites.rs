@@ -16,10 +16,14 @@ pub(crate) struct Prerequisite {
 }
 
 /// What the tests need.
-pub(crate) const FOR_TESTS: [Prerequisite; 7] = [
+pub(crate) const FOR_TESTS: [Prerequisite; 8] = [
     Prerequisite {
         package: "git",
         is_there: || answers("git", "--version"),
+    },
+    Prerequisite {
+        package: "git-lfs",
+        is_there: || answers("git-lfs", "--version"),
     },
     Prerequisite {
         package: "python3",

@@ -16,6 +16,7 @@ pub mod change;
 pub mod condition;
 pub mod cron;
 pub mod delivery;
+pub mod mirror;
 pub mod schedule;
 pub mod stage_selection;
 pub mod text;

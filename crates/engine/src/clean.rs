@@ -1,10 +1,18 @@
 //! Removes what has had its time: plan branches by their plan's policy, and old deliveries. Results stay.
 
+use std::path::Path;
+use std::time::Duration;
+
 use madake_domain::branch_expiry::{BranchAge, expired};
-use madake_store::{build, plan};
+use madake_domain::repository::RepositoryKind;
+use madake_store::{build, plan, repository};
+use madake_vcs::git::lfs::LfsObjects;
 
 use crate::ops::keep_receiver::prune_deliveries;
 use crate::{Engine, EngineError, clock};
+
+/// An upload that nobody has written to for so long is over, whatever became of it.
+const UPLOAD_REST: Duration = Duration::from_secs(24 * 3600);
 
 /// Removes plan branches whose branch is gone or rests for longer than the plan allows, and deliveries that ended
 /// long ago.
@@ -13,6 +21,7 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
         .store()
         .write(|tx| prune_deliveries(tx, clock::now_ms()))
         .await?;
+    remove_lfs_leftovers(engine).await?;
     let plans = engine
         .store()
         .read(|tx| Ok::<_, EngineError>(plan::all(tx)?))
@@ -54,6 +63,22 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
             .await?;
         for one in removed {
             tracing::info!(plan.key = %one.key, "removed plan branch {}: {}", one.key, one.sentence);
+        }
+    }
+    Ok(())
+}
+
+/// Removes what is left of uploads to Git LFS that ended with an earlier server.
+async fn remove_lfs_leftovers(engine: &Engine) -> Result<(), EngineError> {
+    let repositories = engine
+        .store()
+        .read(|tx| Ok::<_, EngineError>(repository::all(tx)?))
+        .await?;
+    for one in repositories {
+        if one.kind == RepositoryKind::Hosted
+            && let Err(error) = LfsObjects::of(Path::new(&one.path)).remove_leftovers(UPLOAD_REST)
+        {
+            tracing::warn!(repository = %one.name, "what is left of uploads to {} stays: {error}", one.name);
         }
     }
     Ok(())

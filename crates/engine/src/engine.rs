@@ -23,6 +23,7 @@ use crate::intake::Lanes;
 use crate::lease::Slots;
 use crate::listening::{KnownWebhooks, ToldNotes};
 use crate::mercurial::Mercurial;
+use crate::mirrors::MirrorRuns;
 use crate::ops::log_in::Believed;
 use crate::ops::receive_push::PushesInFlight;
 use crate::ops::receive_webhook::RecentBodies;
@@ -30,7 +31,7 @@ use crate::poll::Looks;
 use crate::settings::Settings;
 use crate::settled::Settled;
 use crate::telling::TellingLanes;
-use crate::{EngineError, changes, clean, intake, lease, poll, reconcile, telling, timer};
+use crate::{EngineError, changes, clean, intake, lease, mirrors, poll, reconcile, telling, timer};
 
 /// How many plan configurations are kept parsed.
 const CONFIGURATIONS: usize = 2000;
@@ -57,6 +58,7 @@ struct Inner {
     settled: Settled,
     lanes: Lanes,
     looks: Looks,
+    mirror_runs: MirrorRuns,
     in_flight: PushesInFlight,
     recent_bodies: RecentBodies,
     webhooks: KnownWebhooks,
@@ -107,6 +109,7 @@ impl Engine {
                 settled: Settled::default(),
                 lanes: Lanes::default(),
                 looks: Looks::default(),
+                mirror_runs: MirrorRuns::default(),
                 in_flight: PushesInFlight::default(),
                 recent_bodies: RecentBodies::default(),
                 webhooks: KnownWebhooks::default(),
@@ -172,6 +175,12 @@ impl Engine {
             Topic::Outbox,
             Duration::from_secs(60),
             |engine| async move { telling::run(&engine).await },
+        );
+        self.spawn(
+            "mirrors",
+            Topic::Mirrors,
+            Duration::from_secs(60),
+            |engine| async move { mirrors::run(&engine).await },
         );
         self.every("changes", Duration::from_secs(2), |engine| async move {
             changes::run(&engine).await
@@ -366,6 +375,10 @@ impl Engine {
 
     pub(crate) fn lanes(&self) -> &Lanes {
         &self.inner.lanes
+    }
+
+    pub(crate) fn mirror_runs(&self) -> &MirrorRuns {
+        &self.inner.mirror_runs
     }
 
     pub(crate) fn looks(&self) -> &Looks {

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use madake_agent::local::Adoption;
+use madake_agent::local::{Adoption, RunningJob};
 use madake_domain::schedule::{Input, JobOutcome, JobState, StageState};
+use madake_protocol::JobOrder;
 use madake_store::{build, build_query};
 
 use crate::finish::{fail, watch};
 use crate::schedule::apply;
-use crate::{Engine, EngineError, clock, order};
+use crate::{Engine, EngineError, clock, lfs_content, order};
 
 /// Which built-in agents are at work.
 #[derive(Debug)]
@@ -134,22 +135,51 @@ fn attempt_of(job: &build::Job) -> u32 {
 
 /// Starts the supervisor of a leased job; a job that cannot be started ends with an error that says why.
 async fn begin(engine: &Engine, job: build::Job, holder: String, slot: usize) {
-    let started = match order::make(engine, &job, job.attempt, &holder, slot).await {
-        Ok(order) => {
-            let agent = engine.agent().clone();
-            tokio::task::spawn_blocking(move || agent.start(&order).map_err(|error| error.to_string()))
-                .await
-                .unwrap_or_else(|error| Err(error.to_string()))
-        }
-        Err(error) => Err(error.to_string()),
+    let order = order::make(engine, &job, job.attempt, &holder, slot)
+        .await
+        .map_err(|error| error.to_string());
+    let content = match &order {
+        Ok(order) => lfs_content::wanted(engine, order).await,
+        Err(_) => Vec::new(),
     };
     let task_engine = engine.clone();
+    if content.is_empty() {
+        let started = start(engine, order).await;
+        engine
+            .loops()
+            .spawn(async move { follow(task_engine, job, holder, slot, started).await });
+        return;
+    }
+    // Large files take their time, and other jobs are not to wait for them.
     engine.loops().spawn(async move {
-        match started {
-            Ok(running) => watch(task_engine, job, holder, slot, running).await,
-            Err(reason) => fail(task_engine, job, holder, slot, &reason).await,
+        tokio::select! {
+            // The job was never started: the next server begins anew.
+            () = task_engine.stopping().cancelled() => return,
+            () = lfs_content::bring(&task_engine, content) => {}
         }
+        let started = start(&task_engine, order).await;
+        follow(task_engine, job, holder, slot, started).await;
     });
+}
+
+async fn start(engine: &Engine, order: Result<JobOrder, String>) -> Result<RunningJob, String> {
+    let (agent, order) = (engine.agent().clone(), order?);
+    tokio::task::spawn_blocking(move || agent.start(&order).map_err(|error| error.to_string()))
+        .await
+        .unwrap_or_else(|error| Err(error.to_string()))
+}
+
+async fn follow(
+    engine: Engine,
+    job: build::Job,
+    holder: String,
+    slot: usize,
+    started: Result<RunningJob, String>,
+) {
+    match started {
+        Ok(running) => watch(engine, job, holder, slot, running).await,
+        Err(reason) => fail(engine, job, holder, slot, &reason).await,
+    }
 }
 
 /// Tells supervisors of jobs whose build is being stopped.

@@ -46,6 +46,8 @@ pub struct Settings {
     pub mail: Option<MailSettings>,
     /// The absolute paths of programs that brokers may run.
     pub broker_programs: Vec<String>,
+    /// The largest object of Git LFS that is taken, in bytes. `None`: any size.
+    pub lfs_object_limit: Option<u64>,
     /// Plans and refs of one push that are looked at, at most.
     pub refs_per_push: usize,
     /// This very program, which supervises jobs and answers hooks.

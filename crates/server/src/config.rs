@@ -126,6 +126,8 @@ pub struct RepositoriesSection {
     pub allow_private_hosts: bool,
     /// Refs of one push that are looked at for one plan, at most.
     pub refs_per_push: usize,
+    /// The largest object of Git LFS that is taken, in MiB; 0: any size.
+    pub lfs_object_mebibytes: u64,
     /// The `git` program.
     pub git: PathBuf,
     /// The `hg` program.
@@ -140,6 +142,7 @@ impl Default for RepositoriesSection {
             allow_local_paths: true,
             allow_private_hosts: true,
             refs_per_push: 1000,
+            lfs_object_mebibytes: 5 * 1024,
             git: "git".into(),
             hg: "hg".into(),
         }
@@ -271,6 +274,7 @@ pub const KEYS: [(&str, &[&str]); 9] = [
             "allow-local-paths",
             "allow-private-hosts",
             "refs-per-push",
+            "lfs-object-mebibytes",
             "git",
             "hg",
         ],
@@ -417,6 +421,10 @@ impl Configuration {
             outgoing_client: self.outgoing.client(),
             mail: self.mail.settings()?,
             broker_programs: self.brokers.programs()?,
+            lfs_object_limit: match self.repositories.lfs_object_mebibytes {
+                0 => None,
+                mebibytes => Some(mebibytes.saturating_mul(1024 * 1024)),
+            },
             refs_per_push: self.repositories.refs_per_push.max(1),
             program,
             git: self.repositories.git.clone(),
@@ -523,6 +531,7 @@ fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Conf
             | "reconcile-seconds"
             | "poll-seconds"
             | "refs-per-push"
+            | "lfs-object-mebibytes"
             | "connections-per-address"
             | "timeout-seconds"
             | "connections-per-host"

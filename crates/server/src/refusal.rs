@@ -125,12 +125,16 @@ pub(crate) fn format_of(request: &Request) -> Format {
         .extensions()
         .get::<SuffixFormat>()
         .and_then(|suffix| suffix.0);
-    let formats = if request.uri().path().starts_with("/rest/madake/") {
+    let path = request.uri().path();
+    // What Git LFS asks for has a media type of its own, which is JSON.
+    let json_only =
+        path.starts_with("/rest/madake/") || (path.starts_with("/scm/") && path.contains("/info/lfs/"));
+    let formats = if json_only {
         Formats::JsonOnly
     } else {
         Formats::XmlAndJson
     };
-    suffix.unwrap_or_else(|| negotiate(request.uri().path(), request.headers(), formats))
+    suffix.unwrap_or_else(|| negotiate(path, request.headers(), formats))
 }
 
 impl From<EngineError> for Failure {

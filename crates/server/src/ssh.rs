@@ -12,11 +12,12 @@ use madake_domain::permission::Permission;
 use madake_domain::repository::{RepositoryKind, Scm};
 use madake_domain::text::inert;
 use madake_engine::access::Caller;
+use madake_engine::ops::lfs::{LfsOperation, PASS_SECONDS};
 use madake_engine::ops::ssh_keys::KeyHolder;
 use madake_engine::{Engine, EngineError};
 use madake_ssh::{
-    Answer, Gate, HostKeyError, HostKeys, Identity, KeyAttempt, Limits, OpenRequest, Refusal, Service,
-    Session, SshServer,
+    Answer, Gate, HostKeyError, HostKeys, Identity, KeyAttempt, LfsWish, Limits, OpenRequest, Refusal,
+    Service, Session, SshServer,
 };
 use madake_store::event::{Content, NewEvent, Via};
 use madake_store::repository::Repository;
@@ -24,6 +25,7 @@ use madake_vcs::git::smart_http::{Command, ReceiveLimits, ReceivePack};
 use madake_vcs::git::ssh::{start_upload_archive, start_upload_pack};
 use madake_vcs::hg::serve::stdio::StdioSession;
 use madake_vcs::hg::serve::{Access, ServeLimits};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -243,6 +245,8 @@ impl EngineGate {
             Service::GitReceivePack => (Permission::Write, "push to", true),
             // One session reads and writes: what it may do beyond reading is found out when it begins.
             Service::HgServeStdio => (Permission::Read, "read", false),
+            Service::GitLfsAuthenticate(LfsWish::Download) => (Permission::Read, "fetch from", false),
+            Service::GitLfsAuthenticate(LfsWish::Upload) => (Permission::Write, "push to", true),
         };
         let peer = request.peer.ip().to_canonical().to_string();
         let name = name_of(&request.path);
@@ -279,7 +283,10 @@ impl EngineGate {
             })?;
         let wanted = match request.service {
             Service::HgServeStdio => Scm::Hg,
-            Service::GitUploadPack | Service::GitUploadArchive | Service::GitReceivePack => Scm::Git,
+            Service::GitUploadPack
+            | Service::GitUploadArchive
+            | Service::GitReceivePack
+            | Service::GitLfsAuthenticate(_) => Scm::Git,
         };
         if found.scm != wanted {
             let title = found.scm.title();
@@ -328,6 +335,7 @@ impl EngineGate {
             Service::GitReceivePack | Service::HgServeStdio => {
                 return Ok(push(&self.engine, holder, found, request));
             }
+            Service::GitLfsAuthenticate(wish) => return self.lfs_pass(holder, &found, wish),
         };
         started
             .map(|process| Session::program(process, Duration::ZERO))
@@ -335,6 +343,30 @@ impl EngineGate {
                 tracing::error!(repository = %found.name, "SSH: {} cannot be served: {error}", found.name);
                 Refusal::from("the repository cannot be read")
             })
+    }
+}
+
+impl EngineGate {
+    /// Tells git-lfs where to go on over HTTP (git-lfs `docs/api/server-discovery.md`).
+    fn lfs_pass(&self, holder: &KeyHolder, found: &Repository, wish: LfsWish) -> Result<Session, Refusal> {
+        let operation = match wish {
+            LfsWish::Download => LfsOperation::Download,
+            LfsWish::Upload => LfsOperation::Upload,
+        };
+        let pass = self.engine.lfs_pass(holder, found, operation).map_err(|error| {
+            tracing::error!(repository = %found.name, "SSH: a pass for {} cannot be made: {error}", found.name);
+            Refusal::from("internal error; the log of the server has the cause")
+        })?;
+        let text = serde_json::json!({
+            "href": crate::git::lfs::address(&self.engine.settings().base_url, found),
+            "header": { "Authorization": format!("Bearer {pass}") },
+            "expires_in": PASS_SECONDS,
+        });
+        Ok(Session::handler(move |_input, mut output, _error| async move {
+            // A client that has gone needs no pass.
+            let _ = output.write_all(format!("{text}\n").as_bytes()).await;
+            0
+        }))
     }
 }
 

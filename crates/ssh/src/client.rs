@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::command;
+use crate::command::{self, CommandError};
 use crate::gate::{Gate, Identity, KeyAttempt, OfferedKey, OpenRequest, Refusal};
 use crate::limits::Limits;
 use crate::pump;
@@ -214,7 +214,9 @@ impl Handler for Client {
                 })
             }
             Err(error) => {
-                self.refused(&format!("a command: {error}"));
+                if error != CommandError::LfsTransfer {
+                    self.refused(&format!("a command: {error}"));
+                }
                 self.start(id, async move { Session::sentence(&error.to_string(), 1) })
             }
         };

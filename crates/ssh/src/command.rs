@@ -1,7 +1,7 @@
 //! The commands that clients of git and hg send, and nothing else.
 //!
 //! Clients quote for a POSIX shell (git's `sq_quote`, hg's `shellquote`); there is none here. The line is cut into words
-//! by the small part of the shell's rules that those clients use, and the words must be one of four commands.
+//! by the small part of the shell's rules that those clients use, and the words must be one of five commands.
 
 use thiserror::Error;
 
@@ -19,6 +19,17 @@ pub enum Service {
     GitUploadArchive,
     /// `hg -R PATH serve --stdio`: everything of hg.
     HgServeStdio,
+    /// `git-lfs-authenticate PATH download|upload`: where Git LFS is served over HTTP, and a pass for it.
+    GitLfsAuthenticate(LfsWish),
+}
+
+/// What a client wants a pass of Git LFS for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LfsWish {
+    /// Reading objects.
+    Download,
+    /// Adding objects.
+    Upload,
 }
 
 /// A command of a client.
@@ -36,9 +47,13 @@ pub struct Command {
 pub enum CommandError {
     /// Another program, or other arguments.
     #[error(
-        "only git and hg are served here (git-upload-pack, git-receive-pack, git-upload-archive, hg serve --stdio)"
+        "only git and hg are served here (git-upload-pack, git-receive-pack, git-upload-archive, git-lfs-authenticate, \
+         hg serve --stdio)"
     )]
     NotServed,
+    /// Git LFS over SSH itself. Every new client asks for it first, and for `git-lfs-authenticate` then.
+    #[error("Git LFS is served over HTTP, to which git-lfs-authenticate gives a pass")]
+    LfsTransfer,
     /// The line is not quoted as git and hg quote.
     #[error("the command is not quoted as git and hg quote")]
     Quoting,
@@ -65,6 +80,7 @@ impl Service {
             Self::GitReceivePack => "git-receive-pack",
             Self::GitUploadArchive => "git-upload-archive",
             Self::HgServeStdio => "hg serve",
+            Self::GitLfsAuthenticate(_) => "git-lfs-authenticate",
         }
     }
 }
@@ -98,6 +114,14 @@ pub fn parse(line: &[u8]) -> Result<Command, CommandError> {
             (Service::GitUploadArchive, only(rest)?)
         }
         ["hg", "-R", path, "serve", "--stdio"] => (Service::HgServeStdio, path),
+        // Old clients name an object besides.
+        ["git-lfs-authenticate", path, "download"] | ["git-lfs-authenticate", path, "download", _] => {
+            (Service::GitLfsAuthenticate(LfsWish::Download), path)
+        }
+        ["git-lfs-authenticate", path, "upload"] | ["git-lfs-authenticate", path, "upload", _] => {
+            (Service::GitLfsAuthenticate(LfsWish::Upload), path)
+        }
+        ["git-lfs-transfer", ..] => return Err(CommandError::LfsTransfer),
         _ => return Err(CommandError::NotServed),
     };
     if path.is_empty() {
@@ -168,7 +192,7 @@ mod tests {
 
     #[test]
     fn commands_of_real_clients_are_understood() {
-        use Service::{GitReceivePack, GitUploadArchive, GitUploadPack, HgServeStdio};
+        use Service::{GitLfsAuthenticate, GitReceivePack, GitUploadArchive, GitUploadPack, HgServeStdio};
         for (line, service, path) in [
             (
                 "git-upload-pack '/scm/proj/repo.git'",
@@ -205,6 +229,16 @@ mod tests {
             ("hg -R proj/repo serve --stdio", HgServeStdio, "proj/repo"),
             ("hg -R hg/proj/repo serve --stdio", HgServeStdio, "hg/proj/repo"),
             ("hg -R '/a b' serve --stdio", HgServeStdio, "/a b"),
+            (
+                "git-lfs-authenticate '/scm/proj/repo.git' download",
+                GitLfsAuthenticate(LfsWish::Download),
+                "/scm/proj/repo.git",
+            ),
+            (
+                "git-lfs-authenticate proj/repo upload 4d7a21",
+                GitLfsAuthenticate(LfsWish::Upload),
+                "proj/repo",
+            ),
         ] {
             let path = path.to_owned();
             assert_eq!(parse(line.as_bytes()), Ok(Command { service, path }), "{line}");
@@ -213,7 +247,7 @@ mod tests {
 
     #[test]
     fn everything_else_is_refused() {
-        use CommandError::{Characters, NoPath, NotServed, Option, Quoting, TooLong};
+        use CommandError::{Characters, LfsTransfer, NoPath, NotServed, Option, Quoting, TooLong};
         let long = format!("git-upload-pack '{}'", "x".repeat(MAX_BYTES));
         for (line, error) in [
             ("", NotServed),
@@ -224,7 +258,12 @@ mod tests {
             ("/usr/bin/git-upload-pack 'x'", NotServed),
             ("git-shell", NotServed),
             ("git", NotServed),
-            ("git-lfs-authenticate 'x' upload", NotServed),
+            ("git-lfs-authenticate 'x'", NotServed),
+            ("git-lfs-authenticate 'x' delete", NotServed),
+            ("git-lfs-authenticate '' upload", NoPath),
+            ("git-lfs-authenticate '-x' upload", Option),
+            ("git-lfs-authenticate 'x' upload; id", Quoting),
+            ("git-lfs-transfer 'x' upload", LfsTransfer),
             ("git -c core.x=y upload-pack 'x'", NotServed),
             ("git --exec-path=/tmp upload-pack 'x'", NotServed),
             ("'git-upload-pack x'", NotServed),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Millis, StoreError, Topic, Tx, params, repository};
+use crate::{Millis, StoreError, Topic, Tx, mirror, params, repository};
 
 /// What arrived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +65,8 @@ pub enum Via {
     Webhook,
     /// Refs that nobody had told us of.
     Reconciliation,
+    /// A hosted repository follows a remote, and we fetched.
+    Mirror,
 }
 
 /// A ref that moved. Object ids are full lower-case hexadecimal; `None`: the ref did not or does not exist.
@@ -81,7 +83,7 @@ pub struct RefUpdate {
 /// What a new entry is made of.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
-    /// A word for lists: `push`, `webhook`, `remote-trigger`, `poll`, `cron`, `reconciliation`, `refused`.
+    /// A word for lists: `push`, `webhook`, `remote-trigger`, `poll`, `cron`, `reconciliation`, `mirror`, `refused`.
     pub kind: &'static str,
     /// The sender's id of this delivery, made unique by the receiving end; a repeat is a no-op.
     pub delivery_id: Option<String>,
@@ -241,6 +243,7 @@ pub fn receive_push(
                 now,
             )?;
         }
+        mirror::note_push(tx, repository_id, now)?;
     }
     tx.wake(Topic::Events);
     Ok(Received::Entered(id))

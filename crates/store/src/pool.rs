@@ -26,10 +26,11 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0005_scm.sql"),
     include_str!("migrations/0006_branch_permissions.sql"),
     include_str!("migrations/0007_listening.sql"),
+    include_str!("migrations/0008_lfs_and_mirrors.sql"),
 ];
 
 /// The tables of which a copy in memory is worth keeping: each webhook and each push asks for a few rows of them.
-const WATCHED: &[&str] = &["repository", "webhook"];
+const WATCHED: &[&str] = &["repository", "webhook", "mirror"];
 
 /// The store of one home. Cheap to clone.
 #[derive(Clone)]

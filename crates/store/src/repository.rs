@@ -242,6 +242,9 @@ pub fn remove(tx: &Tx<'_>, id: i64) -> Result<(), StoreError> {
         "DELETE FROM webhook WHERE repository_id = $1",
         "DELETE FROM hearing WHERE repository_id = $1",
         "DELETE FROM ssh_key WHERE repository_id = $1",
+        "DELETE FROM lfs_lock WHERE repository_id = $1",
+        "DELETE FROM mirror_state WHERE mirror_id IN (SELECT id FROM mirror WHERE repository_id = $1)",
+        "DELETE FROM mirror WHERE repository_id = $1",
         "DELETE FROM repository_ref WHERE repository_id = $1",
         "DELETE FROM repository WHERE id = $1",
     ] {

@@ -20,15 +20,18 @@ pub enum Topic {
     Plans,
     /// A delivery waits, or a receiver may be told again.
     Outbox,
+    /// A mirror has something to fetch or to push.
+    Mirrors,
 }
 
-const ALL: [Topic; 6] = [
+const ALL: [Topic; 7] = [
     Topic::Events,
     Topic::Queue,
     Topic::Cancel,
     Topic::Builds,
     Topic::Plans,
     Topic::Outbox,
+    Topic::Mirrors,
 ];
 
 /// The bells of all topics.

@@ -9,6 +9,7 @@ use madake_domain::plan::CheckoutTask;
 use madake_domain::repository::Scm;
 use madake_protocol::{JobOrder, JobRepository};
 use madake_vcs::git;
+use madake_vcs::git::lfs::checkout::{FillRequest, fill, find_git_lfs};
 use madake_vcs::hg;
 use madake_vcs::name::{BranchName, NameError, ObjectId};
 use madake_vcs::process::{GitProgram, HgProgram, ProcessError};
@@ -165,7 +166,15 @@ impl Work {
                     clean: self.clean,
                     timeout: LONGEST_CHECKOUT,
                 };
-                git::checkout::checkout(&request)?.lines
+                let mut lines = git::checkout::checkout(&request)?.lines;
+                lines.extend(fill(&FillRequest {
+                    git,
+                    git_lfs: find_git_lfs().as_deref(),
+                    source,
+                    work_tree: &self.into,
+                    timeout: LONGEST_CHECKOUT,
+                })?);
+                lines
             }
             Program::Hg(hg) => {
                 let request = hg::checkout::CheckoutRequest {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use madake_formats::Push;
 use madake_formats::clone_address::{CloneAddress, Meant, meant};
+use madake_store::mirror;
 use madake_store::repository::{self, Repository};
 use madake_store::user::token_hash;
 use madake_store::webhook;
@@ -21,7 +22,11 @@ pub(crate) struct KnownWebhook {
 /// Whose pushes a webhook may tell of.
 pub(crate) enum Scope {
     /// One repository's.
-    One(Box<Repository>),
+    One {
+        found: Box<Repository>,
+        /// The address that the repository is kept equal to.
+        follows: Option<String>,
+    },
     /// Those of every linked repository, found by its address.
     Linked(Vec<(Repository, CloneAddress)>),
 }
@@ -39,8 +44,8 @@ impl Scope {
             madake_domain::text::inert(&name, 200)
         };
         match self {
-            Self::One(found) => {
-                if is_about(push, found) {
+            Self::One { found, follows } => {
+                if is_about(push, found, follows.as_deref()) {
                     Ok(vec![found])
                 } else {
                     Err(format!(
@@ -71,14 +76,17 @@ impl Scope {
 
 /// Whether a payload is about the repository that the webhook belongs to: by slug, and by owner where the repository
 /// has one. Its address may be another one than ours: a mirror, a name inside of the network.
-fn is_about(push: &Push, found: &Repository) -> bool {
+fn is_about(push: &Push, found: &Repository, follows: Option<&str>) -> bool {
     let hint = &push.repository;
-    let address = found.url.trim_end_matches('/');
+    let address = follows.unwrap_or(&found.url).trim_end_matches('/');
     let last = address.rsplit(['/', ':']).next().unwrap_or_default();
     let last = last.strip_suffix(".git").unwrap_or(last);
     let same = |left: &str, right: &str| !right.is_empty() && left.eq_ignore_ascii_case(right);
     if found.slug.is_empty() {
         return same(&hint.slug, last) || same(&hint.slug, &found.name);
+    }
+    if follows.is_some() && same(&hint.slug, last) {
+        return true;
     }
     same(&hint.slug, &found.slug) && (hint.owner.is_empty() || same(&hint.owner, &found.owner))
 }
@@ -128,7 +136,13 @@ impl Engine {
                     return Ok(None);
                 };
                 let scope = match hook.repository_id {
-                    Some(id) => repository::by_id(tx, id)?.map(|one| Scope::One(Box::new(one))),
+                    Some(id) => {
+                        let follows = mirror::source_of(tx, id)?;
+                        repository::by_id(tx, id)?.map(|one| Scope::One {
+                            found: Box::new(one),
+                            follows,
+                        })
+                    }
                     None => Some(Scope::Linked(linked(tx)?)),
                 };
                 Ok::<_, EngineError>(scope.map(|scope| (hook, scope)))

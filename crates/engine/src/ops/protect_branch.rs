@@ -11,9 +11,10 @@ use madake_domain::text::inert;
 use madake_store::branch_permission::{self, NewBranchRule};
 use madake_store::event::{Content, NewEvent};
 use madake_store::repository::Repository;
-use madake_store::user;
+use madake_store::{mirror, user};
 use madake_vcs::git::smart_http::{Command, PushReport, PushVerdict, RefVerdict, UpdateStatus};
 
+use super::mirror_repository::refusal_of_push;
 use crate::access::{Caller, Target, require};
 use crate::{Engine, EngineError, clock};
 
@@ -138,7 +139,8 @@ impl Engine {
     /// refused at once is logged and entered in the ledger here.
     ///
     /// # Errors
-    /// A sentence for the person who pushes when the rules cannot be read: then nothing may move.
+    /// A sentence for the person who pushes when the repository follows a remote, or the rules cannot be read: then
+    /// nothing may move.
     pub async fn judge_push(
         &self,
         caller: &Caller,
@@ -146,14 +148,20 @@ impl Engine {
         commands: &[Command],
     ) -> Result<PushVerdict, String> {
         let id = found.id;
-        let rules = self
+        let (rules, follows) = self
             .store()
-            .read(move |tx| Ok::<_, EngineError>(branch_permission::of_repository(tx, id)?))
+            .read(move |tx| {
+                let rules = branch_permission::of_repository(tx, id)?;
+                Ok::<_, EngineError>((rules, mirror::source_of(tx, id)?))
+            })
             .await
             .map_err(|error| {
                 tracing::error!(repository = %found.name, "the branch permissions of {} cannot be read: {error}", found.name);
                 "the branch permissions cannot be read: nothing was moved".to_owned()
             })?;
+        if let Some(url) = follows {
+            return Err(refusal_of_push(&found.name, &url));
+        }
         if rules.is_empty() {
             return Ok(PushVerdict::default());
         }

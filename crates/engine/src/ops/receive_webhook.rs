@@ -10,6 +10,7 @@ use madake_formats::signature::delivery::{self, DeliveryCheck};
 use madake_formats::{Limits, NotAPush, PushError, delivery_id, read_push};
 use madake_store::event::{self, Content, NewEvent, Received, RefUpdate, Via};
 use madake_store::hearing;
+use madake_store::mirror;
 use madake_store::repository::{self, Repository};
 use madake_vcs::hg;
 use madake_vcs::hg::name::LabelKind;
@@ -98,7 +99,7 @@ impl Engine {
                 body.clone()
             };
             let delivery = given.as_ref().map(|id| match &known.scope {
-                Scope::One(_) => format!("webhook {}: {id}", known.id),
+                Scope::One { .. } => format!("webhook {}: {id}", known.id),
                 Scope::Linked(_) => format!("webhook {} of {}: {id}", known.id, found.id),
             });
             let arrival = as_event(caller, found, &push, delivery, raw.unwrap_or_default());
@@ -117,6 +118,7 @@ impl Engine {
         digest: u64,
     ) -> Result<Received, EngineError> {
         let (id, heard) = (found.id, found.hears_pushes);
+        let is_mirror = matches!(&known.scope, Scope::One { follows: Some(_), .. });
         let same_body = self.recent_bodies().find(id, digest);
         let (webhook_id, format) = (known.id, push.sender.name());
         let told = self
@@ -135,6 +137,9 @@ impl Engine {
                 }
                 if !heard {
                     repository::set_hears_pushes(tx, id)?;
+                }
+                if is_mirror {
+                    mirror::hurry_source(tx, id, now)?;
                 }
                 Ok::<_, EngineError>(received)
             })
@@ -158,7 +163,7 @@ impl Engine {
         raw: Vec<u8>,
     ) -> Result<(), EngineError> {
         let (repository_id, of) = match &known.scope {
-            Scope::One(found) => (Some(found.id), found.name.clone()),
+            Scope::One { found, .. } => (Some(found.id), found.name.clone()),
             Scope::Linked(_) => (None, "all linked repositories".to_owned()),
         };
         let new = NewEvent {

@@ -7,6 +7,7 @@ mod group;
 mod hearing;
 mod hook;
 mod key;
+mod mirror;
 mod permission;
 mod quickstart;
 mod receiver;

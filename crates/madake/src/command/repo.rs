@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::Global;
+use super::{Global, mirror};
 use crate::connection::{Connection, at};
 use crate::terminal::{BOLD, DIM, WARN, list, paint, read_secret, say, say_json, say_table, text};
 
@@ -67,6 +67,26 @@ pub(crate) enum Repo {
     Remove {
         /// The name of the repository.
         name: String,
+    },
+    /// Keep a hosted repository equal to a remote; it then takes no pushes.
+    MirrorFrom(mirror::MirrorFrom),
+    /// Push what is pushed to a hosted repository on to a remote.
+    MirrorTo(mirror::MirrorTo),
+    /// List mirrors, and how they fare.
+    Mirrors {
+        /// Those of this repository [default: all].
+        #[arg(value_name = "OWNER/SLUG")]
+        name: Option<String>,
+    },
+    /// Run a mirror now.
+    MirrorSync {
+        /// The id of the mirror.
+        id: i64,
+    },
+    /// End a mirror; what is at both sides stays.
+    MirrorEnd {
+        /// The id of the mirror.
+        id: i64,
     },
     /// List all.
     List,
@@ -175,6 +195,11 @@ pub(super) fn run(global: &Global, repo: Repo) -> anyhow::Result<()> {
             Ok(())
         }
         Repo::Attributes(asked) => super::repo_attributes::run(global, asked),
+        Repo::MirrorFrom(asked) => mirror::follow(global, &asked),
+        Repo::MirrorTo(asked) => mirror::push_on(global, &asked),
+        Repo::Mirrors { name } => mirror::show(global, name.as_deref()),
+        Repo::MirrorSync { id } => mirror::sync(global, id),
+        Repo::MirrorEnd { id } => mirror::end(global, id),
         Repo::List => {
             let answer = Connection::look(global)?.get(at(&["repositories"]))?;
             if global.json {

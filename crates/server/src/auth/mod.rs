@@ -20,6 +20,7 @@ use madake_engine::access::Caller;
 use madake_engine::ops::log_in::{LogIn, Session};
 
 use crate::App;
+use crate::git::lfs::brings_pass;
 use crate::refusal::Failure;
 
 /// The name of the session cookie, which real clients look for (bamboo-rest.md 1.4).
@@ -117,6 +118,8 @@ struct Credentials {
     header: Option<http::HeaderValue>,
     query: Vec<(String, String)>,
     session: Option<String>,
+    /// The header is a pass or a ticket of Git LFS, which the handler looks at.
+    lfs_pass: bool,
 }
 
 impl Credentials {
@@ -128,6 +131,11 @@ impl Credentials {
                 .into_owned()
                 .collect(),
             session: cookie(request.headers(), SESSION_COOKIE),
+            lfs_pass: request
+                .headers()
+                .get(header::AUTHORIZATION)
+                .and_then(|value| value.to_str().ok())
+                .is_some_and(|text| brings_pass(request.uri().path(), text)),
         }
     }
 
@@ -142,6 +150,9 @@ impl Credentials {
 async fn identify(app: &App, given: &Credentials, address: Option<IpAddr>) -> Result<Identified, Failure> {
     if given.local {
         return Ok((Principal::Local, None, None));
+    }
+    if given.lfs_pass {
+        return Ok((Principal::Anonymous, None, None));
     }
     if let Some(header) = &given.header {
         let text = header

@@ -1,5 +1,7 @@
 //! Git over HTTP for hosted and attached repositories: fetch and push by the smart protocol.
 
+pub(crate) mod lfs;
+
 use std::io::{self, Write as _};
 use std::path::Path as FilePath;
 use std::pin::Pin;
@@ -47,6 +49,7 @@ pub(crate) fn routes() -> Routes {
         .add(Method::GET, "/scm/{owner}/{slug}/info/refs", access, info_refs)
         .add(Method::POST, "/scm/{owner}/{slug}/git-upload-pack", access, fetch)
         .add(Method::POST, "/scm/{owner}/{slug}/git-receive-pack", access, push)
+        .merge(lfs::routes())
 }
 
 async fn info_refs(

@@ -56,6 +56,7 @@ impl Fixture {
             anonymous_triggers: true,
             local_repositories: true,
             private_repositories: true,
+            lfs_object_limit: Some(64 * 1024),
             refs_per_push: 1000,
             outgoing_policy: madake_outgoing::guard::AddressPolicy {
                 allow: vec!["127.0.0.1".parse().expect("an address")],

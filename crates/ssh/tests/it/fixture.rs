@@ -139,6 +139,9 @@ impl Gate for SharedGate {
                 Service::GitUploadArchive => start_upload_archive(&git, &path),
                 Service::GitReceivePack => return Ok(receive_pack(Arc::clone(&self.0), path)),
                 Service::HgServeStdio => return Ok(crate::hg::serve(path)),
+                Service::GitLfsAuthenticate(_) => {
+                    return Ok(Session::sentence("Git LFS is not served by this fixture", 1));
+                }
             };
             Ok(Session::program(started.unwrap(), Duration::ZERO))
         })

@@ -73,6 +73,9 @@ pub enum MirrorError {
     /// The server could not be listened to.
     #[error("cannot read the list of refs: {0}")]
     Io(std::io::Error),
+    /// The server took some refs of a push, or none.
+    #[error("the remote server refused {0}")]
+    Refused(String),
 }
 
 impl Default for RemoteLimits {
@@ -155,6 +158,37 @@ pub async fn fetch(
         let branch = BranchName::parse("master").map_err(|_| MirrorError::NoRepository(mirror.to_owned()))?;
         create_bare(git, mirror, &branch, MIRROR_CONFIGURATION).await?;
     }
+    fetch_refs(git, mirror, url, credential, wanted, wanted.is_empty(), limits).await
+}
+
+/// Brings all branches and tags of a repository that is there to where the remote has them, also backwards. With `prune`
+/// those that the remote does not have are removed.
+///
+/// # Errors
+/// As [`fetch`].
+pub async fn fetch_everything(
+    git: &GitProgram,
+    repository: &Path,
+    url: &RepositoryUrl,
+    credential: Option<&Credential>,
+    prune: bool,
+    limits: &RemoteLimits,
+) -> Result<(), MirrorError> {
+    if !repository.join("HEAD").is_file() {
+        return Err(MirrorError::NoRepository(repository.to_owned()));
+    }
+    fetch_refs(git, repository, url, credential, &[], prune, limits).await
+}
+
+async fn fetch_refs(
+    git: &GitProgram,
+    mirror: &Path,
+    url: &RepositoryUrl,
+    credential: Option<&Credential>,
+    wanted: &[RefName],
+    prune: bool,
+    limits: &RemoteLimits,
+) -> Result<(), MirrorError> {
     let mut command = git
         .command("fetch")
         .repository(mirror)
@@ -171,7 +205,7 @@ pub async fn fetch(
     for check in LEGACY_FSCK_CHECKS {
         command = command.setting(&format!("fetch.fsck.{check}"), "ignore");
     }
-    if wanted.is_empty() {
+    if prune {
         command = command.arg("--prune");
     }
     let mut command = remote(command, git, url, credential)?.args(["--", url.display()]);
@@ -223,12 +257,23 @@ const MIRROR_CONFIGURATION: &str = "\
 	auto = false
 ";
 
-/// What every command needs that talks to `url`.
+/// What every command needs that reads from `url`.
 fn remote(
     command: GitCommand,
     git: &GitProgram,
     url: &RepositoryUrl,
     credential: Option<&Credential>,
+) -> Result<GitCommand, MirrorError> {
+    connected(command, git, url, credential, "upload-pack")
+}
+
+/// What every command needs that talks to the service `service` at `url`.
+pub(super) fn connected(
+    command: GitCommand,
+    git: &GitProgram,
+    url: &RepositoryUrl,
+    credential: Option<&Credential>,
+    service: &str,
 ) -> Result<GitCommand, MirrorError> {
     let mut command = command.network(url, credential.or_else(|| url.credential()));
     if let Some(path) = url.local_path() {
@@ -237,7 +282,7 @@ fn remote(
         // Git starts the other side with a clean configuration, so the trust in another owner goes with the program.
         let program = shell_word(&git.path().to_string_lossy());
         let trusted = shell_word(&format!("safe.directory={}", folder.display()));
-        command = command.arg(format!("--upload-pack={program} -c {trusted} upload-pack"));
+        command = command.arg(format!("--{service}={program} -c {trusted} {service}"));
     }
     Ok(command)
 }

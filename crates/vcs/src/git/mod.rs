@@ -3,7 +3,9 @@
 pub mod checkout;
 pub mod hook;
 pub mod host;
+pub mod lfs;
 pub mod mirror;
+pub mod mirror_push;
 pub mod read;
 pub mod smart_http;
 pub mod ssh;

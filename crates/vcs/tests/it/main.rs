@@ -18,6 +18,7 @@ mod hg_stdio;
 mod hooks;
 mod hosting;
 mod http;
+mod lfs;
 mod log_reading;
 mod mirrors;
 mod names;

@@ -13,6 +13,7 @@ mod hearing;
 mod hooks;
 mod keys;
 mod log;
+mod mirrors;
 mod permissions;
 mod plans;
 mod receivers;
@@ -36,6 +37,7 @@ const BUILD: Access = Access::Permission("BUILD on the plan");
 pub(crate) fn routes() -> Routes {
     Routes::default()
         .merge(arrivals())
+        .merge(mirrors())
         .merge(telling())
         .merge(people())
         .merge(running())
@@ -152,6 +154,31 @@ fn attributes() -> Routes {
             "/rest/madake/1.0/branch-permissions",
             administer,
             branch_permissions::remove,
+        )
+}
+
+/// Repositories that follow others, and others that follow them.
+fn mirrors() -> Routes {
+    let repository = Access::Permission("ADMINISTRATION on the repository");
+    Routes::default()
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/mirrors",
+            Access::Public,
+            mirrors::list,
+        )
+        .add(Method::POST, "/rest/madake/1.0/mirrors", GLOBAL, mirrors::create)
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/mirrors/{id}/sync",
+            repository,
+            mirrors::sync,
+        )
+        .add(
+            Method::DELETE,
+            "/rest/madake/1.0/mirrors/{id}",
+            GLOBAL,
+            mirrors::remove,
         )
 }
 
