@@ -15,7 +15,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
-/// The same for paths of several segments, and for fragments.
+/// The same for paths of several segments.
 const PATH: &AsciiSet = &SEGMENT.remove(b'/');
 
 /// Another one for another style sheet, as browsers may keep it.
@@ -172,11 +172,6 @@ impl RepositorySite {
     }
 }
 
-/// A path as the part of an address behind `#`.
-pub(super) fn fragment(path: &str) -> String {
-    utf8_percent_encode(path, PATH).to_string()
-}
-
 fn segment(name: &str) -> String {
     utf8_percent_encode(name, SEGMENT).to_string()
 }
@@ -210,6 +205,5 @@ mod tests {
         for (address, expected) in table {
             assert_eq!(address, format!("/projects/PROJ/repos/app{expected}"));
         }
-        assert_eq!(fragment("a b/<x>\"#"), "a%20b/%3Cx%3E%22%23");
     }
 }

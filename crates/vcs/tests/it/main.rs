@@ -6,6 +6,7 @@ mod browsing;
 mod checkouts;
 mod fixture;
 mod fronts;
+mod hg_browsing;
 mod hg_checkouts;
 mod hg_fixture;
 mod hg_hooks;
