@@ -94,6 +94,7 @@ async fn reader_may_clone_but_neither_push_nor_move_bookmarks() {
     );
     assert_eq!(sandbox.reader().all_refs(&hosted).await.unwrap(), before);
     assert!(keeper.permits.lock().unwrap().is_empty());
+    assert!(keeper.denials.load(std::sync::atomic::Ordering::SeqCst) >= 3);
     let (cloned, text) = sandbox
         .talk(&sandbox.path(""), &["--config", &ssh, "clone", ADDRESS, "clone"])
         .await;
