@@ -22,6 +22,7 @@ mod listening;
 mod mercurial;
 mod plan_files;
 mod real_receivers;
+mod renaming;
 mod repositories;
 mod ssh;
 mod telling;

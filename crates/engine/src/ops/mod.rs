@@ -29,6 +29,7 @@ pub mod receive_push;
 pub mod receive_webhook;
 pub mod redeliver;
 pub mod remove_repository;
+pub mod rename_repository;
 pub mod set_credential;
 pub mod show_hearing;
 pub mod ssh_keys;

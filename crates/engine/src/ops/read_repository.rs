@@ -161,9 +161,8 @@ impl ReadableRepository {
     /// # Errors
     /// [`EngineError::NotFound`] where there is no such commit.
     pub async fn revision(&self, text: Option<&str>) -> Result<NamedRevision, EngineError> {
-        let default_branch = self.default_branch();
         let text = match text {
-            None | Some("HEAD") => default_branch.as_str(),
+            None | Some("HEAD") => return self.branch_revision(&self.repository.default_branch).await,
             Some(text) => text,
         };
         let mut names = vec![text.to_owned()];

@@ -90,6 +90,11 @@ impl Site {
         })
     }
 
+    /// A repository in the form of the Cloud.
+    pub(super) fn cloud_repository(&self, found: &Repository) -> String {
+        self.at(&format!("/{}/{}", segment(&found.owner), segment(&found.slug)))
+    }
+
     /// The addresses of a repository; none for a linked one, which has no owner.
     pub(super) fn repository(&self, found: &Repository) -> Option<RepositorySite> {
         (!found.owner.is_empty()).then(|| RepositorySite {
@@ -105,6 +110,11 @@ pub(super) struct RepositorySite {
 }
 
 impl RepositorySite {
+    /// What all addresses of the repository begin with.
+    pub(super) fn root(&self) -> String {
+        self.root.clone()
+    }
+
     /// The root folder on the default branch.
     pub(super) fn browse_root(&self) -> String {
         format!("{}/browse", self.root)

@@ -14,7 +14,7 @@ use madake_store::repository::Repository;
 use serde::Serialize;
 
 use super::address::Site;
-use super::login::log_in_page;
+use super::login::{log_in_page, see_other};
 use super::template::{Frame, render};
 use crate::App;
 use crate::api::bamboo::query::Parameters;
@@ -134,7 +134,12 @@ impl Asked {
         for owner in self.owners() {
             let name = format!("{owner}/{}", self.part("slug"));
             match app.engine().read_repository(&visitor.caller, &name).await {
-                Ok(found) => return Ok(found),
+                Ok(found) => {
+                    return match self.moved(app, found.repository()) {
+                        Some(address) => Err(Refused::Page(Box::new(see_other(&address)))),
+                        None => Ok(found),
+                    };
+                }
                 Err(error @ (EngineError::Forbidden { .. } | EngineError::NotFound(_))) => {
                     // The refusal is more to know about than that there is nothing.
                     if refusal.is_none() || matches!(error, EngineError::Forbidden { .. }) {
@@ -172,6 +177,37 @@ impl Asked {
             page.extensions_mut().insert(trace);
         }
         Err(Refused::Page(Box::new(page)))
+    }
+
+    /// The address of this page below the present name of the repository, if it was asked for by a former one.
+    fn moved(&self, app: &App, found: &Repository) -> Option<String> {
+        let slug = self.part("slug");
+        let is_present = slug.eq_ignore_ascii_case(&found.slug)
+            && self
+                .owners()
+                .iter()
+                .any(|owner| owner.eq_ignore_ascii_case(&found.owner));
+        if is_present {
+            return None;
+        }
+        let site = Site::of(app);
+        let (path, query) = self
+            .address
+            .split_once('?')
+            .map_or((self.address.as_str(), ""), |(path, query)| (path, query));
+        let (root, named) = match self.part("owner") {
+            // `/projects/KEY/repos/SLUG/...`
+            "" => (site.repository(found)?.root(), 5),
+            // `/OWNER/SLUG/...`
+            _ => (site.cloud_repository(found), 3),
+        };
+        let rest: String = path
+            .split('/')
+            .skip(named)
+            .map(|part| format!("/{part}"))
+            .collect();
+        let mark = if query.is_empty() { "" } else { "?" };
+        Some(format!("{root}{rest}{mark}{query}"))
     }
 
     /// The commit that is named.
