@@ -1,6 +1,6 @@
 //! What a receiver calls back for: repository, commits, changes, branches, tags and files, in both of Bitbucket's words.
 
-use madake_testkit::{Server, git};
+use madake_testkit::{Server, git, hg};
 use serde_json::json;
 
 const REST: &str = "/rest/api/1.0/projects/PROJ/repos/app";
@@ -352,4 +352,160 @@ async fn the_cloud_interface_reads_the_same() {
     ] {
         assert_eq!(status(&server, &format!("{CLOUD}/{wrong}")).await, 404, "{wrong}");
     }
+}
+
+/// The strings of a member of each value of a page.
+fn each<'a>(page: &'a serde_json::Value, pointer: &str) -> Vec<&'a str> {
+    let values = page["values"].as_array().expect("values");
+    values
+        .iter()
+        .filter_map(|one| one.pointer(pointer).and_then(|text| text.as_str()))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mercurial_repositories_are_read_in_both_words() {
+    let server = Server::start().await;
+    let clone = server.hosted_hg("PROJ/app");
+    let nothing = server.get(&format!("{REST}/branches")).await;
+    assert_eq!(nothing["size"], 0);
+    assert_eq!(server.get(&format!("{CLOUD}/commits")).await["values"], json!([]));
+    let first = clone.push("first", &[("README.md", "one\ntwo\n"), ("src/a b.txt", "1")]);
+    hg(&clone.path, &["branch", "--quiet", "my stable"]);
+    let second = clone.push(
+        "second",
+        &[
+            ("README.md", "three\n"),
+            ("src/c;d.txt", "22"),
+            ("src/e f", "333"),
+        ],
+    );
+    hg(&clone.path, &["update", "--quiet", "default"]);
+    let side = clone.push("side", &[("side", "1")]);
+    hg(&clone.path, &["merge", "--quiet", "my stable"]);
+    hg(&clone.path, &["mv", "--quiet", "README.md", "READ.md"]);
+    std::fs::write(clone.path.join("data.bin"), b"a\0b").expect("a file");
+    hg(&clone.path, &["bookmark", "mark"]);
+    let merge = clone.commit("merged", &[]);
+    hg(&clone.path, &["tag", "-r", &first, "v1"]);
+    let tagged = clone.tip();
+    hg(&clone.path, &["push", "--quiet", "--bookmark", "mark"]);
+
+    let repository = server.get(REST).await;
+    assert_eq!(repository["scmId"], "hg");
+    let all = [&tagged, &merge, &side, &second, &first].map(String::as_str);
+    for (query, expected) in [
+        ("", &all[..]),
+        ("?until=default&limit=2&start=1", &all[1..3]),
+        ("?until=my%20stable", &all[3..]),
+        (&format!("?until=mark&since={second}"), &all[..3]),
+        (&format!("?since={first}&merges=only"), &all[1..2]),
+        ("?merges=exclude&limit=2", &[all[0], all[2]]),
+        ("?path=src", &[all[3], all[4]]),
+        ("?path=READ.md&followRenames=true", &[all[1], all[3], all[4]]),
+        ("?path=READ.md", &all[1..2]),
+    ] {
+        let page = server.get(&format!("{REST}/commits{query}")).await;
+        assert_eq!(each(&page, "/id"), expected, "{query}");
+    }
+    let short = server.get(&format!("{REST}/commits/{}", &second[..12])).await;
+    assert_eq!(
+        (&short["id"], &short["parents"][0]["id"]),
+        (&json!(second), &json!(first))
+    );
+    let changes = server.get(&format!("{REST}/commits/{second}/changes")).await;
+    assert_eq!(
+        each(&changes, "/path/toString"),
+        ["README.md", "src/c;d.txt", "src/e f"]
+    );
+    assert_eq!(each(&changes, "/type"), ["MODIFY", "ADD", "ADD"]);
+
+    let branches = server.get(&format!("{REST}/branches")).await;
+    assert_eq!(each(&branches, "/displayId"), ["mark", "default", "my stable"]);
+    assert_eq!(
+        each(&branches, "/id"),
+        [
+            "refs/bookmarks/mark",
+            "refs/heads/default",
+            "refs/heads/my%20stable"
+        ]
+    );
+    let newest = server.get(&format!("{REST}/branches?orderBy=MODIFICATION")).await;
+    assert_eq!(each(&newest, "/displayId").last(), Some(&"my stable"));
+    assert_eq!(
+        server.get(&format!("{REST}/default-branch")).await["latestCommit"],
+        tagged.as_str()
+    );
+    let tag = server.get(&format!("{REST}/tags/v1")).await;
+    assert_eq!(tag["latestCommit"], first.as_str());
+
+    let root = server.get(&format!("{REST}/browse?at=mark")).await;
+    let children = &root["children"];
+    assert_eq!(
+        each(children, "/path/toString"),
+        [".hgtags", "READ.md", "data.bin", "side", "src"]
+    );
+    assert_eq!(children["values"][1]["size"], 6);
+    assert_eq!(
+        server.get(&format!("{REST}/browse/src?type=true")).await,
+        json!({ "type": "DIRECTORY" })
+    );
+    let file = server.get(&format!("{REST}/browse/README.md?at={first}")).await;
+    assert_eq!(file["lines"], json!([{ "text": "one" }, { "text": "two" }]));
+    assert_eq!(
+        server.get(&format!("{REST}/browse/data.bin")).await["binary"],
+        true
+    );
+    let files = server.get(&format!("{REST}/files/src")).await;
+    assert_eq!(files["values"], json!(["a b.txt", "c;d.txt", "e f"]));
+    assert_eq!(server.get(&format!("{REST}/files?at=v1")).await["size"], 2);
+    for raw in [
+        format!("{REST}/raw/src/e%20f?at=my%20stable"),
+        format!("{CLOUD}/src/{second}/src/e%20f"),
+        format!("/api/1.0/repositories/PROJ/app/raw/{second}/src/e%20f"),
+    ] {
+        let answer = server
+            .request(reqwest::Method::GET, &raw)
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(answer.status().as_u16(), 200, "{raw}");
+        assert_eq!(answer.text().await.expect("a body"), "333", "{raw}");
+    }
+    for wrong in [
+        "raw/src",
+        "raw/nope",
+        "browse/nope",
+        "browse/.hg",
+        "files/READ.md",
+        "raw/READ.md?at=tip",
+        "commits/all()",
+        "commits/ffffffffffffffffffffffffffffffffffffffff",
+        "commits?until=0000000000000000000000000000000000000000",
+        "commits?until=-1",
+    ] {
+        assert_eq!(status(&server, &format!("{REST}/{wrong}")).await, 404, "{wrong}");
+    }
+
+    let page = server.get(&format!("{CLOUD}/commits?pagelen=2")).await;
+    assert_eq!(each(&page, "/hash"), all[..2]);
+    let refs = server.get(&format!("{CLOUD}/refs")).await;
+    assert_eq!(
+        each(&refs, "/type"),
+        ["bookmark", "named_branch", "named_branch", "tag"]
+    );
+    let named = server.get(&format!("{CLOUD}/refs/branches/my%20stable")).await;
+    assert_eq!(
+        (&named["type"], &named["target"]["hash"]),
+        (&json!("named_branch"), &json!(second))
+    );
+    let source = server.get(&format!("{CLOUD}/src")).await;
+    assert_eq!(
+        each(&source, "/path"),
+        [".hgtags", "READ.md", "data.bin", "side", "src"]
+    );
+    let meta = server
+        .get(&format!("{CLOUD}/src/{second}/src/e%20f?format=meta"))
+        .await;
+    assert_eq!((&meta["type"], &meta["size"]), (&json!("commit_file"), &json!(3)));
 }

@@ -2,11 +2,13 @@
 
 use std::process::{Command, Stdio};
 
-use madake_testkit::{PASSWORD, Server, ServerOptions, WorkTree, git, try_git};
+use madake_testkit::{HgClone, PASSWORD, Server, ServerOptions, WorkTree, git, hg, try_git, try_hg};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::hostile_support::{last_refusal, refusals, settled, status_as, user};
+use crate::mercurial::hg_as;
+use crate::ssh;
 
 const API: &str = "/rest/madake/1.0/branch-permissions";
 
@@ -321,4 +323,183 @@ async fn attributes_of_a_repository_are_shown_and_changed() {
     assert_eq!(bad.status(), 400);
     server.madake(&["repo", "edit", "PROJ/app", "--description", ""]);
     assert_eq!(server.get(shown).await["description"], "");
+}
+
+/// Where the branches and bookmarks of a Mercurial repository are, as its readers see them.
+async fn hg_refs(server: &Server, name: &str) -> Vec<(String, String)> {
+    let (owner, slug) = name.split_once('/').expect("an owner");
+    let page = server
+        .get(&format!("/rest/api/1.0/projects/{owner}/repos/{slug}/branches"))
+        .await;
+    let values = page["values"].as_array().expect("branches");
+    let text = |one: &Value, field: &str| one[field].as_str().expect("text").to_owned();
+    values
+        .iter()
+        .map(|one| (text(one, "id"), text(one, "latestCommit")))
+        .collect()
+}
+
+/// What the person who pushes reads.
+fn refused(output: &std::process::Output) -> String {
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(!output.status.success(), "{said}");
+    said
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_hold_for_branches_and_bookmarks_of_mercurial() {
+    let server = Server::start().await;
+    let clone = server.hosted_hg("PROJ/lib");
+    let push = |arguments: &[&str]| try_hg(&clone.path, &[&["push"], arguments].concat());
+    let first = clone.push("first", &[("a", "1")]);
+    hg(&clone.path, &["branch", "--quiet", "my stable"]);
+    let stable = clone.push("stable", &[("b", "1")]);
+    hg(&clone.path, &["bookmark", "mark"]);
+    assert!(matches!(push(&["--bookmark", "mark"]).status.code(), Some(0 | 1)));
+    hg(&clone.path, &["bookmark", "--inactive", "mark"]);
+    settled(&server).await;
+    let out = server.madake(&[
+        "repo",
+        "protect",
+        "PROJ/lib",
+        "my stable",
+        "--no-force",
+        "--no-delete",
+    ]);
+    assert!(
+        out.contains("my stable of PROJ/lib: fast-forward-only, no-deletes"),
+        "{out}"
+    );
+    server.madake(&["repo", "protect", "PROJ/lib", "mark", "--no-force", "--no-delete"]);
+    server.madake(&["repo", "protect", "PROJ/lib", "release/*", "--read-only"]);
+    let before = refusals(&server).await;
+    let refs = hg_refs(&server, "PROJ/lib").await;
+
+    // Another head of a protected branch, beside a commit on one that is free: a push moves as a whole.
+    hg(&clone.path, &["update", "--quiet", &first]);
+    let free = clone.commit("free", &[("c", "1")]);
+    hg(&clone.path, &["branch", "--quiet", "--force", "my stable"]);
+    let _ = clone.commit("elsewhere", &[("d", "1")]);
+    let said = refused(&push(&["--force"]));
+    assert!(
+        said.contains("my stable may not be rewritten, only moved forward (branch permission 1 on my stable): the push makes another head of it"),
+        "{said}"
+    );
+    assert_eq!(hg_refs(&server, "PROJ/lib").await, refs);
+    assert_eq!(refusals(&server).await, before + 1);
+    let entry = last_refusal(&server).await;
+    assert_eq!(entry["principal"], "admin");
+    assert!(
+        entry["reason"]
+            .as_str()
+            .is_some_and(|why| why.contains("another head")),
+        "{entry}"
+    );
+    assert!(server.log().contains("refused refs of a push to PROJ/lib"));
+    assert!(push(&["--rev", &free]).status.success());
+
+    // Closing it, and making a branch that may not be pushed to.
+    hg(&clone.path, &["update", "--quiet", &stable]);
+    hg(&clone.path, &["commit", "--close-branch", "-m", "closed"]);
+    let said = refused(&push(&["--rev", "."]));
+    assert!(
+        said.contains("my stable may not be deleted") && said.contains("closes it"),
+        "{said}"
+    );
+    hg(&clone.path, &["update", "--quiet", &first]);
+    hg(&clone.path, &["branch", "--quiet", "release/1"]);
+    let _ = clone.commit("release", &[("e", "1")]);
+    let said = refused(&push(&["--rev", ".", "--new-branch"]));
+    assert!(said.contains("release/1 is read-only"), "{said}");
+
+    // Bookmarks: neither backwards nor away, but forward.
+    hg(&clone.path, &["bookmark", "--force", "--rev", &first, "mark"]);
+    let said = refused(&push(&["--rev", &first, "--bookmark", "mark"]));
+    assert!(said.contains("mark may not be rewritten"), "{said}");
+    hg(&clone.path, &["bookmark", "--delete", "mark"]);
+    let said = refused(&push(&["--rev", &first, "--bookmark", "mark"]));
+    assert!(said.contains("mark may not be deleted"), "{said}");
+    hg(&clone.path, &["update", "--quiet", &stable]);
+    let forward = clone.commit("forward", &[("f", "1")]);
+    hg(&clone.path, &["bookmark", "mark"]);
+    let output = push(&["--rev", ".", "--bookmark", "mark"]);
+    assert!(output.status.success(), "{output:?}");
+    let now = hg_refs(&server, "PROJ/lib").await;
+    for name in ["refs/heads/my%20stable", "refs/bookmarks/mark"] {
+        assert!(now.contains(&(name.to_owned(), forward.clone())), "{now:?}");
+    }
+    assert!(!now.iter().any(|(name, _)| name.contains("release")), "{now:?}");
+
+    // Who is exempt may, alone or in a group.
+    user(&server, "ann", "a long password");
+    server.madake(&[
+        "permission",
+        "grant",
+        "repository",
+        "PROJ/lib",
+        "READ",
+        "WRITE",
+        "--user",
+        "ann",
+    ]);
+    server.madake(&["group", "create", "releasers"]);
+    server.madake(&[
+        "repo",
+        "protect",
+        "PROJ/lib",
+        "release/*",
+        "--read-only",
+        "--only-group",
+        "releasers",
+    ]);
+    let url = server.hg_url("PROJ/lib", "ann", "a%20long%20password");
+    let release = ["push", "--quiet", "--new-branch", "--rev", "release/1", &url];
+    let said = refused(&try_hg(&clone.path, &release));
+    assert!(said.contains("release/1 is read-only"), "{said}");
+    server.madake(&["group", "add", "releasers", "ann"]);
+    let output = try_hg(&clone.path, &release);
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_of_mercurial_hold_over_ssh() {
+    let server = ssh::start().await;
+    let made = server.madake(&["repo", "create", "PROJ/lib", "--scm", "hg", "--json"]);
+    let made: Value = serde_json::from_str(&made).expect("JSON");
+    let url = made["sshUrl"].as_str().expect("an address for SSH");
+    let key = ssh::key(&server, "writer", "ed25519");
+    ssh::register(&server, &key, &["--user", "admin"]);
+    let path = server.scratch().join("work");
+    let text = path.to_str().expect("text");
+    let cloned = hg_as(&key, std::path::Path::new("/"), &["clone", "-q", url, text]);
+    assert!(cloned.status.success(), "{cloned:?}");
+    let clone = HgClone { path };
+    let first = clone.commit("first", &[("a", "1")]);
+    let second = clone.commit("second", &[("a", "2")]);
+    hg(&clone.path, &["bookmark", "--inactive", "mark"]);
+    let pushed = hg_as(&key, &clone.path, &["push", "-q", "--bookmark", "mark"]);
+    assert!(pushed.status.success(), "{pushed:?}");
+    settled(&server).await;
+    server.madake(&["repo", "protect", "PROJ/lib", "**", "--no-force", "--no-delete"]);
+    let before = refusals(&server).await;
+    hg(&clone.path, &["update", "--quiet", &first]);
+    let _ = clone.commit("another head", &[("b", "1")]);
+    let said = refused(&hg_as(&key, &clone.path, &["push", "--force"]));
+    assert!(said.contains("default may not be rewritten"), "{said}");
+    hg(&clone.path, &["bookmark", "--force", "--rev", &first, "mark"]);
+    for legacy in ["", "bookmarks"] {
+        // Clients without bundles of the second kind move bookmarks by a command of their own, and say less.
+        let legacy = format!("devel.legacy.exchange={legacy}");
+        let arguments = ["--config", &legacy, "push", "--rev", &first, "--bookmark", "mark"];
+        let _ = refused(&hg_as(&key, &clone.path, &arguments));
+    }
+    assert!(refusals(&server).await > before);
+    let refs = hg_refs(&server, "PROJ/lib").await;
+    for name in ["refs/heads/default", "refs/bookmarks/mark"] {
+        assert!(refs.contains(&(name.to_owned(), second.clone())), "{refs:?}");
+    }
 }

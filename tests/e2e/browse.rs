@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use madake_testkit::{Server, ServerOptions, WorkTree, git, wait_for};
+use madake_testkit::{Server, ServerOptions, WorkTree, git, hg, wait_for};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -123,12 +123,13 @@ async fn every_link_of_every_payload_leads_to_a_page() {
         ..ServerOptions::default()
     })
     .await;
-    for name in ["PROJ/App.one", "~joe/tools"] {
-        let work = server.hosted(name);
-        let _ = work.push(
-            "main",
-            &[("README.md", "# App\n"), ("src/a b#1.txt", "one\ntwo\n")],
-        );
+    for (name, is_hg) in [
+        ("PROJ/App.one", false),
+        ("~joe/tools", false),
+        ("PROJ/Lib.one", true),
+        ("~joe/hg.tools", true),
+    ] {
+        let second_push = first_push(&server, name, is_hg);
         settled(&server).await;
         let (url, mut bodies) = receiver().await;
         let profiles = [
@@ -145,20 +146,14 @@ async fn every_link_of_every_payload_leads_to_a_page() {
         for profile in &profiles {
             server.madake(&["receiver", "create", name, &url, "--profile", profile]);
         }
-        git(&work.path, &["branch", "feature/x"]);
-        let _ = work.commit(
-            "rewrite",
-            &[("src/a b#1.txt", "one\nthree\n"), ("竹/<b>.txt", "new\n")],
-        );
-        git(&work.path, &["tag", "-a", "-m", "a tag", "v1.0"]);
-        git(
-            &work.path,
-            &["push", "--quiet", "origin", "main", "feature/x", "v1.0"],
-        );
+        let moved = second_push();
         let mut followed = std::collections::BTreeSet::new();
-        // GitHub's tells of one ref in each delivery, and three moved.
-        for _ in 0..profiles.len() + 2 {
-            let body = bodies.recv().await.expect("a delivery");
+        // GitHub's tells of one ref in each delivery.
+        for _ in 0..profiles.len() + moved - 1 {
+            let body = tokio::time::timeout(std::time::Duration::from_secs(60), bodies.recv())
+                .await
+                .expect("in time")
+                .expect("a delivery");
             let payload = match body.strip_prefix("payload=") {
                 Some(form) => {
                     let text = form.replace('+', " ");
@@ -179,7 +174,7 @@ async fn every_link_of_every_payload_leads_to_a_page() {
                 }
             }
         }
-        let mut pages = 0;
+        let (mut pages, mut anchors) = (0, 0);
         for link in &followed {
             let path = link.strip_prefix(&server.url()).unwrap_or(link);
             let other_face = ["/api/2.0/", "/rest/"].iter().any(|root| path.starts_with(root));
@@ -189,13 +184,66 @@ async fn every_link_of_every_payload_leads_to_a_page() {
             let (path, fragment) = path.split_once('#').unwrap_or((path, ""));
             let text = shown(&server, if path.is_empty() { "/" } else { path }).await;
             if !fragment.is_empty() {
-                let id = decoded(fragment).replace('<', "&lt;").replace('>', "&gt;");
+                let id = fragment.replace('&', "&amp;").replace('\'', "&#39;");
                 assert!(text.contains(&format!("id=\"{id}\"")), "{link}: no anchor {id}");
+                anchors += 1;
             }
             pages += 1;
         }
-        assert!(pages >= 12, "{followed:#?}");
+        assert!(pages >= 12 && anchors >= 4, "{followed:#?}");
     }
+}
+
+/// Names of files that are not easily shown: a direction mark, and one that is longer than a line of a page.
+fn odd_names() -> [String; 3] {
+    [
+        "竹/<b>&'.txt".to_owned(),
+        "turned\u{202e}txt".to_owned(),
+        format!("{0}/{0}/{0}", "long".repeat(40)),
+    ]
+}
+
+/// Makes a repository with a first push; the second moves as many refs as the function gives.
+fn first_push(server: &Server, name: &str, is_hg: bool) -> Box<dyn Fn() -> usize> {
+    let first = [("README.md", "# App\n"), ("src/a b#1.txt", "one\ntwo\n")];
+    let names = odd_names();
+    let changed = move || {
+        let mut files = vec![("src/a b#1.txt".to_owned(), "one\nthree\n")];
+        files.extend(names.iter().map(|name| (name.clone(), "new\n")));
+        files
+    };
+    if is_hg {
+        let clone = server.hosted_hg(name);
+        let _ = clone.push("first", &first);
+        return Box::new(move || {
+            let files = changed();
+            let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), *text)).collect();
+            let _ = clone.commit("rewrite", &files);
+            hg(&clone.path, &["bookmark", "an idea"]);
+            hg(&clone.path, &["tag", "v 1.0"]);
+            hg(&clone.path, &["branch", "--quiet", "feature/x y"]);
+            let _ = clone.commit("on a branch", &[("b", "1")]);
+            hg(
+                &clone.path,
+                &["push", "--quiet", "--new-branch", "--bookmark", "an idea"],
+            );
+            4
+        });
+    }
+    let work = server.hosted(name);
+    let _ = work.push("main", &first);
+    Box::new(move || {
+        git(&work.path, &["branch", "feature/x"]);
+        let files = changed();
+        let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), *text)).collect();
+        let _ = work.commit("rewrite", &files);
+        git(&work.path, &["tag", "-a", "-m", "a tag", "v1.0"]);
+        git(
+            &work.path,
+            &["push", "--quiet", "origin", "main", "feature/x", "v1.0"],
+        );
+        3
+    })
 }
 
 /// Percent-decoded text.
@@ -692,4 +740,142 @@ async fn attached_repositories_have_pages_too() {
         .await;
     assert_eq!(shown["kind"], json!("attached"));
     assert!(Path::new(shown["path"].as_str().expect("a path")).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mercurial_repositories_are_shown_whatever_is_in_them() {
+    let server = Server::start().await;
+    let clone = server.hosted_hg("PROJ/lib");
+    let root = "/projects/PROJ/repos/lib";
+    let empty = shown(&server, &format!("{root}/browse")).await;
+    assert!(
+        empty.contains("Nothing has been pushed yet") && empty.contains("/hg/proj/lib"),
+        "{empty}"
+    );
+    let script = "<script>alert(1)</script>\n";
+    let first = clone.push(
+        "first\n\n<script>alert('m')</script>\u{202e}",
+        &[
+            ("README", "Read me first\n"),
+            ("src/deep/er.rs", "fn main() {}\n"),
+            ("a;b\\c", script),
+            ("-rf", script),
+            ("set:all()", script),
+            ("\"><script>alert(1)<b>", script),
+            ("turned\u{202e}txt", script),
+            ("index.html", script),
+            ("*", script),
+        ],
+    );
+    for number in 0..55 {
+        let _ = clone.commit(&format!("commit {number}"), &[("counter", &number.to_string())]);
+    }
+    hg(&clone.path, &["mv", "--quiet", "src/deep/er.rs", "src/moved.rs"]);
+    let moved = clone.commit("move it", &[]);
+    hg(&clone.path, &["bookmark", "default<b>"]);
+    hg(&clone.path, &["tag", "v\"1"]);
+    hg(&clone.path, &["branch", "--quiet", "my <i>branch"]);
+    let named = clone.commit("named", &[("b", "1")]);
+    hg(
+        &clone.path,
+        &["push", "--quiet", "--new-branch", "--bookmark", "default<b>"],
+    );
+    settled(&server).await;
+
+    let files = shown(&server, &format!("{root}/browse")).await;
+    for text in [
+        "Read me first",
+        "a;b",
+        "/hg/proj/lib",
+        "&lt;script&gt;alert(1)&lt;b&gt;",
+    ] {
+        assert!(files.contains(text), "{text} is not in {files}");
+    }
+    let branches = shown(&server, &format!("{root}/branches")).await;
+    for text in ["my &lt;i&gt;branch", "default&lt;b&gt;", ">default<"] {
+        assert!(branches.contains(text), "{text} is not in {branches}");
+    }
+    assert!(shown(&server, &format!("{root}/tags")).await.contains("v&quot;1"));
+    let commit = shown(&server, &format!("{root}/commits/{moved}")).await;
+    assert!(commit.contains("moved from src/deep/er.rs"), "{commit}");
+    let short = shown(&server, &format!("/PROJ/lib/commits/{}", &moved[..12])).await;
+    assert!(short.contains(&moved));
+    let old = shown(&server, &format!("{root}/browse/src/deep/er.rs?at={first}")).await;
+    assert!(old.contains("fn main() {}"), "{old}");
+    let history = shown(&server, &format!("{root}/commits?path=README")).await;
+    assert!(
+        history.contains(&first[..12]) && !history.contains("commit 3"),
+        "{history}"
+    );
+    let compared = shown(&server, &format!("/PROJ/lib/compare/{moved}...{named}")).await;
+    assert!(compared.contains("named"), "{compared}");
+
+    // Everything that can be reached without leaving the repository, once; nothing of it runs.
+    let (mut waiting, mut seen) = (vec!["/".to_owned()], std::collections::BTreeSet::new());
+    while let Some(path) = waiting.pop() {
+        let path = path.split('#').next().unwrap_or_default().to_owned();
+        if path.is_empty()
+            || ["/rest/", "/raw/", "/raw?", "/assets/"]
+                .iter()
+                .any(|part| path.contains(part))
+        {
+            continue;
+        }
+        let is_commit = path.contains("/commits/")
+            && ![&first, &moved, &named]
+                .iter()
+                .any(|id| path.contains(id.as_str()));
+        let is_at_commit = path.contains("?at=") && path.len() > 80;
+        if is_commit || is_at_commit || !seen.insert(path.clone()) {
+            continue;
+        }
+        let text = shown(&server, &path).await;
+        assert!(!text.contains('\u{202e}'), "{path}: {text}");
+        waiting.extend(links(&text));
+    }
+    for expected in [
+        "/commits?start=50",
+        "/browse/src",
+        "/browse?path=a%3Bb%5Cc",
+        "/tags",
+    ] {
+        assert!(
+            seen.iter().any(|path| path.ends_with(expected)),
+            "{expected} is not among {seen:#?}"
+        );
+    }
+
+    // A branch that was closed can still be looked at.
+    hg(&clone.path, &["commit", "--close-branch", "-m", "closed"]);
+    hg(&clone.path, &["push", "--quiet"]);
+    let closed = shown(&server, "/PROJ/lib/branch/my%20%3Ci%3Ebranch").await;
+    assert!(closed.contains(&named[..12]), "{closed}");
+    let branches = shown(&server, &format!("{root}/branches")).await;
+    assert!(!branches.contains("my &lt;i&gt;branch"), "{branches}");
+
+    let raw = server
+        .request(Method::GET, &format!("{root}/raw/index.html"))
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(raw.headers()["content-type"], "text/plain; charset=utf-8");
+    for gone in [
+        "/browse/nothing",
+        "/browse?at=nothing",
+        "/commits/deadbeef",
+        "/commits/-x",
+        "/commits/ffffffffffffffffffffffffffffffffffffffff",
+        "/commits/0000000000000000000000000000000000000000",
+        "/raw/src",
+        "/browse?at=all()",
+        "/browse?at=max(0)",
+        "/browse/..%2f..%2Fhgrc",
+        "/browse?path=../00changelog.i",
+        "/browse?path=.hg",
+        "/browse?path=a%0Ab",
+        "/commits?until=--config%3Dx",
+    ] {
+        let (status, text) = page(&server, &format!("{root}{gone}")).await;
+        assert_eq!(status, 404, "{gone}: {text}");
+    }
 }

@@ -24,6 +24,7 @@ mod mercurial;
 mod mirrors;
 mod plan_files;
 mod real_receivers;
+mod renaming;
 mod repositories;
 mod ssh;
 mod telling;

@@ -151,12 +151,20 @@ async fn push_over_http_is_built_at_its_revision_and_explained() {
         .expect("an answer");
     let (status, body) = (answer.status(), answer.text().await.expect("a body"));
     assert!(status == 404 && body.contains("/hg/proj/lib"), "{status} {body}");
-    let page = server
-        .request(reqwest::Method::GET, "/hg/proj/lib")
-        .send()
-        .await
-        .expect("an answer");
-    assert_eq!(page.status(), 400);
+    // A person who opens it sees the files; what is no request of hg is told so.
+    for (path, status, told) in [
+        ("/hg/proj/lib", 200, "bamboo-specs"),
+        ("/hg/proj/lib?x=1", 400, "hg clone"),
+    ] {
+        let answer = server
+            .request(reqwest::Method::GET, path)
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(answer.status(), status, "{path}");
+        let text = answer.text().await.expect("a body");
+        assert!(text.contains(told), "{path}: {text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -244,7 +252,7 @@ async fn changes_that_are_filtered_out_are_not_built() {
     assert_eq!(results[0]["vcsRevisionKey"], code.as_str());
 }
 
-fn hg_as(key: &Path, folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn hg_as(key: &Path, folder: &Path, arguments: &[&str]) -> Output {
     Command::new("hg")
         .args(["--config", &format!("ui.ssh={}", ssh::ssh(key))])
         .args(arguments)
@@ -293,9 +301,20 @@ async fn push_over_ssh_becomes_a_build_and_a_reading_key_pushes_nothing() {
     let copy = HgClone { path: copy };
     assert_eq!(copy.tip(), commit);
     let _ = copy.commit("not allowed", &[("x", "1")]);
+    let before = refusals(&server).await;
     let output = hg_as(&reader, &copy.path, &["push", "-q"]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("not push"), "{said}");
+    // What was refused leaves a trace.
+    assert!(refusals(&server).await > before);
+    let refusal = last_refusal(&server).await;
+    assert_eq!(refusal["reason"], "lacks WRITE", "{refusal}");
+    assert!(
+        refusal["summary"]
+            .as_str()
+            .is_some_and(|text| text.contains("PROJ/lib")),
+        "{refusal}"
+    );
     assert_eq!(last_push(&server).await["id"], entry["id"]);
     let git = Command::new("git")
         .args(["ls-remote", &url.replace("hg@", "git@")])

@@ -98,6 +98,57 @@ impl BranchPattern {
         &self.text
     }
 
+    /// Reads the name of a branch or a pattern of names, as repositories of a system have them. In Mercurial, rules are
+    /// about named branches and bookmarks.
+    ///
+    /// # Errors
+    /// When it can match nothing, or its end is not known.
+    pub fn of(text: &str, scm: Scm) -> Result<Self, BranchPatternError> {
+        let refused = |problem| BranchPatternError {
+            text: inert(text, 80),
+            problem,
+        };
+        if text.len() > MAX_PATTERN {
+            return Err(refused("is longer than 500 bytes"));
+        }
+        if !text.contains(['*', '?']) && !text.ends_with('/') {
+            let name = text.strip_prefix(BRANCHES).unwrap_or(text);
+            acceptable_branch_name(name, scm).map_err(refused)?;
+            return Ok(Self {
+                text: name.to_owned(),
+                matcher: Matcher::Name,
+            });
+        }
+        if text.starts_with(['/', '-']) || text.contains("//") || text == "/" {
+            return Err(refused("has an empty part, or starts with a dash"));
+        }
+        let is_never_in_names = |character: char| match scm {
+            Scm::Git => matches!(character, ' ' | '~' | '^' | ':' | '[' | '\\'),
+            Scm::Hg => character == ':',
+        };
+        if text
+            .chars()
+            .any(|character| character.is_control() || is_never_in_names(character))
+        {
+            return Err(refused(match scm {
+                Scm::Git => "has a character that no branch name has (space ~ ^ : [ \\)",
+                Scm::Hg => "has a character that no branch name has (a colon)",
+            }));
+        }
+        if text.starts_with("tags/") || text.starts_with("refs/tags/") {
+            return Err(refused("is about tags: only branches are protected"));
+        }
+        let regex = RegexBuilder::new(&expression(text))
+            .size_limit(SIZE_LIMIT)
+            .dfa_size_limit(SIZE_LIMIT)
+            .build()
+            .map_err(|_| refused("is too long a pattern"))?;
+        Ok(Self {
+            text: text.to_owned(),
+            matcher: Matcher::Pattern(regex),
+        })
+    }
+
     /// Whether it is about the branch with this name, given without `refs/heads/`.
     #[must_use]
     pub fn matches(&self, branch: &str) -> bool {
@@ -125,42 +176,9 @@ impl fmt::Display for BranchPattern {
 impl FromStr for BranchPattern {
     type Err = BranchPatternError;
 
+    /// What either system accepts.
     fn from_str(text: &str) -> Result<Self, BranchPatternError> {
-        let refused = |problem| BranchPatternError {
-            text: inert(text, 80),
-            problem,
-        };
-        if text.len() > MAX_PATTERN {
-            return Err(refused("is longer than 500 bytes"));
-        }
-        if !text.contains(['*', '?']) && !text.ends_with('/') {
-            let name = text.strip_prefix(BRANCHES).unwrap_or(text);
-            acceptable_branch_name(name, Scm::Git).map_err(refused)?;
-            return Ok(Self {
-                text: name.to_owned(),
-                matcher: Matcher::Name,
-            });
-        }
-        if text.starts_with(['/', '-']) || text.contains("//") || text == "/" {
-            return Err(refused("has an empty part, or starts with a dash"));
-        }
-        if text.chars().any(char::is_control) || text.contains([' ', '~', '^', ':', '[', '\\']) {
-            return Err(refused(
-                "has a character that no branch name has (space ~ ^ : [ \\)",
-            ));
-        }
-        if text.starts_with("tags/") || text.starts_with("refs/tags/") {
-            return Err(refused("is about tags: only branches are protected"));
-        }
-        let regex = RegexBuilder::new(&expression(text))
-            .size_limit(SIZE_LIMIT)
-            .dfa_size_limit(SIZE_LIMIT)
-            .build()
-            .map_err(|_| refused("is too long a pattern"))?;
-        Ok(Self {
-            text: text.to_owned(),
-            matcher: Matcher::Pattern(regex),
-        })
+        Self::of(text, Scm::Git).or_else(|refused| Self::of(text, Scm::Hg).map_err(|_| refused))
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing here asks a remote host: a linked repository is read from our mirror.
 
+mod browse;
 mod names;
 
 use std::collections::BTreeMap;
@@ -17,8 +18,10 @@ use madake_vcs::hg;
 use madake_vcs::hg::read::HgReader;
 use madake_vcs::name::{ObjectId, RefName};
 
+pub use self::browse::RefSummary;
+pub(crate) use self::browse::{git_failure, hg_failure};
 pub use self::names::branches;
-pub(crate) use self::names::{Named, branch_in, named, refs_of_branch, refs_of_name};
+pub(crate) use self::names::{Named, branch_in, named, ref_of_tag, refs_of_branch, refs_of_name};
 use crate::heads::{RefsRead, unreadable};
 use crate::{Engine, EngineError};
 
@@ -34,26 +37,30 @@ pub(crate) enum Opened<'a> {
 
 /// A commit of either system.
 #[derive(Debug, Clone)]
-pub(crate) struct CommitRead {
-    pub(crate) id: ObjectId,
+pub struct CommitRead {
+    /// Its id.
+    pub id: ObjectId,
     /// None in Mercurial.
-    pub(crate) tree: Option<ObjectId>,
-    pub(crate) parents: Vec<ObjectId>,
-    pub(crate) author: Signature,
+    pub tree: Option<ObjectId>,
+    /// Its parents, the first one first.
+    pub parents: Vec<ObjectId>,
+    /// Who wrote it, and when.
+    pub author: Signature,
     /// In Mercurial the author again.
-    pub(crate) committer: Signature,
+    pub committer: Signature,
     /// As stored.
-    pub(crate) message: String,
+    pub message: String,
     /// The number and the named branch of a commit of Mercurial.
-    pub(crate) mercurial: Option<(i64, String)>,
+    pub mercurial: Option<(i64, String)>,
 }
 
 /// A range of commits, the newest first.
-#[derive(Debug)]
-pub(crate) struct CommitRange {
-    pub(crate) commits: Vec<CommitRead>,
+#[derive(Debug, Default)]
+pub struct CommitRange {
+    /// The commits.
+    pub commits: Vec<CommitRead>,
     /// Whether older ones were left out because of the limit.
-    pub(crate) truncated: bool,
+    pub truncated: bool,
 }
 
 /// What tells one state of a folder from another.
@@ -125,6 +132,17 @@ impl Opened<'_> {
         let names = refs_of_branch(self.scm(), branch);
         let known = self.refs_named(&names).await?;
         Ok(branch_in(self.scm(), &known, branch).cloned())
+    }
+
+    /// Where a named branch of Mercurial is that was closed, and so has no ref.
+    pub(crate) async fn closed_branch(self, branch: &str) -> Result<Option<ObjectId>, EngineError> {
+        match self {
+            Self::Git { .. } => Ok(None),
+            Self::Hg { reader, path } => {
+                let heads = reader.heads(path).await.map_err(unreadable)?;
+                Ok(heads.branch(branch).map(|one| one.id))
+            }
+        }
     }
 
     /// Whether the repository has the object.

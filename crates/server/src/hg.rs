@@ -62,6 +62,10 @@ async fn serve(
         Ok(HgAccess::Read) | Err(_) => Permission::Read,
     };
     let found = repository(&app, &visitor, &owner, &slug, needed).await?;
+    if parts.method == Method::GET && asked.query.is_empty() {
+        // A person opened it.
+        return Ok(crate::pages::of_repository(&app, &found));
+    }
     access.map_err(|error| failed(&found, &error))?;
     let engine = app.engine();
     let keeper = Arc::new(engine.hg_push_keeper(visitor.caller.clone(), found.clone(), Via::Http));

@@ -99,6 +99,26 @@ pub fn revoke_all(tx: &Tx<'_>, scope: Scope, key: &str) -> Result<usize, StoreEr
     )
 }
 
+/// Lets the grants on one thing be those on another, which had none of its own or loses them.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn move_all(tx: &Tx<'_>, scope: Scope, from: &str, to: &str) -> Result<(), StoreError> {
+    let (from, to) = (subject(scope, from), subject(scope, to));
+    if from == to {
+        return Ok(());
+    }
+    tx.execute(
+        "DELETE FROM granted WHERE scope = $1 AND subject = $2",
+        params![scope.as_str(), to],
+    )?;
+    tx.execute(
+        "UPDATE granted SET subject = $1 WHERE scope = $2 AND subject = $3",
+        params![to, scope.as_str(), from],
+    )?;
+    Ok(())
+}
+
 /// The grants on one thing itself.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use madake_domain::repository::{RepositoryKind, Scm};
+use madake_domain::repository::{RepositoryKind, RepositoryPath, Scm};
 
 use crate::{Millis, StoreError, Topic, Tx, params};
 
@@ -113,6 +113,10 @@ pub struct NewRepository {
 /// [`StoreError::Duplicate`] when the name is taken.
 pub fn insert(tx: &Tx<'_>, new: &NewRepository, now: Millis) -> Result<i64, StoreError> {
     tx.wake(Topic::Plans);
+    tx.execute(
+        "DELETE FROM repository_former_name WHERE folded = $1",
+        params![new.name.to_lowercase()],
+    )?;
     tx.insert(
         "INSERT INTO repository (kind, name, folded, owner, slug, path, url, default_branch, hook_installed,
            hears_pushes, refs_known, specs_enabled, created_ms, scm)
@@ -137,16 +141,59 @@ pub fn insert(tx: &Tx<'_>, new: &NewRepository, now: Millis) -> Result<i64, Stor
     })
 }
 
-/// The repository with this name, in any case.
+/// The repository with this name, in any case; where there is none, the one that had it before.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub fn by_name(tx: &Tx<'_>, name: &str) -> Result<Option<Repository>, StoreError> {
+    if let Some(found) = with_name(tx, name)? {
+        return Ok(Some(found));
+    }
+    tx.first(
+        &format!(
+            "{REPOSITORY} WHERE id = (SELECT repository_id FROM repository_former_name WHERE folded = $1)"
+        ),
+        params![name.to_lowercase()],
+        read_repository,
+    )
+}
+
+/// The repository that has this name now, in any case.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn with_name(tx: &Tx<'_>, name: &str) -> Result<Option<Repository>, StoreError> {
     tx.first(
         &format!("{REPOSITORY} WHERE folded = $1"),
         params![name.to_lowercase()],
         read_repository,
     )
+}
+
+/// Gives a hosted or attached repository another name, which no other may have. The one that it has leads to it from
+/// now on.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn rename(tx: &Tx<'_>, found: &Repository, to: &RepositoryPath) -> Result<(), StoreError> {
+    tx.wake(Topic::Plans);
+    let name = to.to_string();
+    tx.execute(
+        "DELETE FROM repository_former_name WHERE folded = $1",
+        params![name.to_lowercase()],
+    )?;
+    tx.execute(
+        "UPDATE repository SET name = $1, folded = $2, owner = $3, slug = $4 WHERE id = $5",
+        params![name, name.to_lowercase(), to.owner, to.slug, found.id],
+    )?;
+    if found.name.to_lowercase() != name.to_lowercase() {
+        tx.execute(
+            "INSERT INTO repository_former_name (folded, repository_id) VALUES ($1, $2)
+             ON CONFLICT (folded) DO UPDATE SET repository_id = $2",
+            params![found.name.to_lowercase(), found.id],
+        )?;
+    }
+    Ok(())
 }
 
 /// The repository with this id.
@@ -239,6 +286,7 @@ pub fn remove(tx: &Tx<'_>, id: i64) -> Result<(), StoreError> {
     crate::branch_permission::forget_repository(tx, id)?;
     crate::repository_attributes::forget_repository(tx, id)?;
     for statement in [
+        "DELETE FROM repository_former_name WHERE repository_id = $1",
         "DELETE FROM webhook WHERE repository_id = $1",
         "DELETE FROM hearing WHERE repository_id = $1",
         "DELETE FROM ssh_key WHERE repository_id = $1",

@@ -78,7 +78,32 @@ fn texts_that_can_match_no_branch_are_refused() {
         "HEAD",
         &long,
     ] {
-        assert!(bad.parse::<BranchPattern>().is_err(), "{bad:?} was accepted");
+        assert!(BranchPattern::of(bad, Scm::Git).is_err(), "{bad:?} was accepted");
+    }
+}
+
+#[test]
+fn names_of_mercurial_may_have_what_git_does_not_allow() {
+    let table: [(&str, &[&str], &[&str]); 4] = [
+        ("my branch", &["my branch"], &["my", "a/my branch"]),
+        ("my *", &["my branch", "team/my branch"], &["your branch"]),
+        ("a//b", &["a//b"], &["a/b"]),
+        ("[x]^*", &["[x]^1"], &["x1"]),
+    ];
+    for (text, matching, others) in table {
+        let pattern = BranchPattern::of(text, Scm::Hg).expect(text);
+        assert!(BranchPattern::of(text, Scm::Git).is_err(), "{text}");
+        // As the store reads it again.
+        assert_eq!(text.parse::<BranchPattern>().as_ref(), Ok(&pattern));
+        for name in matching {
+            assert!(pattern.matches(name), "{text} does not match {name}");
+        }
+        for name in others {
+            assert!(!pattern.matches(name), "{text} matches {name}");
+        }
+    }
+    for bad in ["", "-x", "tip", "12", "a:b", "a:*", " x", "a\n*", "tags/*", "/"] {
+        assert!(BranchPattern::of(bad, Scm::Hg).is_err(), "{bad:?} was accepted");
     }
 }
 

@@ -46,7 +46,8 @@ impl Subject {
                 plan::by_key(tx, &key)?.map(|_| ()).ok_or_else(missing)
             }
             Scope::Repository => {
-                let found = repository::by_name(tx, &self.key)?.ok_or_else(missing)?;
+                // Grants are kept under the name, so a name that it had before will not do.
+                let found = repository::with_name(tx, &self.key)?.ok_or_else(missing)?;
                 require(tx, caller, Permission::Administration, Target::Repository(&found))
             }
         }

@@ -1,5 +1,7 @@
 //! Makes a hosted repository.
 
+use std::path::PathBuf;
+
 use madake_domain::change::acceptable_branch_name;
 use madake_domain::key::ProjectKey;
 use madake_domain::permission::{Grantee, Permission, Principal, Scope};
@@ -32,7 +34,7 @@ impl Engine {
         self.store()
             .read(move |tx| {
                 require(tx, &check, Permission::CreateRepository, Target::Project(&owner))?;
-                match repository::by_name(tx, &folded)? {
+                match repository::with_name(tx, &folded)? {
                     Some(found) => Err(EngineError::Exists(format!(
                         "a repository named {} exists already",
                         found.name
@@ -41,11 +43,7 @@ impl Engine {
                 }
             })
             .await?;
-        let folder = self
-            .home()
-            .repositories()
-            .join(path.owner.to_lowercase())
-            .join(format!("{}.{}", path.slug.to_lowercase(), scm.as_str()));
+        let folder = self.free_folder(&path, scm).await?;
         // One that exists is the folder of a creation that died before its row was stored; it is empty, as nobody could
         // push to it.
         match scm {
@@ -74,6 +72,24 @@ impl Engine {
         };
         let caller = caller.clone();
         self.store().write(move |tx| insert(tx, &caller, &new)).await
+    }
+
+    /// Where a hosted repository of this name lives: not where one does that had the name before.
+    async fn free_folder(&self, path: &RepositoryPath, scm: Scm) -> Result<PathBuf, EngineError> {
+        let owner = self.home().repositories().join(path.owner.to_lowercase());
+        let (slug, ending) = (path.slug.to_lowercase(), scm.as_str());
+        self.store()
+            .read(move |tx| {
+                let mut folder = owner.join(format!("{slug}.{ending}"));
+                let mut number = 1;
+                while repository::by_path(tx, &folder.display().to_string())?.is_some() {
+                    number += 1;
+                    // No slug has such a character.
+                    folder = owner.join(format!("{slug}+{number}.{ending}"));
+                }
+                Ok::<_, EngineError>(folder)
+            })
+            .await
     }
 
     /// All repositories that the caller may read.

@@ -12,7 +12,7 @@ use madake_store::receiver::{self, Receiver, ReceiverFields};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::keep_receiver::{KeptReceiver, internal, store_secrets};
+use super::keep_receiver::{KeptReceiver, TRIES, changed_meanwhile, internal, is_as_read, store_secrets};
 use crate::access::Caller;
 use crate::telling::broker::{LONGEST_TIMEOUT_SECONDS, open, type_of, with_settings};
 use crate::telling::{BROKER, BrokerSettings, NO_MAIL_SERVER, ReceiverSecrets};
@@ -81,7 +81,22 @@ impl Engine {
         id: i64,
         request: BrokerRequest,
     ) -> Result<KeptReceiver, EngineError> {
-        let (current, _) = self.administered_receiver(caller, id).await?;
+        for _ in 0..TRIES {
+            let (current, _) = self.administered_receiver(caller, id).await?;
+            if self.try_change_broker(current, request.clone()).await? {
+                return Ok(KeptReceiver { id, new_secret: None });
+            }
+        }
+        Err(changed_meanwhile(id))
+    }
+
+    /// Changes a broker as it was read; false if it was changed meanwhile, and nothing is stored then.
+    async fn try_change_broker(
+        &self,
+        current: Receiver,
+        request: BrokerRequest,
+    ) -> Result<bool, EngineError> {
+        let id = current.id;
         let of = type_of(&current)?;
         if let Some(other) = &request.broker
             && !find(other).is_ok_and(|found| found.key == of.key)
@@ -96,11 +111,14 @@ impl Engine {
         let sealer = self.sealer().clone();
         self.store()
             .write(move |tx| {
+                if !is_as_read(tx, &current)? {
+                    return Ok(false);
+                }
                 receiver::update(tx, id, &fields, clock::now_ms())?;
-                store_secrets(tx, &sealer, id, &sealed(values))
+                store_secrets(tx, &sealer, id, &sealed(values))?;
+                Ok(true)
             })
-            .await?;
-        Ok(KeptReceiver { id, new_secret: None })
+            .await
     }
 
     /// What a broker of these settings would send for a made-up event.

@@ -43,10 +43,17 @@ impl HgPushKeeper {
 }
 
 impl PushKeeper for HgPushKeeper {
-    async fn permit(&self, _push: PushReport) -> Result<(), String> {
-        // That the caller may push was found out before hg was started.
+    async fn permit(&self, push: PushReport) -> Result<(), String> {
+        // That the caller may push at all was found out before hg was started.
+        self.engine
+            .judge_hg_push(&self.caller, &self.repository, &push.changes)
+            .await?;
         self.set_in_flight(Some(self.engine.begin_push(self.repository.id)));
         Ok(())
+    }
+
+    async fn denied(&self) {
+        self.engine.note_denied_push(&self.caller, &self.repository).await;
     }
 
     async fn record(&self, push: PushReport) -> Result<Vec<String>, String> {

@@ -17,6 +17,8 @@ use crate::telling::{
 };
 use crate::{Engine, EngineError, clock};
 
+/// How often a change is tried that others' changes get in the way of.
+pub(crate) const TRIES: usize = 8;
 /// How many receivers one repository may have.
 pub(crate) const MOST_RECEIVERS: usize = 50;
 
@@ -136,7 +138,37 @@ impl Engine {
         id: i64,
         request: ReceiverRequest,
     ) -> Result<KeptReceiver, EngineError> {
-        let (current, _) = self.administered_receiver(caller, id).await?;
+        for _ in 0..TRIES {
+            let (current, _) = self.administered_receiver(caller, id).await?;
+            if let Some(kept) = self.try_change(current, request.clone()).await? {
+                return Ok(kept);
+            }
+        }
+        Err(changed_meanwhile(id))
+    }
+
+    /// [`Self::change_receiver`] where the request was made from what the caller had read.
+    ///
+    /// # Errors
+    /// Besides, [`EngineError::Conflict`] when the receiver is not as it was read any more.
+    pub async fn change_receiver_as_read(
+        &self,
+        caller: &Caller,
+        read: &Receiver,
+        request: ReceiverRequest,
+    ) -> Result<KeptReceiver, EngineError> {
+        self.administered_receiver(caller, read.id).await?;
+        let kept = self.try_change(read.clone(), request).await?;
+        kept.ok_or_else(|| changed_meanwhile(read.id))
+    }
+
+    /// Changes a receiver as it was read; none if it was changed meanwhile, and nothing is stored then.
+    async fn try_change(
+        &self,
+        current: Receiver,
+        request: ReceiverRequest,
+    ) -> Result<Option<KeptReceiver>, EngineError> {
+        let id = current.id;
         if current.kind != WEBHOOK {
             return Err(EngineError::Invalid(format!(
                 "receiver {id} is a broker and has the settings of its type"
@@ -162,13 +194,18 @@ impl Engine {
         }
         let new_secret = self.apply(&mut fields, &mut secrets, request).await?;
         let sealer = self.sealer().clone();
-        self.store()
+        let stored = self
+            .store()
             .write(move |tx| {
+                if !is_as_read(tx, &current)? {
+                    return Ok(false);
+                }
                 receiver::update(tx, id, &fields, clock::now_ms())?;
-                store_secrets(tx, &sealer, id, &secrets)
+                store_secrets(tx, &sealer, id, &secrets)?;
+                Ok::<_, EngineError>(true)
             })
             .await?;
-        Ok(KeptReceiver { id, new_secret })
+        Ok(stored.then_some(KeptReceiver { id, new_secret }))
     }
 
     /// Switches a receiver on again after it was switched off, by hand or because it failed.
@@ -382,6 +419,30 @@ pub(crate) fn remove_for_good(tx: &Tx<'_>, id: i64, now: Millis) -> Result<(), E
 }
 
 /// Seals and keeps the secrets of a receiver.
+/// Whether a receiver still has the settings and secrets that it was read with. Sealing the same secret twice gives
+/// different bytes, so every change shows.
+pub(crate) fn is_as_read(tx: &Tx<'_>, read: &Receiver) -> Result<bool, EngineError> {
+    let told = |one: &Receiver| {
+        (
+            one.profile.clone(),
+            one.name.clone(),
+            one.url.clone(),
+            one.active,
+            one.settings.clone(),
+            one.secrets.clone(),
+        )
+    };
+    let now = receiver::by_id(tx, read.id)?;
+    Ok(now.is_some_and(|now| told(&now) == told(read)))
+}
+
+/// What is said where others change a receiver all the time.
+pub(crate) fn changed_meanwhile(id: i64) -> EngineError {
+    EngineError::Conflict(format!(
+        "receiver {id} was changed by others at the same time: look at it, and try again"
+    ))
+}
+
 pub(crate) fn store_secrets(
     tx: &Tx<'_>,
     sealer: &madake_store::seal::Sealer,

@@ -1,6 +1,7 @@
 //! The operations of the product, one verb a file. Each checks permissions itself.
 
 pub mod attach_repository;
+pub mod browse_repository;
 pub mod change_group;
 pub mod change_permission;
 pub mod continue_build;
@@ -24,12 +25,14 @@ pub mod mirror_repository;
 pub mod pause_server;
 pub mod post_receive_hook;
 pub mod protect_branch;
+pub mod read_files;
 pub mod read_repository;
 pub mod receive_hook;
 pub mod receive_push;
 pub mod receive_webhook;
 pub mod redeliver;
 pub mod remove_repository;
+pub mod rename_repository;
 pub mod set_credential;
 pub mod show_hearing;
 pub mod ssh_keys;

@@ -6,13 +6,15 @@ use madake_domain::branch_permission::{
     BranchMove, BranchPattern, BranchRule, BranchVerdict, Restriction, judge,
 };
 use madake_domain::permission::Permission;
-use madake_domain::repository::{RepositoryKind, Scm};
+use madake_domain::repository::RepositoryKind;
 use madake_domain::text::inert;
 use madake_store::branch_permission::{self, NewBranchRule};
 use madake_store::event::{Content, NewEvent};
 use madake_store::repository::Repository;
 use madake_store::{mirror, user};
 use madake_vcs::git::smart_http::{Command, PushReport, PushVerdict, RefVerdict, UpdateStatus};
+use madake_vcs::hg::name::LabelKind;
+use madake_vcs::hg::serve::{LabelChange, LabelFate};
 
 use super::mirror_repository::refusal_of_push;
 use crate::access::{Caller, Target, require};
@@ -49,16 +51,14 @@ impl Engine {
         name: &str,
         asked: ProtectBranch,
     ) -> Result<BranchRule, EngineError> {
-        let pattern: BranchPattern = asked
-            .pattern
-            .parse()
-            .map_err(|error| EngineError::Invalid(format!("{error}")))?;
         if asked.restrictions.is_empty() {
             return Err(EngineError::Invalid(
                 "say what is forbidden: fast-forward-only, no-deletes or read-only".into(),
             ));
         }
         let found = self.protectable(caller, name).await?;
+        let pattern = BranchPattern::of(&asked.pattern, found.scm)
+            .map_err(|error| EngineError::Invalid(error.to_string()))?;
         let by = caller.clone();
         let rule = self
             .store()
@@ -148,20 +148,18 @@ impl Engine {
         commands: &[Command],
     ) -> Result<PushVerdict, String> {
         let id = found.id;
-        let (rules, follows) = self
+        let follows = self
             .store()
-            .read(move |tx| {
-                let rules = branch_permission::of_repository(tx, id)?;
-                Ok::<_, EngineError>((rules, mirror::source_of(tx, id)?))
-            })
+            .read(move |tx| Ok::<_, EngineError>(mirror::source_of(tx, id)?))
             .await
             .map_err(|error| {
-                tracing::error!(repository = %found.name, "the branch permissions of {} cannot be read: {error}", found.name);
-                "the branch permissions cannot be read: nothing was moved".to_owned()
+                tracing::error!(repository = %found.name, "the mirrors of {} cannot be read: {error}", found.name);
+                "the mirrors of the repository cannot be read: nothing was moved".to_owned()
             })?;
         if let Some(url) = follows {
             return Err(refusal_of_push(&found.name, &url));
         }
+        let rules = self.rules_of(found).await?;
         if rules.is_empty() {
             return Ok(PushVerdict::default());
         }
@@ -180,6 +178,53 @@ impl Engine {
         Ok(PushVerdict(verdicts))
     }
 
+    /// What the branch permissions of a hosted Mercurial repository say to a push, which moves as a whole or not at all.
+    /// What is refused is logged and entered in the ledger here.
+    ///
+    /// # Errors
+    /// A sentence for the person who pushes.
+    pub(crate) async fn judge_hg_push(
+        &self,
+        caller: &Caller,
+        found: &Repository,
+        changes: &[LabelChange],
+    ) -> Result<(), String> {
+        let rules = self.rules_of(found).await?;
+        let refused: Vec<(&str, String)> = changes
+            .iter()
+            .filter_map(|change| Some((change.label.as_str(), hg_refusal(&rules, caller, change)?)))
+            .collect();
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let named: Vec<(&str, &str)> = refused.iter().map(|(name, why)| (*name, why.as_str())).collect();
+        let sentence = all_reasons(&named);
+        self.note_refused_refs(caller, found, named).await;
+        Err(format!("{sentence}; nothing of the push was taken"))
+    }
+
+    /// Logs and enters that somebody who may only read a Mercurial repository tried to push to it.
+    pub(crate) async fn note_denied_push(&self, caller: &Caller, found: &Repository) {
+        let reason = if found.kind == RepositoryKind::Hosted {
+            "lacks WRITE"
+        } else {
+            "a push to a repository that is not hosted here"
+        };
+        self.note_refused_push(caller, found, &found.name, reason.to_owned())
+            .await;
+    }
+
+    async fn rules_of(&self, found: &Repository) -> Result<Vec<BranchRule>, String> {
+        let id = found.id;
+        self.store()
+            .read(move |tx| Ok::<_, EngineError>(branch_permission::of_repository(tx, id)?))
+            .await
+            .map_err(|error| {
+                tracing::error!(repository = %found.name, "the branch permissions of {} cannot be read: {error}", found.name);
+                "the branch permissions cannot be read: nothing was moved".to_owned()
+            })
+    }
+
     /// Logs and enters the refs of a push that were found to break a rule when its objects had arrived.
     pub(crate) async fn note_rewrites(&self, caller: &Caller, found: &Repository, report: &PushReport) {
         let refused = report.updates.iter().filter_map(|update| match &update.status {
@@ -193,16 +238,11 @@ impl Engine {
         if refused.is_empty() {
             return;
         }
-        let named: Vec<String> = refused
-            .iter()
-            .take(NAMED_REFS)
-            .map(|(_, reason)| (*reason).to_owned())
-            .collect();
-        let more = match refused.len().saturating_sub(NAMED_REFS) {
-            0 => String::new(),
-            more => format!("; and {more} more"),
-        };
-        let reason = format!("{}{more}", named.join("; "));
+        self.note_refused_push(caller, found, refused[0].0, all_reasons(&refused))
+            .await;
+    }
+
+    async fn note_refused_push(&self, caller: &Caller, found: &Repository, what: &str, reason: String) {
         let (who, name) = (caller.name(), &found.name);
         tracing::warn!(
             target: "madake::authorisation",
@@ -220,7 +260,7 @@ impl Engine {
             principal: who.to_owned(),
             repository_id: Some(found.id),
             plan_key: None,
-            summary: format!("push to {name}: {}", inert(refused[0].0, 200)),
+            summary: format!("push to {name}: {}", inert(what, 200)),
             raw: Vec::new(),
             content: Content::Refused,
         };
@@ -231,12 +271,6 @@ impl Engine {
         let found = self
             .repository_for(caller, name, Permission::Administration)
             .await?;
-        if found.scm == Scm::Hg {
-            return Err(EngineError::Invalid(format!(
-                "{} is a Mercurial repository: branch permissions are for Git",
-                found.name
-            )));
-        }
         if found.kind == RepositoryKind::Hosted {
             return Ok(found);
         }
@@ -245,6 +279,38 @@ impl Engine {
             found.name
         )))
     }
+}
+
+/// The reasons of the first few refused refs, and how many more there are.
+fn all_reasons(refused: &[(&str, &str)]) -> String {
+    let named: Vec<&str> = refused
+        .iter()
+        .take(NAMED_REFS)
+        .map(|(_, reason)| *reason)
+        .collect();
+    match refused.len().saturating_sub(NAMED_REFS) {
+        0 => named.join("; "),
+        more => format!("{}; and {more} more", named.join("; ")),
+    }
+}
+
+/// Why a branch or a bookmark of Mercurial may not be changed so.
+fn hg_refusal(rules: &[BranchRule], caller: &Caller, change: &LabelChange) -> Option<String> {
+    let wanted = match change.fate {
+        LabelFate::Made => BranchMove::Create,
+        LabelFate::Forward | LabelFate::Rewritten => BranchMove::Update,
+        LabelFate::Removed => BranchMove::Delete,
+    };
+    let reason = match judge(rules, &caller.principal, &change.label, wanted) {
+        BranchVerdict::Allowed => return None,
+        BranchVerdict::ForwardOnly(_) if change.fate == LabelFate::Forward => return None,
+        BranchVerdict::ForwardOnly(reason) | BranchVerdict::Refused(reason) => reason,
+    };
+    Some(match (change.kind, change.fate) {
+        (LabelKind::Branch, LabelFate::Rewritten) => format!("{reason}: the push makes another head of it"),
+        (LabelKind::Branch, LabelFate::Removed) => format!("{reason}: the push closes it"),
+        _ => reason,
+    })
 }
 
 fn verdict(rules: &[BranchRule], caller: &Caller, command: &Command) -> RefVerdict {

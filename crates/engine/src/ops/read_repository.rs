@@ -4,7 +4,6 @@
 //! that a receiver that calls back sees what it was told.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 use madake_domain::permission::Permission;
 use madake_domain::repository::Scm;
@@ -13,15 +12,14 @@ use madake_formats::object_id::ObjectIdText;
 use madake_formats::outgoing::facts::{FileChange, Moment, PushFacts, RefMove, ServerFacts};
 use madake_formats::push::RefKind;
 use madake_store::repository::Repository;
-use madake_vcs::git::read::refs::{RefList, list_refs, read_ref};
-use madake_vcs::git::read::{
-    Commit, CommitFiles, EntryKind, LogQuery, Merges, ObjectKind, ReadError, TreeEntry,
-};
-use madake_vcs::name::{ObjectId, RefName};
+use madake_vcs::git::read::refs::{RefList, list_refs};
+use madake_vcs::git::read::{CommitFiles, Merges};
+use madake_vcs::name::ObjectId;
 
 use crate::access::Caller;
 use crate::heads::unreadable;
-use crate::telling::{commit_facts, file_change, repository_facts};
+use crate::reading::{CommitRead, Opened, ref_of_tag, refs_of_branch, refs_of_name};
+use crate::telling::{commit_facts, file_change, kind_and_name, repository_facts, with_accounts};
 use crate::{Engine, EngineError};
 
 /// A repository that somebody may read.
@@ -29,7 +27,6 @@ use crate::{Engine, EngineError};
 pub struct ReadableRepository {
     engine: Engine,
     repository: Repository,
-    path: PathBuf,
     facts: PushFacts,
 }
 
@@ -40,6 +37,8 @@ pub struct NamedRevision {
     pub id: ObjectId,
     /// What it was found under: the full name of a ref, or the full id.
     pub name: String,
+    /// The name of the branch or tag as people know it; none where an id was given.
+    pub short: Option<String>,
 }
 
 /// A branch or a tag.
@@ -72,25 +71,6 @@ pub struct WantedLog {
     pub skip: usize,
     /// How many are given at most.
     pub limit: usize,
-}
-
-/// What is at a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AtPath {
-    /// A file, with its blob and its size in bytes.
-    File {
-        /// The blob.
-        id: ObjectId,
-        /// Bytes.
-        size: u64,
-    },
-    /// A folder, with its tree.
-    Folder {
-        /// The tree.
-        id: ObjectId,
-    },
-    /// A commit of another repository.
-    Submodule,
 }
 
 impl Engine {
@@ -142,7 +122,6 @@ impl Engine {
         };
         Ok(ReadableRepository {
             engine: self.clone(),
-            path: self.local_path(&found),
             repository: found,
             facts,
         })
@@ -155,17 +134,6 @@ impl ReadableRepository {
     pub fn with_ssh(mut self, address: Option<&str>) -> Self {
         self.facts.server.ssh_url = address.map(str::to_owned);
         self
-    }
-
-    /// What these interfaces say of commits and files is said of Git only.
-    fn kept_by_git(&self) -> Result<(), EngineError> {
-        match self.repository.scm {
-            Scm::Git => Ok(()),
-            Scm::Hg => Err(EngineError::Invalid(format!(
-                "{} is a Mercurial repository: its commits and files are read with hg, from its clone address",
-                self.repository.name
-            ))),
-        }
     }
 
     /// What is told of the server and the repository; without commits.
@@ -183,7 +151,8 @@ impl ReadableRepository {
     /// The full name of the default branch.
     #[must_use]
     pub fn default_branch(&self) -> String {
-        format!("refs/heads/{}", self.repository.default_branch)
+        let names = refs_of_branch(self.repository.scm, &self.repository.default_branch);
+        names.into_iter().next().unwrap_or_default()
     }
 
     /// The commit that a text names: the full or short name of a branch or a tag, `HEAD`, or at least four digits of an
@@ -192,46 +161,84 @@ impl ReadableRepository {
     /// # Errors
     /// [`EngineError::NotFound`] where there is no such commit.
     pub async fn revision(&self, text: Option<&str>) -> Result<NamedRevision, EngineError> {
-        self.kept_by_git()?;
-        let default_branch = self.default_branch();
         let text = match text {
-            None | Some("HEAD") => default_branch.as_str(),
+            None | Some("HEAD") => return self.branch_revision(&self.repository.default_branch).await,
             Some(text) => text,
         };
-        let names = [
-            text.to_owned(),
-            format!("refs/heads/{text}"),
-            format!("refs/tags/{text}"),
-        ];
-        for name in names.iter().filter(|name| name.starts_with("refs/")) {
-            let Ok(name) = RefName::parse(name) else { continue };
-            let found = read_ref(self.engine.git(), &self.path, &name)
-                .await
-                .map_err(unreadable)?;
-            if let Some(id) = found {
-                return Ok(NamedRevision {
-                    id: self.peeled(&id).await?,
-                    name: name.to_string(),
-                });
-            }
+        let mut names = vec![text.to_owned()];
+        names.extend(refs_of_name(self.repository.scm, text));
+        names.retain(|name| name.starts_with("refs/"));
+        if let Some(found) = self.revision_of(&names).await? {
+            return Ok(found);
         }
-        let found = self
-            .engine
-            .reader()
-            .commit_by_digits(&self.path, text)
-            .await
-            .map_err(unreadable)?;
-        let id = found.ok_or_else(|| {
-            EngineError::NotFound(format!(
-                "{} is no commit, branch or tag of {}",
-                inert(text, 200),
-                self.repository.name
-            ))
-        })?;
+        let opened = self.opened()?;
+        let id = match opened.commit_by_digits(text).await? {
+            Some(id) => id,
+            None => self.closed_branch(text).await?,
+        };
         Ok(NamedRevision {
             id,
             name: id.to_string(),
+            short: None,
         })
+    }
+
+    /// The newest commit of a branch, or of a bookmark where there is no such branch; also of a branch that was closed.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`] where there is none.
+    pub async fn branch_revision(&self, branch: &str) -> Result<NamedRevision, EngineError> {
+        let names = refs_of_branch(self.repository.scm, branch);
+        if let Some(found) = self.revision_of(&names).await? {
+            return Ok(found);
+        }
+        let id = self.closed_branch(branch).await?;
+        Ok(NamedRevision {
+            id,
+            name: id.to_string(),
+            short: Some(branch.to_owned()),
+        })
+    }
+
+    /// The commit that a tag leads to.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`] where there is none.
+    pub async fn tag_revision(&self, tag: &str) -> Result<NamedRevision, EngineError> {
+        let found = self.revision_of(&[ref_of_tag(self.repository.scm, tag)]).await?;
+        found.ok_or_else(|| self.no_revision(tag))
+    }
+
+    /// The first of these refs that is there and leads to a commit.
+    async fn revision_of(&self, names: &[String]) -> Result<Option<NamedRevision>, EngineError> {
+        let opened = self.opened()?;
+        let known = opened.refs_named(names).await?;
+        for name in names {
+            let id = known.get(name).and_then(|id| ObjectId::parse(id).ok());
+            if let Some(id) = id
+                && let Some(id) = opened.commit_named(&id).await
+            {
+                return Ok(Some(NamedRevision {
+                    id,
+                    name: name.clone(),
+                    short: Some(kind_and_name(self.repository.scm, name).1),
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn closed_branch(&self, branch: &str) -> Result<ObjectId, EngineError> {
+        let found = self.opened()?.closed_branch(branch).await?;
+        found.ok_or_else(|| self.no_revision(branch))
+    }
+
+    fn no_revision(&self, text: &str) -> EngineError {
+        EngineError::NotFound(format!(
+            "{} is no commit, branch or tag of {}",
+            inert(text, 200),
+            self.repository.name
+        ))
     }
 
     /// Commits of the history of `until`, newest first, and whether there are more.
@@ -239,22 +246,8 @@ impl ReadableRepository {
     /// # Errors
     /// When the repository cannot be read.
     pub async fn log(&self, until: &ObjectId, wanted: &WantedLog) -> Result<(PushFacts, bool), EngineError> {
-        let query = LogQuery {
-            until: *until,
-            since: wanted.since,
-            path: wanted.path.as_deref(),
-            follow_renames: wanted.follow_renames,
-            merges: wanted.merges,
-            skip: wanted.skip,
-            limit: wanted.limit,
-        };
-        let found = self
-            .engine
-            .reader()
-            .log(&self.path, &query)
-            .await
-            .map_err(missing_or_unreadable)?;
-        Ok((self.with_commits(found.commits), found.truncated))
+        let found = self.history(until, wanted).await?;
+        Ok((self.with_commits(found.commits).await?, found.truncated))
     }
 
     /// One commit, and behind it its parents.
@@ -272,7 +265,7 @@ impl ReadableRepository {
                 commits.push(parent);
             }
         }
-        Ok(self.with_commits(commits))
+        self.with_commits(commits).await
     }
 
     /// What differs between two commits, at most `limit` paths; without `since`, what `until` changed against its first
@@ -290,12 +283,7 @@ impl ReadableRepository {
             Some(since) => Some(since),
             None => self.read_commit(until).await?.parents.first().copied(),
         };
-        let found = self
-            .engine
-            .reader()
-            .commit_files(&self.path, &[(*until, since)], limit)
-            .await
-            .map_err(unreadable)?;
+        let found = self.opened()?.commit_files(&[(*until, since)], limit).await?;
         let files = found.into_iter().next().unwrap_or_default();
         Ok((files.files.iter().map(file_change).collect(), since))
     }
@@ -305,25 +293,24 @@ impl ReadableRepository {
     /// # Errors
     /// When the repository cannot be read.
     pub async fn refs(&self, tags: bool, newest_first: bool) -> Result<Vec<NamedRef>, EngineError> {
-        self.kept_by_git()?;
-        let list: RefList = if newest_first {
-            self.engine.reader().refs_newest_first(&self.path).await
-        } else {
-            list_refs(self.engine.git(), &self.path).await
+        let list = match self.opened()? {
+            Opened::Git { reader, path } if newest_first => {
+                reader.refs_newest_first(path).await.map_err(unreadable)?
+            }
+            Opened::Git { reader, path } => list_refs(reader.git(), path).await.map_err(unreadable)?,
+            Opened::Hg { reader, path } => reader.all_refs(path).await.map_err(unreadable)?,
+        };
+        let mut named = self.named(list, tags);
+        if newest_first && self.repository.scm == Scm::Hg {
+            let (summaries, _) = self.ref_summaries(tags, usize::MAX).await?;
+            let places: HashMap<&str, usize> = summaries
+                .iter()
+                .enumerate()
+                .map(|(place, one)| (one.full_name.as_str(), place))
+                .collect();
+            named.sort_by_key(|one| places.get(one.full_name.as_str()).copied());
         }
-        .map_err(unreadable)?;
-        let folder = if tags { "refs/tags/" } else { "refs/heads/" };
-        let named = list.refs.into_iter().filter_map(|one| {
-            let full_name = one.name.to_string();
-            Some(NamedRef {
-                is_tag: tags,
-                name: full_name.strip_prefix(folder)?.to_owned(),
-                full_name,
-                id: one.id,
-                commit: one.peeled.unwrap_or(one.id),
-            })
-        });
-        Ok(named.collect())
+        Ok(named)
     }
 
     /// These refs with the commits that they lead to, as facts. A tag of something else than a commit is left out.
@@ -331,23 +318,22 @@ impl ReadableRepository {
     /// # Errors
     /// When the repository cannot be read.
     pub async fn tips(&self, refs: &[NamedRef]) -> Result<PushFacts, EngineError> {
-        let mut commits: Vec<Commit> = Vec::new();
-        let mut places: HashMap<ObjectId, usize> = HashMap::new();
+        let mut ids: Vec<ObjectId> = refs.iter().map(|one| one.commit).collect();
+        ids.sort();
+        ids.dedup();
+        let commits = self.opened()?.commits(&ids).await?;
+        let places: HashMap<ObjectId, usize> = commits
+            .iter()
+            .enumerate()
+            .map(|(place, commit)| (commit.id, place))
+            .collect();
         let mut told = Vec::with_capacity(refs.len());
         for one in refs {
-            let place = match places.get(&one.commit) {
-                Some(place) => *place,
-                None => {
-                    let Ok(commit) = self.read_commit(&one.commit).await else {
-                        continue;
-                    };
-                    commits.push(commit);
-                    places.insert(one.commit, commits.len() - 1);
-                    commits.len() - 1
-                }
+            let Some(place) = places.get(&one.commit) else {
+                continue;
             };
             told.push(RefMove {
-                kind: if one.is_tag { RefKind::Tag } else { RefKind::Branch },
+                kind: kind_and_name(self.repository.scm, &one.full_name).0,
                 name: one.name.clone(),
                 full_name: one.full_name.clone(),
                 old: None,
@@ -356,135 +342,54 @@ impl ReadableRepository {
                 closed: false,
                 commits: Vec::new(),
                 commits_truncated: false,
-                tip: Some(place),
+                tip: Some(*place),
                 old_tip: None,
                 annotated: None,
             });
         }
-        let mut facts = self.with_commits(commits);
+        let mut facts = self.with_commits(commits).await?;
         facts.refs = told;
         Ok(facts)
     }
 
-    /// What is at `path` in a commit; an empty path is the root.
-    ///
-    /// # Errors
-    /// [`EngineError::Invalid`] for a path that cannot be asked for.
-    pub async fn at(&self, revision: &ObjectId, path: &str) -> Result<Option<AtPath>, EngineError> {
-        let found = match self.engine.reader().object_at(&self.path, revision, path).await {
-            Ok(found) => found,
-            Err(error @ ReadError::Path) => return Err(EngineError::Invalid(format!("path: {error}"))),
-            Err(error) => return Err(unreadable(error)),
-        };
-        let Some(found) = found else {
-            return self.submodule_at(revision, path).await;
-        };
-        match found.kind {
-            ObjectKind::Blob => Ok(Some(AtPath::File {
-                id: found.id,
-                size: found.size,
-            })),
-            ObjectKind::Tree => Ok(Some(AtPath::Folder { id: found.id })),
-            ObjectKind::Commit | ObjectKind::Tag => Ok(Some(AtPath::Submodule)),
+    pub(super) fn opened(&self) -> Result<Opened<'_>, EngineError> {
+        self.engine.open_repository(&self.repository)
+    }
+
+    fn named(&self, list: RefList, tags: bool) -> Vec<NamedRef> {
+        let named = list.refs.into_iter().filter_map(|one| {
+            let full_name = one.name.to_string();
+            let (kind, name) = kind_and_name(self.repository.scm, &full_name);
+            let is_tag = matches!(kind, RefKind::Tag | RefKind::MercurialTag);
+            (kind != RefKind::Other && is_tag == tags).then(|| NamedRef {
+                is_tag,
+                full_name,
+                name,
+                id: one.id,
+                commit: one.peeled.unwrap_or(one.id),
+            })
+        });
+        named.collect()
+    }
+
+    pub(super) async fn read_commit(&self, id: &ObjectId) -> Result<CommitRead, EngineError> {
+        let opened = self.opened()?;
+        if opened.commit_named(id).await.is_none() {
+            return Err(EngineError::NotFound(format!("{id} is not in the repository")));
         }
+        opened.commit(id).await
     }
 
-    /// The entries of a folder, in the order of git.
-    ///
-    /// # Errors
-    /// When the repository cannot be read.
-    pub async fn folder(&self, tree: &ObjectId) -> Result<Vec<TreeEntry>, EngineError> {
-        self.engine
-            .reader()
-            .tree(&self.path, tree)
-            .await
-            .map_err(unreadable)
-    }
-
-    /// The paths of all files below a folder, relative to it.
-    ///
-    /// # Errors
-    /// When the repository cannot be read.
-    pub async fn files_below(&self, tree: &ObjectId) -> Result<Vec<String>, EngineError> {
-        self.engine
-            .reader()
-            .files_below(&self.path, tree)
-            .await
-            .map_err(unreadable)
-    }
-
-    /// The size of a file in bytes; `None` for what is no file.
-    ///
-    /// # Errors
-    /// When the repository cannot be read.
-    pub async fn size(&self, blob: &ObjectId) -> Result<Option<u64>, EngineError> {
-        let found = self
-            .engine
-            .reader()
-            .object(&self.path, blob)
-            .await
-            .map_err(unreadable)?;
-        Ok(found
-            .filter(|one| one.kind == ObjectKind::Blob)
-            .map(|one| one.size))
-    }
-
-    /// The content of a file of at most `limit` bytes.
-    ///
-    /// # Errors
-    /// [`EngineError::Invalid`] for a larger one.
-    pub async fn content(&self, blob: &ObjectId, limit: u64) -> Result<Vec<u8>, EngineError> {
-        match self.engine.reader().blob(&self.path, blob, limit).await {
-            Ok(content) => Ok(content),
-            Err(error @ ReadError::TooLarge { .. }) => Err(EngineError::Invalid(format!(
-                "{error}: clone the repository to get it"
-            ))),
-            Err(error) => Err(unreadable(error)),
-        }
-    }
-
-    /// Git knows no object for a submodule: its commit is in another repository.
-    async fn submodule_at(&self, revision: &ObjectId, path: &str) -> Result<Option<AtPath>, EngineError> {
-        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let reader = self.engine.reader();
-        let Ok(Some(found)) = reader.object_at(&self.path, revision, folder).await else {
-            return Ok(None);
-        };
-        if found.kind == ObjectKind::Blob {
-            return Ok(None);
-        }
-        let entries = reader.tree(&self.path, &found.id).await.map_err(unreadable)?;
-        let is_there = entries
-            .iter()
-            .any(|entry| entry.kind == EntryKind::Submodule && entry.name == name.as_bytes());
-        Ok(is_there.then_some(AtPath::Submodule))
-    }
-
-    async fn peeled(&self, id: &ObjectId) -> Result<ObjectId, EngineError> {
-        self.engine
-            .reader()
-            .peel_to_commit(&self.path, id)
-            .await
-            .map_err(missing_or_unreadable)
-    }
-
-    async fn read_commit(&self, id: &ObjectId) -> Result<Commit, EngineError> {
-        self.engine
-            .reader()
-            .commit(&self.path, id)
-            .await
-            .map_err(missing_or_unreadable)
-    }
-
-    fn with_commits(&self, commits: Vec<Commit>) -> PushFacts {
+    async fn with_commits(&self, commits: Vec<CommitRead>) -> Result<PushFacts, EngineError> {
         let nothing = CommitFiles::default();
-        PushFacts {
-            commits: commits
-                .into_iter()
-                .filter_map(|commit| commit_facts(commit.into(), &nothing))
-                .collect(),
+        let commits = commits
+            .into_iter()
+            .filter_map(|commit| commit_facts(commit, &nothing))
+            .collect();
+        Ok(PushFacts {
+            commits: with_accounts(&self.engine, commits).await?,
             ..self.facts.clone()
-        }
+        })
     }
 }
 
@@ -492,12 +397,4 @@ impl ReadableRepository {
 #[must_use]
 pub fn id_text(id: &ObjectId) -> Option<ObjectIdText> {
     ObjectIdText::parse(&id.to_string()).ok()
-}
-
-fn missing_or_unreadable(error: ReadError) -> EngineError {
-    match error {
-        ReadError::Missing { .. } | ReadError::WrongKind { .. } => EngineError::NotFound(error.to_string()),
-        ReadError::Path => EngineError::Invalid(format!("path: {error}")),
-        other => unreadable(other),
-    }
 }

@@ -70,6 +70,16 @@ pub(crate) fn refs_of_name(scm: Scm, text: &str) -> Vec<String> {
     names
 }
 
+/// The ref of a tag.
+pub(crate) fn ref_of_tag(scm: Scm, tag: &str) -> String {
+    match scm {
+        Scm::Git => format!("refs/tags/{tag}"),
+        Scm::Hg => ref_name(LabelKind::Tag, tag)
+            .map(|name| name.to_string())
+            .unwrap_or_default(),
+    }
+}
+
 /// The branches among refs, by the names that plans use: to where they are.
 #[must_use]
 pub fn branches(scm: Scm, refs: &BTreeMap<String, String>) -> BTreeMap<String, String> {

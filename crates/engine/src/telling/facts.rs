@@ -289,7 +289,7 @@ impl Reading<'_> {
     }
 }
 
-fn kind_and_name(scm: repository::Scm, full_name: &str) -> (RefKind, String) {
+pub(crate) fn kind_and_name(scm: repository::Scm, full_name: &str) -> (RefKind, String) {
     match (scm, named(scm, full_name)) {
         (repository::Scm::Git, Named::Branch(name)) => (RefKind::Branch, name),
         (repository::Scm::Hg, Named::Branch(name)) => (RefKind::NamedBranch, name),
@@ -382,7 +382,7 @@ pub(crate) fn file_change(file: &CommitFile) -> FileChange {
 }
 
 /// Says of authors and committers which account of this server has their address.
-async fn with_accounts(
+pub(crate) async fn with_accounts(
     engine: &Engine,
     mut commits: Vec<CommitFacts>,
 ) -> Result<Vec<CommitFacts>, EngineError> {

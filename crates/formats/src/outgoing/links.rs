@@ -79,7 +79,7 @@ impl<'a> Links<'a> {
 
     /// `/projects/KEY/repos/SLUG/commits/HASH#path/in/it`.
     pub fn change(&self, id: &ObjectIdText, path: &str) -> String {
-        format!("{}#{}", self.commit(id), utf8_percent_encode(path, FRAGMENT))
+        format!("{}#{}", self.commit(id), fragment(path))
     }
 
     /// Where to clone from over HTTP, absolute: `/scm/owner/slug.git`, or `/hg/owner/slug` for Mercurial.
@@ -161,6 +161,11 @@ impl<'a> Links<'a> {
         let slug = self.repository.slug.to_lowercase();
         format!("/{}/{}", segment(&owner), segment(&slug))
     }
+}
+
+/// What a link to a changed file has behind `#`. The page of the commit has it as an anchor.
+pub fn fragment(path: &str) -> String {
+    utf8_percent_encode(path, FRAGMENT).to_string()
 }
 
 fn user(account: &AccountFacts) -> String {

@@ -63,6 +63,14 @@ pub(crate) enum Repo {
         #[arg(long, required = true)]
         password_stdin: bool,
     },
+    /// Give a hosted or attached repository another name; the old one goes on leading to it.
+    Rename {
+        /// The name of the repository.
+        name: String,
+        /// The name that it gets.
+        #[arg(value_name = "OWNER/SLUG")]
+        new_name: String,
+    },
     /// Remove a repository that no plan uses; the folder of a hosted one goes to the trash of the home.
     Remove {
         /// The name of the repository.
@@ -177,6 +185,11 @@ pub(super) fn run(global: &Global, repo: Repo) -> anyhow::Result<()> {
                 "{} lets {username} in; the new password is kept",
                 text(&answer, "cloneUrl")
             ))
+        }
+        Repo::Rename { name, new_name } => {
+            let body = json!({ "name": name, "newName": new_name });
+            let answer = Connection::look(global)?.put(at(&["repositories", "name"]), &body)?;
+            made(global, "renamed to", &answer)
         }
         Repo::Remove { name } => {
             let target = at(&["repositories"]).with("name", &name);

@@ -15,7 +15,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
-/// The same for paths of several segments, and for fragments.
+/// The same for paths of several segments.
 const PATH: &AsciiSet = &SEGMENT.remove(b'/');
 
 /// Another one for another style sheet, as browsers may keep it.
@@ -90,6 +90,11 @@ impl Site {
         })
     }
 
+    /// A repository in the form of the Cloud.
+    pub(super) fn cloud_repository(&self, found: &Repository) -> String {
+        self.at(&format!("/{}/{}", segment(&found.owner), segment(&found.slug)))
+    }
+
     /// The addresses of a repository; none for a linked one, which has no owner.
     pub(super) fn repository(&self, found: &Repository) -> Option<RepositorySite> {
         (!found.owner.is_empty()).then(|| RepositorySite {
@@ -105,6 +110,11 @@ pub(super) struct RepositorySite {
 }
 
 impl RepositorySite {
+    /// What all addresses of the repository begin with.
+    pub(super) fn root(&self) -> String {
+        self.root.clone()
+    }
+
     /// The root folder on the default branch.
     pub(super) fn browse_root(&self) -> String {
         format!("{}/browse", self.root)
@@ -172,11 +182,6 @@ impl RepositorySite {
     }
 }
 
-/// A path as the part of an address behind `#`.
-pub(super) fn fragment(path: &str) -> String {
-    utf8_percent_encode(path, PATH).to_string()
-}
-
 fn segment(name: &str) -> String {
     utf8_percent_encode(name, SEGMENT).to_string()
 }
@@ -210,6 +215,5 @@ mod tests {
         for (address, expected) in table {
             assert_eq!(address, format!("/projects/PROJ/repos/app{expected}"));
         }
-        assert_eq!(fragment("a b/<x>\"#"), "a%20b/%3Cx%3E%22%23");
     }
 }

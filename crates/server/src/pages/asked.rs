@@ -7,16 +7,14 @@ use axum::extract::{FromRequestParts, Path};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
-use madake_domain::permission::Permission;
-use madake_domain::repository::Scm;
 use madake_domain::text::inert;
 use madake_engine::EngineError;
+use madake_engine::ops::read_repository::{NamedRevision, ReadableRepository};
 use madake_store::repository::Repository;
-use madake_vcs::git::read::{ReadError, Resolved};
 use serde::Serialize;
 
 use super::address::Site;
-use super::login::log_in_page;
+use super::login::{log_in_page, see_other};
 use super::template::{Frame, render};
 use crate::App;
 use crate::api::bamboo::query::Parameters;
@@ -28,6 +26,26 @@ const RESERVED: [&str; 13] = [
     "browse", "rest", "api", "scm", "hg", "intake", "build", "download", "projects", "users", "assets",
     "login", "logout",
 ];
+
+/// How a revision is named.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Name<'a> {
+    /// Not at all: the default branch.
+    Default,
+    /// A branch, a tag or an id.
+    Any(&'a str),
+    /// A branch, or a bookmark.
+    Branch(&'a str),
+    /// A tag.
+    Tag(&'a str),
+}
+
+impl<'a> Name<'a> {
+    /// What a query names.
+    pub(super) fn of(text: Option<&'a str>) -> Self {
+        text.map_or(Self::Default, Self::Any)
+    }
+}
 
 /// The answer of a handler.
 pub(super) type Page = Result<Response, Refused>;
@@ -101,7 +119,11 @@ impl Asked {
 
     /// The repository, if the visitor may read it. Strangers get the form to log in and others one and the same page,
     /// whether there is no such repository or it is hidden.
-    pub(super) async fn repository(&self, app: &App, visitor: &Visitor) -> Result<Repository, Refused> {
+    pub(super) async fn repository(
+        &self,
+        app: &App,
+        visitor: &Visitor,
+    ) -> Result<ReadableRepository, Refused> {
         if RESERVED.contains(&self.part("owner").to_ascii_lowercase().as_str()) {
             return Err(Refused::Other(Box::new(Failure {
                 error: crate::api::bamboo::error::ApiError::not_found("HTTP 404 Not Found"),
@@ -111,23 +133,12 @@ impl Asked {
         let mut refusal = None;
         for owner in self.owners() {
             let name = format!("{owner}/{}", self.part("slug"));
-            match app
-                .engine()
-                .repository_for(&visitor.caller, &name, Permission::Read)
-                .await
-            {
-                Ok(found) if found.scm == Scm::Git => return Ok(found),
+            match app.engine().read_repository(&visitor.caller, &name).await {
                 Ok(found) => {
-                    let sentence = format!(
-                        "{} is a Mercurial repository: `hg` shows what is in it.",
-                        found.name
-                    );
-                    return Err(self.missing(
-                        app,
-                        visitor,
-                        "There are no pages of Mercurial repositories yet",
-                        &sentence,
-                    ));
+                    return match self.moved(app, found.repository()) {
+                        Some(address) => Err(Refused::Page(Box::new(see_other(&address)))),
+                        None => Ok(found),
+                    };
                 }
                 Err(error @ (EngineError::Forbidden { .. } | EngineError::NotFound(_))) => {
                     // The refusal is more to know about than that there is nothing.
@@ -168,27 +179,64 @@ impl Asked {
         Err(Refused::Page(Box::new(page)))
     }
 
-    /// The commit that `text` names.
+    /// The address of this page below the present name of the repository, if it was asked for by a former one.
+    fn moved(&self, app: &App, found: &Repository) -> Option<String> {
+        let slug = self.part("slug");
+        let is_present = slug.eq_ignore_ascii_case(&found.slug)
+            && self
+                .owners()
+                .iter()
+                .any(|owner| owner.eq_ignore_ascii_case(&found.owner));
+        if is_present {
+            return None;
+        }
+        let site = Site::of(app);
+        let (path, query) = self
+            .address
+            .split_once('?')
+            .map_or((self.address.as_str(), ""), |(path, query)| (path, query));
+        let (root, named) = match self.part("owner") {
+            // `/projects/KEY/repos/SLUG/...`
+            "" => (site.repository(found)?.root(), 5),
+            // `/OWNER/SLUG/...`
+            _ => (site.cloud_repository(found), 3),
+        };
+        let rest: String = path
+            .split('/')
+            .skip(named)
+            .map(|part| format!("/{part}"))
+            .collect();
+        let mark = if query.is_empty() { "" } else { "?" };
+        Some(format!("{root}{rest}{mark}{query}"))
+    }
+
+    /// The commit that is named.
     pub(super) async fn revision(
         &self,
         app: &App,
         visitor: &Visitor,
-        found: &Repository,
-        text: &str,
-    ) -> Result<Resolved, Refused> {
-        let resolved = app
-            .engine()
-            .reader()
-            .resolve(std::path::Path::new(&found.path), text)
-            .await
-            .map_err(|error| self.unreadable(app, visitor, &error))?;
-        resolved.ok_or_else(|| {
-            let sentence = format!(
-                "{} has no branch, tag or commit {}. A commit that was rewritten goes with the next clean-up.",
-                found.name,
-                inert(text, 120)
-            );
-            self.missing(app, visitor, "There is no such revision", &sentence)
+        found: &ReadableRepository,
+        name: Name<'_>,
+    ) -> Result<NamedRevision, Refused> {
+        let (looked_up, text) = match name {
+            Name::Default => (
+                found.revision(None).await,
+                found.repository().default_branch.as_str(),
+            ),
+            Name::Any(text) => (found.revision(Some(text)).await, text),
+            Name::Branch(text) => (found.branch_revision(text).await, text),
+            Name::Tag(text) => (found.tag_revision(text).await, text),
+        };
+        looked_up.map_err(|error| match error {
+            EngineError::NotFound(_) => {
+                let sentence = format!(
+                    "{} has no branch, tag or commit {}. A commit that was rewritten goes with the next clean-up.",
+                    found.repository().name,
+                    inert(text, 120)
+                );
+                self.missing(app, visitor, "There is no such revision", &sentence)
+            }
+            other => self.unreadable(app, visitor, &other),
         })
     }
 
@@ -203,35 +251,40 @@ impl Asked {
         )))
     }
 
+    /// A page for what is larger than a page can send.
+    pub(super) fn too_large(&self, app: &App, visitor: &Visitor, size: u64) -> Refused {
+        Refused::Page(Box::new(self.problem(
+            app,
+            visitor,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "This is too large",
+            &format!("It has {size} bytes. A clone has the file."),
+        )))
+    }
+
     /// A page for what cannot be read.
-    pub(super) fn unreadable(&self, app: &App, visitor: &Visitor, error: &ReadError) -> Refused {
+    pub(super) fn unreadable(&self, app: &App, visitor: &Visitor, error: &EngineError) -> Refused {
         let (status, heading, sentence) = match error {
-            ReadError::Missing { .. } | ReadError::WrongKind { .. } => (
+            EngineError::NotFound(_) => (
                 StatusCode::NOT_FOUND,
                 "This is not there",
-                "What the address names is not in the repository any more.".to_owned(),
+                "What the address names is not in the repository any more.",
             ),
-            ReadError::Path => (
+            EngineError::Invalid(_) => (
                 StatusCode::NOT_FOUND,
-                "This path cannot be shown",
-                "It has a line feed in it. A clone has the file.".to_owned(),
-            ),
-            ReadError::TooLarge { size, .. } => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "This is too large",
-                format!("It has {size} bytes. A clone has the file."),
+                "This cannot be shown",
+                "Its name has a line feed in it, or it is too large. A clone has it.",
             ),
             other => {
                 tracing::warn!("a page cannot be made: {other}");
                 (
                     StatusCode::SERVICE_UNAVAILABLE,
                     "This cannot be shown now",
-                    "The repository could not be read, or that took too long. The log of the server has the cause."
-                        .to_owned(),
+                    "The repository could not be read, or that took too long. The log of the server has the cause.",
                 )
             }
         };
-        Refused::Page(Box::new(self.problem(app, visitor, status, heading, &sentence)))
+        Refused::Page(Box::new(self.problem(app, visitor, status, heading, sentence)))
     }
 
     fn problem(

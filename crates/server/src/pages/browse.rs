@@ -1,16 +1,18 @@
 //! Folders and files.
 
-use std::path::Path;
-
 use axum::extract::State;
 use http::StatusCode;
+use madake_domain::repository::Scm;
+use madake_engine::EngineError;
+use madake_engine::ops::read_files::{AtPath, Entry as FolderEntry, FolderAt};
+use madake_engine::ops::read_repository::{ReadableRepository, WantedLog};
 use madake_store::repository::Repository;
-use madake_vcs::git::read::{EntryKind, ObjectKind, TreeEntry};
+use madake_vcs::git::read::EntryKind;
 use madake_vcs::name::ObjectId;
 use serde::Serialize;
 
 use super::address::RepositorySite;
-use super::asked::{Asked, Page};
+use super::asked::{Asked, Name, Page};
 use super::login::see_other;
 use super::shown::{self, CommitRow, Crumb};
 use super::template::render;
@@ -72,66 +74,60 @@ pub(super) struct FilePage {
 /// `/projects/KEY/repos/SLUG` leads to its files.
 pub(super) async fn root(State(app): State<App>, visitor: Visitor, asked: Asked) -> Page {
     let found = asked.repository(&app, &visitor).await?;
-    Ok(see_other(&asked.site(&app, &visitor, &found)?.browse_root()))
+    Ok(see_other(
+        &asked.site(&app, &visitor, found.repository())?.browse_root(),
+    ))
 }
 
 /// A folder or a file: `browse/PATH?at=`, and in the Cloud's form `src/AT/PATH`.
 pub(super) async fn page(State(app): State<App>, visitor: Visitor, asked: Asked) -> Page {
     let found = asked.repository(&app, &visitor).await?;
-    let site = asked.site(&app, &visitor, &found)?;
+    let site = asked.site(&app, &visitor, found.repository())?;
     let _turn = turn().await;
     let at = at(&asked);
     let path = asked.path().trim_matches('/').to_owned();
-    let folder = Path::new(&found.path);
-    let name = at.unwrap_or(&found.default_branch).to_owned();
-    if at.is_none() && path.is_empty() && is_empty(&app, &found).await {
-        return empty(&app, &visitor, &asked, &found, &site).await;
-    }
-    let revision = asked.revision(&app, &visitor, &found, &name).await?;
-    let reader = app.engine().reader();
     let unreadable = |error| asked.unreadable(&app, &visitor, &error);
-    let object = reader
-        .object_at(folder, &revision.commit, &path)
-        .await
-        .map_err(unreadable)?;
+    if at.is_none() && path.is_empty() && found.is_empty().await.map_err(unreadable)? {
+        return empty(&app, &visitor, &asked, found.repository(), &site).await;
+    }
+    let revision = asked.revision(&app, &visitor, &found, Name::of(at)).await?;
+    let object = found.at(&revision.id, &path).await.map_err(unreadable)?;
+    let name = at.unwrap_or(&found.repository().default_branch);
+    let shown_title = title(found.repository(), if path.is_empty() { name } else { &path });
     let frame = asked
-        .frame(
-            &app,
-            &visitor,
-            &title(&found, if path.is_empty() { &name } else { &path }),
-        )
-        .with_repository(head(State(app.clone()), &found, &site, "Files").await?);
-    let shown_at = revision.name.as_ref().map_or_else(
-        || revision.commit.abbreviated(shown::SHORT_ID),
-        |name| shown::line(name.short()),
+        .frame(&app, &visitor, &shown_title)
+        .with_repository(head(State(app.clone()), found.repository(), &site, "Files").await?);
+    let shown_at = revision.short.as_ref().map_or_else(
+        || revision.id.abbreviated(shown::SHORT_ID),
+        |name| shown::line(name),
     );
     match object {
-        Some(object) if object.kind == ObjectKind::Tree => {
+        Some(AtPath::Folder(folder)) => {
             let view = Looking {
                 app: &app,
                 found: &found,
                 site: &site,
                 at,
                 path: &path,
-                commit: &revision.commit,
+                commit: &revision.id,
             };
-            let page = view.folder(&object.id, shown_at).await.map_err(unreadable)?;
+            let page = view.folder(&folder, shown_at).await.map_err(unreadable)?;
             Ok(render(StatusCode::OK, "folder.html", &frame, &page))
         }
-        Some(object) if object.kind == ObjectKind::Blob => {
-            let (content, note) = if object.size > FILE {
+        Some(AtPath::File(file)) => {
+            let (content, note) = if file.size > FILE {
                 (
                     None,
                     format!("A page shows files of up to {}.", shown::size(FILE)),
                 )
             } else {
-                let content = reader.blob(folder, &object.id, FILE).await.map_err(unreadable)?;
+                let content = found.content(&file, FILE).await.map_err(unreadable)?;
                 (Some(content), String::new())
             };
             let mut page = FilePage {
                 at: shown_at,
-                crumbs: shown::crumbs(&found.slug, &path, &site, at),
-                size: shown::size(object.size),
+                crumbs: shown::crumbs(&found.repository().slug, &path, &site, at),
+                size: shown::size(file.size),
                 what: String::new(),
                 note,
                 raw_url: Some(site.raw(&path, at)),
@@ -143,7 +139,7 @@ pub(super) async fn page(State(app): State<App>, visitor: Visitor, asked: Asked)
             }
             Ok(render(StatusCode::OK, "file.html", &frame, &page))
         }
-        _ => {
+        Some(AtPath::Submodule) | None => {
             let sentence = format!("{shown_at} has no file or folder {}.", shown::line(&path));
             Err(asked.missing(&app, &visitor, "There is no such file", &sentence))
         }
@@ -156,11 +152,6 @@ pub(super) fn at(asked: &Asked) -> Option<&str> {
         "" => asked.query.text("at").filter(|at| !at.is_empty()),
         at => Some(at),
     }
-}
-
-async fn is_empty(app: &App, found: &Repository) -> bool {
-    let refs = madake_vcs::git::read::refs::list_refs(app.engine().git(), Path::new(&found.path)).await;
-    refs.is_ok_and(|refs| refs.refs.is_empty())
 }
 
 async fn empty(
@@ -189,15 +180,19 @@ async fn empty(
 /// Where to clone from.
 fn clone_urls(app: &App, found: &Repository) -> Vec<String> {
     // Clone addresses are lower case, as Bitbucket Server writes them.
-    let path = format!("{}/{}.git", found.owner.to_lowercase(), found.slug.to_lowercase());
-    let http = format!("{}/scm/{path}", app.base_url());
-    let ssh = app.ssh_address().map(|base| format!("{base}/{path}"));
+    let path = format!("{}/{}", found.owner.to_lowercase(), found.slug.to_lowercase());
+    let (http, ending) = match found.scm {
+        Scm::Git => ("scm", ".git"),
+        Scm::Hg => ("hg", ""),
+    };
+    let http = format!("{}/{http}/{path}{ending}", app.base_url());
+    let ssh = app.ssh_address().map(|base| format!("{base}/{path}{ending}"));
     [Some(http), ssh].into_iter().flatten().collect()
 }
 
 struct Looking<'a> {
     app: &'a App,
-    found: &'a Repository,
+    found: &'a ReadableRepository,
     site: &'a RepositorySite,
     at: Option<&'a str>,
     path: &'a str,
@@ -205,20 +200,20 @@ struct Looking<'a> {
 }
 
 impl Looking<'_> {
-    async fn folder(
-        &self,
-        tree: &ObjectId,
-        shown_at: String,
-    ) -> Result<FolderPage, madake_vcs::git::read::ReadError> {
-        let reader = self.app.engine().reader();
-        let repository = Path::new(&self.found.path);
-        let mut entries = reader.tree(repository, tree).await?;
+    async fn folder(&self, folder: &FolderAt, shown_at: String) -> Result<FolderPage, EngineError> {
+        let mut entries = self.found.folder(folder).await?;
         let truncated = entries.len() > ENTRIES;
-        // Folders first, each kind in git's order.
+        // Folders first, each kind in the order of the system.
         entries.sort_by_key(|entry| entry.kind != EntryKind::Folder);
         entries.truncate(ENTRIES);
-        let newest = reader
-            .page_of_history(repository, self.commit, Some(self.path), 0, 1)
+        let wanted = WantedLog {
+            path: Some(self.path.to_owned()),
+            limit: 1,
+            ..WantedLog::default()
+        };
+        let newest = self
+            .found
+            .history(self.commit, &wanted)
             .await
             // A history that is too long to search is no reason to hide the files.
             .unwrap_or_default();
@@ -226,7 +221,7 @@ impl Looking<'_> {
         Ok(FolderPage {
             at: shown_at,
             is_empty: false,
-            crumbs: shown::crumbs(&self.found.slug, self.path, self.site, self.at),
+            crumbs: shown::crumbs(&self.found.repository().slug, self.path, self.site, self.at),
             newest: newest
                 .commits
                 .first()
@@ -234,7 +229,7 @@ impl Looking<'_> {
             entries: entries.iter().map(|entry| self.entry(entry)).collect(),
             truncated,
             clone_urls: if self.path.is_empty() {
-                clone_urls(self.app, self.found)
+                clone_urls(self.app, self.found.repository())
             } else {
                 Vec::new()
             },
@@ -242,7 +237,7 @@ impl Looking<'_> {
         })
     }
 
-    fn entry(&self, entry: &TreeEntry) -> Entry {
+    fn entry(&self, entry: &FolderEntry) -> Entry {
         let (kind, note) = match entry.kind {
             EntryKind::Folder => ("folder", String::new()),
             EntryKind::File => ("plainfile", String::new()),
@@ -250,7 +245,9 @@ impl Looking<'_> {
             EntryKind::Symlink => ("plainfile", "link".to_owned()),
             EntryKind::Submodule => (
                 "plainfile",
-                format!("submodule at {}", entry.id.abbreviated(shown::SHORT_ID)),
+                entry.id.map_or_else(String::new, |id| {
+                    format!("submodule at {}", id.abbreviated(shown::SHORT_ID))
+                }),
             ),
         };
         // Names that are no text, or have a line feed, cannot be asked for.
@@ -259,32 +256,32 @@ impl Looking<'_> {
             .filter(|name| !name.contains('\n') && entry.kind != EntryKind::Submodule);
         Entry {
             name: shown::line(&entry.name_text()),
-            url: name.map(|name| {
-                let path = if self.path.is_empty() {
-                    name.to_owned()
-                } else {
-                    format!("{}/{name}", self.path)
-                };
-                self.site.browse(&path, self.at)
-            }),
+            url: name.map(|name| self.site.browse(&self.below(name), self.at)),
             kind,
             note,
         }
     }
 
-    async fn readme(&self, entries: &[TreeEntry]) -> Option<Readme> {
+    /// The path of an entry.
+    fn below(&self, name: &str) -> String {
+        if self.path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}/{name}", self.path)
+        }
+    }
+
+    async fn readme(&self, entries: &[FolderEntry]) -> Option<Readme> {
         let readme = entries.iter().find(|entry| {
             let name = entry.name_text().to_lowercase();
             let stem = name.split('.').next().unwrap_or_default();
             stem == "readme" && matches!(entry.kind, EntryKind::File | EntryKind::Executable)
         })?;
-        let repository = Path::new(&self.found.path);
-        let content = self
-            .app
-            .engine()
-            .reader()
-            .blob(repository, &readme.id, README)
-            .await;
+        let path = self.below(std::str::from_utf8(&readme.name).ok()?);
+        let Some(AtPath::File(file)) = self.found.at(self.commit, &path).await.ok()? else {
+            return None;
+        };
+        let content = self.found.content(&file, README).await;
         let content = content.ok().filter(|content| !is_binary(content))?;
         Some(Readme {
             name: shown::line(&readme.name_text()),

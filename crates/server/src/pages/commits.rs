@@ -1,15 +1,15 @@
 //! Histories, commits with what they changed, and comparisons.
 
-use std::path::Path;
-
 use axum::extract::State;
 use http::StatusCode;
-use madake_store::repository::Repository;
-use madake_vcs::git::read::Commit;
+use madake_engine::EngineError;
+use madake_engine::ops::read_repository::{ReadableRepository, WantedLog};
+use madake_engine::reading::CommitRead;
+use madake_vcs::git::read::Signature;
 use madake_vcs::name::ObjectId;
 use serde::Serialize;
 
-use super::asked::{Asked, Page, Refused};
+use super::asked::{Asked, Name, Page, Refused};
 use super::differences::{Differences, FileDifference, PATCH};
 use super::shown::{self, CommitRow, Crumb};
 use super::template::render;
@@ -69,46 +69,51 @@ pub(super) struct ComparePage {
 /// `commits?until=&path=&start=`, and in the Cloud's form `branch/NAME` and `commits/tag/NAME`.
 pub(super) async fn history(State(app): State<App>, visitor: Visitor, asked: Asked) -> Page {
     let found = asked.repository(&app, &visitor).await?;
-    let site = asked.site(&app, &visitor, &found)?;
+    let site = asked.site(&app, &visitor, found.repository())?;
     let _turn = turn().await;
-    let until = match (asked.part("branch"), asked.part("tag")) {
-        ("", "") => asked
-            .query
-            .text("until")
-            .or_else(|| asked.query.text("at"))
-            .map(str::to_owned),
-        ("", tag) => Some(format!("refs/tags/{tag}")),
-        (branch, _) => Some(format!("refs/heads/{branch}")),
+    let text = asked.query.text("until").or_else(|| asked.query.text("at"));
+    let text = text.filter(|text| !text.is_empty());
+    let name = match (asked.part("branch"), asked.part("tag")) {
+        ("", "") => Name::of(text),
+        ("", tag) => Name::Tag(tag),
+        (branch, _) => Name::Branch(branch),
     };
-    let until = until.filter(|until| !until.is_empty());
-    let name = until.as_deref().unwrap_or(&found.default_branch);
     let path = asked.query.text("path").unwrap_or_default().trim_matches('/');
     let start = asked.number("start").min(FURTHEST);
     let frame = asked
-        .frame(&app, &visitor, &title(&found, "Commits"))
-        .with_repository(head(State(app.clone()), &found, &site, "Commits").await?);
+        .frame(&app, &visitor, &title(found.repository(), "Commits"))
+        .with_repository(head(State(app.clone()), found.repository(), &site, "Commits").await?);
+    let unreadable = |error| asked.unreadable(&app, &visitor, &error);
     let mut page = HistoryPage {
-        at: shown::line(
-            name.trim_start_matches("refs/heads/")
-                .trim_start_matches("refs/tags/"),
-        ),
-        crumbs: shown::crumbs(&found.slug, path, &site, until.as_deref()),
+        at: shown::line(&found.repository().default_branch),
+        crumbs: shown::crumbs(&found.repository().slug, path, &site, text),
         rows: Vec::new(),
         newer_url: None,
         older_url: None,
     };
-    let folder = Path::new(&found.path);
-    let reader = app.engine().reader();
-    let unreadable = |error| asked.unreadable(&app, &visitor, &error);
-    if until.is_none() && reader.resolve(folder, name).await.map_err(unreadable)?.is_none() {
+    if matches!(name, Name::Default) && matches!(found.revision(None).await, Err(EngineError::NotFound(_))) {
         // The default branch of a repository to which nobody has pushed.
         return Ok(render(StatusCode::OK, "commits.html", &frame, &page));
     }
     let revision = asked.revision(&app, &visitor, &found, name).await?;
-    let listed = reader
-        .page_of_history(folder, &revision.commit, Some(path), start, COMMITS)
-        .await
-        .map_err(unreadable)?;
+    page.at = revision.short.as_ref().map_or_else(
+        || revision.id.abbreviated(shown::SHORT_ID),
+        |name| shown::line(name),
+    );
+    // What the links of this page name: a branch or a tag that was named by its kind goes on as such.
+    let until = match name {
+        Name::Default => None,
+        Name::Any(text) => Some(text.to_owned()),
+        Name::Branch(_) | Name::Tag(_) => Some(revision.name.clone()),
+    };
+    page.crumbs = shown::crumbs(&found.repository().slug, path, &site, until.as_deref());
+    let wanted = WantedLog {
+        path: (!path.is_empty()).then(|| path.to_owned()),
+        skip: start,
+        limit: COMMITS,
+        ..WantedLog::default()
+    };
+    let listed = found.history(&revision.id, &wanted).await.map_err(unreadable)?;
     page.rows = listed
         .commits
         .iter()
@@ -123,29 +128,26 @@ pub(super) async fn history(State(app): State<App>, visitor: Visitor, asked: Ask
 /// `commits/HASH`: whole or abbreviated, or the name of a branch or tag.
 pub(super) async fn commit(State(app): State<App>, visitor: Visitor, asked: Asked) -> Page {
     let found = asked.repository(&app, &visitor).await?;
-    let site = asked.site(&app, &visitor, &found)?;
+    let site = asked.site(&app, &visitor, found.repository())?;
     let _turn = turn().await;
-    let revision = asked.revision(&app, &visitor, &found, asked.part("hash")).await?;
-    let folder = Path::new(&found.path);
-    let reader = app.engine().reader();
+    let revision = asked
+        .revision(&app, &visitor, &found, Name::Any(asked.part("hash")))
+        .await?;
     let unreadable = |error| asked.unreadable(&app, &visitor, &error);
-    let commit = reader
-        .commit(folder, &revision.commit)
-        .await
-        .map_err(unreadable)?;
-    let patch = reader
-        .patch(folder, commit.parents.first(), &commit.id, PATCH)
+    let commit = found.one_commit(&revision.id).await.map_err(unreadable)?;
+    let patch = found
+        .patch(commit.parents.first(), &commit.id, PATCH)
         .await
         .map_err(unreadable)?;
     let id = commit.id.to_string();
     let differences = Differences::of(patch, &site, &id);
     let (subject, body) = message(&commit);
     let (author, committer) = (shown::person(&commit.author), shown::person(&commit.committer));
-    let time = |one: &madake_vcs::git::read::Signature| shown::time(one.time_ms, one.offset_minutes);
+    let time = |one: &Signature| shown::time(one.time_ms, one.offset_minutes);
     let (authored, committed) = (time(&commit.author), time(&commit.committer));
     let frame = asked
-        .frame(&app, &visitor, &title(&found, &subject))
-        .with_repository(head(State(app.clone()), &found, &site, "Commits").await?);
+        .frame(&app, &visitor, &title(found.repository(), &subject))
+        .with_repository(head(State(app.clone()), found.repository(), &site, "Commits").await?);
     let page = CommitPage {
         browse_url: site.browse("", Some(&id)),
         committer: (committer != author || authored != committed).then_some(committer),
@@ -175,7 +177,7 @@ pub(super) async fn commit(State(app): State<App>, visitor: Visitor, asked: Aske
 }
 
 /// Subject and body of a message.
-fn message(commit: &Commit) -> (String, String) {
+fn message(commit: &CommitRead) -> (String, String) {
     let text = commit.message.trim();
     let body = text.split_once('\n').map_or("", |(_, body)| body);
     (
@@ -195,10 +197,10 @@ pub(super) async fn compare(State(app): State<App>, visitor: Visitor, asked: Ask
         (None, None) => (None, range),
     };
     let page = compared(&app, &visitor, &asked, &found, old, new).await?;
-    let site = asked.site(&app, &visitor, &found)?;
+    let site = asked.site(&app, &visitor, found.repository())?;
     let frame = asked
-        .frame(&app, &visitor, &title(&found, &page.heading))
-        .with_repository(head(State(app.clone()), &found, &site, "Commits").await?);
+        .frame(&app, &visitor, &title(found.repository(), &page.heading))
+        .with_repository(head(State(app.clone()), found.repository(), &site, "Commits").await?);
     Ok(render(StatusCode::OK, "compare.html", &frame, &page))
 }
 
@@ -206,22 +208,20 @@ async fn compared(
     app: &App,
     visitor: &Visitor,
     asked: &Asked,
-    found: &Repository,
+    found: &ReadableRepository,
     old: Option<&str>,
     new: &str,
 ) -> Result<ComparePage, Refused> {
-    let site = asked.site(app, visitor, found)?;
-    let folder = Path::new(&found.path);
-    let reader = app.engine().reader();
+    let site = asked.site(app, visitor, found.repository())?;
     let unreadable = |error| asked.unreadable(app, visitor, &error);
     let old = match old.filter(|old| !is_nothing(old)) {
-        Some(old) => Some(asked.revision(app, visitor, found, old).await?.commit),
+        Some(old) => Some(asked.revision(app, visitor, found, Name::Any(old)).await?.id),
         None => None,
     };
     if is_nothing(new) {
         // The link of a push that removed a branch.
         let rows = match &old {
-            Some(old) => vec![reader.commit(folder, old).await.map_err(unreadable)?],
+            Some(old) => vec![found.one_commit(old).await.map_err(unreadable)?],
             None => Vec::new(),
         };
         return Ok(ComparePage {
@@ -232,21 +232,19 @@ async fn compared(
             truncated: false,
         });
     }
-    let new_commit = asked.revision(app, visitor, found, new).await?.commit;
+    let new_commit = asked.revision(app, visitor, found, Name::Any(new)).await?.id;
     let base = match &old {
-        Some(old) => reader
-            .merge_base(folder, old, &new_commit)
-            .await
-            .map_err(unreadable)?,
-        None => default_base(app, found, &new_commit).await.map_err(unreadable)?,
+        Some(old) => found.merge_base(old, &new_commit).await,
+        None => default_base(found, &new_commit).await,
     };
+    let base = base.map_err(unreadable)?;
     let excluding: Vec<ObjectId> = old.iter().chain(&base).copied().collect();
-    let listed = reader
-        .commits_between(folder, None, &new_commit, &excluding, COMPARED)
+    let listed = found
+        .commits_without(&new_commit, &excluding, COMPARED)
         .await
         .map_err(unreadable)?;
-    let patch = reader
-        .patch(folder, base.as_ref(), &new_commit, PATCH)
+    let patch = found
+        .patch(base.as_ref(), &new_commit, PATCH)
         .await
         .map_err(unreadable)?;
     let differences = Differences::of(patch, &site, &new_commit.to_string());
@@ -277,16 +275,11 @@ async fn compared(
 }
 
 /// Where a branch left the default branch; none for the default branch itself.
-async fn default_base(
-    app: &App,
-    found: &Repository,
-    new: &ObjectId,
-) -> Result<Option<ObjectId>, madake_vcs::git::read::ReadError> {
-    let folder = Path::new(&found.path);
-    let reader = app.engine().reader();
-    match reader.resolve(folder, &found.default_branch).await? {
-        Some(default) if default.commit != *new => reader.merge_base(folder, &default.commit, new).await,
-        _ => Ok(None),
+async fn default_base(found: &ReadableRepository, new: &ObjectId) -> Result<Option<ObjectId>, EngineError> {
+    match found.revision(None).await {
+        Ok(default) if default.id != *new => found.merge_base(&default.id, new).await,
+        Ok(_) | Err(EngineError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

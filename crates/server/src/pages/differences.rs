@@ -1,9 +1,10 @@
 //! Differences between revisions, file by file, with an anchor for each as links of payloads name it.
 
+use madake_formats::outgoing::links;
 use madake_vcs::git::read::{CommitFile, FilePatch, Hunk, Patch, PatchBody, PatchLine};
 use serde::Serialize;
 
-use super::address::{RepositorySite, fragment};
+use super::address::RepositorySite;
 use super::shown;
 
 /// The most that git may write of a difference, in bytes.
@@ -72,9 +73,9 @@ fn file(one: FilePatch, site: &RepositorySite, new: &str, left: &mut usize) -> F
     let FilePatch { file, body } = one;
     let (mark, what) = what_became(&file);
     let mut shown = FileDifference {
-        // Behind `#` in a link stands the same, so that browsers find it.
         path: shown::line(&file.path),
-        fragment: fragment(&shown::line(&file.path)),
+        // What links of payloads have behind `#`, letter for letter: browsers look for that first.
+        fragment: links::fragment(&file.path),
         letter: file.status,
         mark,
         what,

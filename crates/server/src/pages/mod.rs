@@ -210,6 +210,15 @@ fn cloud_form() -> Routes {
         )
 }
 
+/// Leads a person who opened a clone address to the pages of the repository, which has an owner.
+pub(crate) fn of_repository(app: &App, found: &Repository) -> Response {
+    let site = address::Site::of(app);
+    let to = site
+        .repository(found)
+        .map_or_else(|| site.home(), |site| site.browse_root());
+    login::see_other(&to)
+}
+
 async fn style() -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/css; charset=utf-8"),

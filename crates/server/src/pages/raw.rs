@@ -1,13 +1,12 @@
 //! The bytes of a file. Whoever wrote them must not speak for this server: nothing of it is run or rendered.
 
-use std::path::Path;
-
 use axum::extract::State;
 use axum::response::IntoResponse as _;
 use http::header;
+use madake_engine::ops::read_files::AtPath;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::asked::{Asked, Page};
+use super::asked::{Asked, Name, Page};
 use super::browse::{at, is_binary};
 use super::turn;
 use crate::App;
@@ -20,23 +19,26 @@ const LIMIT: u64 = 32 * 1024 * 1024;
 pub(super) async fn page(State(app): State<App>, visitor: Visitor, asked: Asked) -> Page {
     let found = asked.repository(&app, &visitor).await?;
     let _turn = turn().await;
-    let name = at(&asked).unwrap_or(&found.default_branch);
-    let revision = asked.revision(&app, &visitor, &found, name).await?;
+    let revision = asked
+        .revision(&app, &visitor, &found, Name::of(at(&asked)))
+        .await?;
     let path = asked.path().trim_matches('/');
-    let content = app
-        .engine()
-        .reader()
-        .file_at(Path::new(&found.path), &revision.commit, path, LIMIT)
-        .await
-        .map_err(|error| asked.unreadable(&app, &visitor, &error))?
-        .ok_or_else(|| {
-            asked.missing(
+    let unreadable = |error| asked.unreadable(&app, &visitor, &error);
+    let file = match found.at(&revision.id, path).await.map_err(unreadable)? {
+        Some(AtPath::File(file)) => file,
+        _ => {
+            return Err(asked.missing(
                 &app,
                 &visitor,
                 "There is no such file",
                 "The revision has no file of this name.",
-            )
-        })?;
+            ));
+        }
+    };
+    if file.size > LIMIT {
+        return Err(asked.too_large(&app, &visitor, file.size));
+    }
+    let content = found.content(&file, LIMIT).await.map_err(unreadable)?;
     let (kind, disposition) = if is_binary(&content) {
         ("application/octet-stream", "attachment")
     } else {

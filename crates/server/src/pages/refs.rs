@@ -1,11 +1,8 @@
 //! Branches and tags.
 
-use std::path::Path;
-
 use axum::extract::State;
 use http::StatusCode;
 use madake_domain::branch_permission::Restriction;
-use madake_vcs::name::RefKind;
 use serde::Serialize;
 
 use super::asked::{Asked, Page};
@@ -38,38 +35,33 @@ pub(super) struct RefRow {
 
 /// `branches`
 pub(super) async fn branches(State(app): State<App>, visitor: Visitor, asked: Asked) -> Page {
-    page(&app, &visitor, &asked, RefKind::Branch).await
+    page(&app, &visitor, &asked, false).await
 }
 
 /// `tags`
 pub(super) async fn tags(State(app): State<App>, visitor: Visitor, asked: Asked) -> Page {
-    page(&app, &visitor, &asked, RefKind::Tag).await
+    page(&app, &visitor, &asked, true).await
 }
 
-async fn page(app: &App, visitor: &Visitor, asked: &Asked, kind: RefKind) -> Page {
+async fn page(app: &App, visitor: &Visitor, asked: &Asked, tags: bool) -> Page {
     let found = asked.repository(app, visitor).await?;
-    let site = asked.site(app, visitor, &found)?;
+    let site = asked.site(app, visitor, found.repository())?;
     let _turn = turn().await;
-    let heading = match kind {
-        RefKind::Tag => "Tags",
-        _ => "Branches",
-    };
-    let listed = app
-        .engine()
-        .reader()
-        .ref_summaries(Path::new(&found.path), kind, REFS)
+    let heading = if tags { "Tags" } else { "Branches" };
+    let (listed, truncated) = found
+        .ref_summaries(tags, REFS)
         .await
         .map_err(|error| asked.unreadable(app, visitor, &error))?;
-    let rules = match kind {
-        RefKind::Branch => {
-            app.engine()
-                .branch_permissions(&visitor.caller, &found.name)
-                .await?
-        }
-        _ => Vec::new(),
+    let rules = if tags {
+        Vec::new()
+    } else {
+        app.engine()
+            .branch_permissions(&visitor.caller, &found.repository().name)
+            .await?
     };
-    let rows = listed.refs.iter().map(|one| {
-        let name = one.name.short();
+    let default_branch = found.default_branch();
+    let rows = listed.iter().map(|one| {
+        let name = one.name.as_str();
         let mut held: Vec<Restriction> = rules
             .iter()
             .filter(|rule| rule.pattern.matches(name))
@@ -79,8 +71,9 @@ async fn page(app: &App, visitor: &Visitor, asked: &Asked, kind: RefKind) -> Pag
         held.dedup();
         RefRow {
             name: shown::line(name),
-            url: site.browse("", Some(name)),
-            is_default: kind == RefKind::Branch && name == found.default_branch,
+            // The short name could be that of a branch as well.
+            url: site.browse("", Some(if one.is_bookmark { &one.full_name } else { name })),
+            is_default: one.full_name == default_branch,
             rules: held.into_iter().map(Restriction::as_str).collect(),
             subject: shown::subject(&one.subject),
             time: shown::time(one.time_ms, 0),
@@ -91,10 +84,10 @@ async fn page(app: &App, visitor: &Visitor, asked: &Asked, kind: RefKind) -> Pag
     let page = RefsPage {
         heading,
         rows: rows.collect(),
-        truncated: listed.truncated,
+        truncated,
     };
     let frame = asked
-        .frame(app, visitor, &title(&found, heading))
-        .with_repository(head(State(app.clone()), &found, &site, heading).await?);
+        .frame(app, visitor, &title(found.repository(), heading))
+        .with_repository(head(State(app.clone()), found.repository(), &site, heading).await?);
     Ok(render(StatusCode::OK, "refs.html", &frame, &page))
 }

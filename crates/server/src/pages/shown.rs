@@ -3,7 +3,8 @@
 
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
-use madake_vcs::git::read::{Commit, Signature};
+use madake_engine::reading::CommitRead;
+use madake_vcs::git::read::Signature;
 use madake_vcs::text::{display_line, display_text};
 use serde::Serialize;
 
@@ -81,7 +82,7 @@ pub(super) struct CommitRow {
 }
 
 impl CommitRow {
-    pub(super) fn new(commit: &Commit, site: &RepositorySite) -> Self {
+    pub(super) fn new(commit: &CommitRead, site: &RepositorySite) -> Self {
         let author = match commit.author.name.trim() {
             "" => line(commit.author.email.trim()),
             name => line(name),

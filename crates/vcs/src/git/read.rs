@@ -22,7 +22,8 @@ pub mod refs;
 mod tag;
 mod tree;
 
-pub use browse::{RefSummaries, RefSummary, Resolved};
+pub use browse::{RefSummaries, RefSummary};
+pub(crate) use browse_patch::parse as parse_patch;
 pub use browse_patch::{FilePatch, Hunk, Patch, PatchBody, PatchLine};
 pub use changes::{ChangeKind, ChangedPath, ChangedPaths};
 pub use commit::{Commit, Signature};

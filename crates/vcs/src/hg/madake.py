@@ -15,9 +15,11 @@ import sys
 from urllib.request import HTTPRedirectHandler
 
 from mercurial import (
+    copies,
     encoding,
     error,
     hg,
+    mdiff,
     pycompat,
     registrar,
     subrepoutil,
@@ -129,15 +131,61 @@ def _moves(before, after):
     return moves
 
 
+def _labels(repo):
+    """of each branch its open heads and all its heads; bookmarks have one"""
+    repo = repo.filtered(b'served')
+    labels, branches = {}, repo.branchmap()
+    for name in list(branches):
+        heads = [branches.branchheads(name, closed=closed) for closed in (False, True)]
+        labels['branch', name] = tuple(frozenset(some) for some in heads)
+    for name, node in repo._bookmarks.items():
+        labels['bookmark', name] = (frozenset([node]),) * 2
+    return labels
+
+
+def _changes(repo, before, after):
+    """what happens to branches and bookmarks: whether they are made, removed, or go on from where they were"""
+    nothing, is_ancestor, changes = (frozenset(),) * 2, repo.changelog.isancestor, []
+    for key in sorted(set(before) | set(after)):
+        old, new = before.get(key, nothing), after.get(key, nothing)
+        if old == new:
+            continue
+        # What counts are open heads: a branch without any is closed.
+        was, now = old[0], new[0]
+        if not was:
+            what = 'made'
+        elif not now:
+            what = 'removed'
+        elif len(now) <= len(was) and all(any(is_ancestor(a, b) for a in was) for b in now - was):
+            what = 'forward'
+        else:
+            what = 'rewritten'
+        kind, name = key
+        changes.append([kind, encoding.fromlocal(name).hex(), what])
+    return changes
+
+
+def _deny():
+    # The client hears of the refusal in any case.
+    try:
+        if _socket_path:
+            _ask('denied', [], {})
+    except OSError:
+        pass
+    raise error.Abort(b'you may read this repository but not push to it')
+
+
 def before_pushkey(ui, repo, hooktype, **arguments):
     if _access != 'write':
-        raise error.Abort(b'you may read this repository but not push to it')
+        _deny()
 
 
 def before_transaction(ui, repo, hooktype, **arguments):
     if _access != 'write':
-        raise error.Abort(b'you may read this repository but not push to it')
-    repo.unfiltered()._madake_before = _refs(repo)
+        _deny()
+    unfiltered = repo.unfiltered()
+    unfiltered._madake_before = _refs(repo)
+    unfiltered._madake_labels = _labels(repo)
 
 
 def before_commit(ui, repo, hooktype, **arguments):
@@ -145,8 +193,9 @@ def before_commit(ui, repo, hooktype, **arguments):
     moves = _moves(unfiltered._madake_before, _refs(repo))
     unfiltered._madake_moves = moves
     if moves or 'node' in arguments:
+        changes = _changes(unfiltered, unfiltered._madake_labels, _labels(repo))
         try:
-            answer = _ask('permit', moves, arguments)
+            answer = _ask('permit', moves, arguments, changes)
         except OSError:
             raise error.Abort(b'the server went away before it could allow the push')
         if not answer.get('ok'):
@@ -178,8 +227,8 @@ def _sentence(answer):
     return str(answer.get('error', 'the server gave no reason')).encode('utf-8', 'replace')
 
 
-def _ask(question, moves, arguments):
-    message = {'question': question, 'moves': moves}
+def _ask(question, moves, arguments, changes=()):
+    message = {'question': question, 'moves': moves, 'changes': changes}
     for key in ('node', 'node_last'):
         value = arguments.get(key)
         message[key] = pycompat.sysstr(value) if value else None
@@ -337,3 +386,166 @@ def look(ui, address):
 
 def _hex(name):
     return pycompat.bytestr(encoding.fromlocal(name).hex())
+
+
+# Looking into a repository. Paths come and go in base 16, so that no character of theirs means anything.
+
+# Larger files are told to differ, and no more, in bytes.
+_LARGEST = 4 * 1024 * 1024
+# More files are not told of in one patch.
+_MOST_FILES = 10000
+_MODES = {b'': b'100644', b'x': b'100755', b'l': b'120000'}
+_NOTHING = b'0' * 40
+
+
+def _plain(digits):
+    return bytes.fromhex(pycompat.sysstr(digits))
+
+
+def _revision(repo, digits):
+    # This one stands for the files of the work tree, which are nobody's commit.
+    if digits == b'f' * 40:
+        raise error.Abort(b'there is no such commit')
+    return repo[_plain(digits)]
+
+
+@command(b'madake-folder', [], b'REVISION PATH')
+def folder(ui, repo, revision, path):
+    """list what is in a folder of a revision, or tell of the file at the path"""
+    context, path = _revision(repo, revision), _plain(path)
+    manifest = context.manifest()
+    if path and path in manifest:
+        told = (_MODES[manifest.flags(path)], _digits(manifest[path]), context[path].size())
+        ui.write(b'file %s %s %d\n' % told)
+        return
+    prefix = path + b'/' if path else b''
+    last = None
+    for name in manifest:
+        head = name[: len(prefix)]
+        if head > prefix:
+            break
+        if head < prefix:
+            continue
+        inside, slash, _ = name[len(prefix) :].partition(b'/')
+        if slash and inside != last:
+            ui.write(b'040000 %s %s\n' % (_NOTHING, _digits(inside)))
+        elif not slash:
+            told = (_MODES[manifest.flags(name)], _digits(manifest[name]), _digits(inside))
+            ui.write(b'%s %s %s\n' % told)
+        last = inside
+
+
+@command(b'madake-below', [], b'REVISION PATH')
+def below(ui, repo, revision, path):
+    """list the files below a folder of a revision"""
+    context, path = _revision(repo, revision), _plain(path)
+    prefix = path + b'/' if path else b''
+    for name in context.manifest():
+        if name.startswith(prefix):
+            ui.write(b'%s\n' % _digits(name[len(prefix) :]))
+
+
+def _digits(raw):
+    return pycompat.bytestr(raw.hex())
+
+
+@command(b'madake-sizes', [], b'REVISION PATH...')
+def sizes(ui, repo, revision, *paths):
+    """tell how many bytes files of a revision have"""
+    context = _revision(repo, revision)
+    for path in paths:
+        ui.write(b'%d\n' % context[_plain(path)].size())
+
+
+@command(b'madake-history', [], b'UNTIL SINCE MERGES FOLLOW SKIP LIMIT PATH')
+def history(ui, repo, until, since, merges, follow, skip, limit, path):
+    """list commits of a history, the newest first"""
+    path = _plain(path)
+    # `id` takes no names.
+    expression, values = b'reverse(::id(%s))', [until]
+    if since:
+        expression, values = b'reverse(only(id(%s), id(%s)))', [until, since]
+    for digits in values:
+        _revision(repo, digits)
+    expression += {b'any': b'', b'none': b' and not merge()', b'only': b' and merge()'}[merges]
+    if path and follow == b'renames':
+        expression += b' and follow(%s, id(%s))'
+        values.extend([b'path:' + path, until])
+    elif path:
+        expression += b' and file(%s)'
+        values.append(b'path:' + path)
+    skip, limit = int(skip), int(limit)
+    for place, revision in enumerate(repo.revs(expression, *values)):
+        if place >= skip + limit:
+            break
+        if place >= skip:
+            ui.write(b'%s\n' % repo[revision].hex())
+
+
+@command(b'madake-patch', [], b'OLD NEW LIMIT')
+def patch(ui, repo, old, new, limit):
+    """print what differs between two revisions, in the form of `git diff-tree -r -z --raw -p`"""
+    one, other, limit = _revision(repo, old), _revision(repo, new), int(limit)
+    changes = one.status(other)
+    sources = copies.pathcopies(one, other)
+    sources = {name: sources[name] for name in changes.added if sources.get(name) in one}
+    removed, moved = set(changes.removed), {}
+    for name in sorted(sources):
+        if sources[name] in removed:
+            moved.setdefault(sources[name], name)
+    names = [name for name in changes.modified + changes.added + changes.removed if name not in moved]
+    names.sort()
+    is_cut = len(names) > _MOST_FILES
+    records, files = [], []
+    for name in names[:_MOST_FILES]:
+        source = sources.get(name, name)
+        before = one[source] if source in one else None
+        after = other[name] if name in other else None
+        modes = [_MODES[side.flags()] if side else b'000000' for side in (before, after)]
+        is_other_kind = before and after and b'l' in before.flags() + after.flags()
+        if before is None:
+            letter = b'A'
+        elif after is None:
+            letter = b'D'
+        elif name in sources:
+            letter = b'R' if moved.get(source) == name else b'C'
+            is_other_kind = False
+        elif is_other_kind and before.flags() != after.flags():
+            letter = b'T'
+        else:
+            letter, is_other_kind = b'M', False
+        paths = [source, name] if name in sources else [name]
+        head = b':%s %s %s %s %s' % (modes[0], modes[1], _NOTHING, _NOTHING, letter)
+        records.append(b'\0'.join([head] + paths) + b'\0')
+        # A file that became a link was removed and made.
+        files.extend([(before, None), (None, after)] if is_other_kind else [(before, after)])
+    parts = records + [b'\0']
+    size = sum(len(part) for part in parts)
+    for before, after in files:
+        if size > limit:
+            break
+        for part in _differences(before, after):
+            parts.append(part)
+            size += len(part)
+            if size > limit:
+                break
+    is_cut = is_cut or size > limit
+    ui.write(b'cut\n' if is_cut else b'all\n')
+    ui.write(b''.join(parts)[:limit])
+
+
+def _differences(before, after):
+    yield b'diff --git \n'
+    sides = [side for side in (before, after) if side]
+    if any(side.size() > _LARGEST or side.isbinary() for side in sides):
+        if len(sides) < 2 or before.cmp(after):
+            yield b'Binary files differ\n'
+        return
+    old, new = [side.data() if side else None for side in (before, after)]
+    if old == new:
+        return
+    options = mdiff.diffopts(git=True, nodates=True, context=3)
+    _, hunks = mdiff.unidiff(old, b'', new, b'', b'old', b'new', binary=False, opts=options)
+    for _, lines in hunks:
+        for line in lines:
+            yield line

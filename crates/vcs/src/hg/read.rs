@@ -13,13 +13,15 @@ use super::pool::{Pool, PoolLimits};
 use crate::name::ObjectId;
 use crate::process::{HgProgram, ProcessError};
 
+mod browse;
 mod commit;
 mod files;
 mod refs;
 mod server;
 
+pub use browse::{AtPath, FolderEntry};
 pub use commit::{Commit, Commits};
-pub use files::{FileEntry, Patch};
+pub use files::FileEntry;
 pub use refs::{BranchHead, Heads};
 use server::{CommandServer, Reply};
 

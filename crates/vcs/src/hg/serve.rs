@@ -42,6 +42,33 @@ pub struct PushReport {
     pub added: Option<(ObjectId, ObjectId)>,
     /// Who pushed, as the caller named them.
     pub pusher: Option<String>,
+    /// What becomes of each branch and bookmark: for [`PushKeeper::permit`] alone.
+    pub changes: Vec<LabelChange>,
+}
+
+/// What a push does to a named branch or a bookmark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelChange {
+    /// Whether it is a branch or a bookmark.
+    pub kind: LabelKind,
+    /// The name as Mercurial knows it; what is not UTF-8 is replaced.
+    pub label: String,
+    /// What becomes of it.
+    pub fate: LabelFate,
+}
+
+/// What becomes of a branch or a bookmark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LabelFate {
+    /// It was not there, or closed.
+    Made,
+    /// It goes on from where it was: a bookmark to a descendant, a branch without one more head.
+    Forward,
+    /// It goes elsewhere, or gets one more head.
+    Rewritten,
+    /// A bookmark is deleted, or the last open head of a branch closed.
+    Removed,
 }
 
 /// One name that moved.
@@ -63,6 +90,9 @@ pub struct RefMove {
 pub trait PushKeeper: Send + Sync + 'static {
     /// Says before anything is visible whether the push may be; the `Err` is what the user reads.
     fn permit(&self, push: PushReport) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Hears that a client tried to push that may only read; it is refused in any case.
+    fn denied(&self) -> impl Future<Output = ()> + Send;
 
     /// Makes the push durable and returns lines for the user. The push has happened: an `Err` only keeps the client
     /// from hearing of success.

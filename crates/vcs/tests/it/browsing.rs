@@ -1,117 +1,13 @@
-//! What people look up: revisions by their names, histories, lists of refs, and differences.
+//! What people look up: lists of refs, and differences.
 
 use madake_vcs::git::read::{GitReader, Hunk, PatchBody, PatchLine, PoolLimits, ReadError};
-use madake_vcs::name::{ObjectId, RefKind, RefName};
+use madake_vcs::name::{ObjectId, RefKind};
 use madake_vcs::process::GitProgram;
 
 use crate::fixture::Sandbox;
 
 fn reader() -> GitReader {
     GitReader::new(GitProgram::default(), PoolLimits::default())
-}
-
-#[tokio::test]
-async fn revisions_are_found_by_the_names_that_people_use() {
-    let sandbox = Sandbox::new();
-    let work = sandbox.work_tree("work", &[("a", "1")]);
-    let first = sandbox.revision(&work, "HEAD");
-    sandbox.git(&work, &["tag", "-a", "-m", "a tag", "v1"]);
-    sandbox.git(&work, &["tag", "both"]);
-    let second = sandbox.commit(&work, &[("a", "2")], "second");
-    for branch in ["feature/x", "both"] {
-        sandbox.git(&work, &["branch", branch]);
-    }
-    let reader = reader();
-    let git = work.join(".git");
-    let (whole, short) = (first.to_string(), first.abbreviated(12));
-    let table = [
-        ("master", Some("refs/heads/master"), second),
-        ("feature/x", Some("refs/heads/feature/x"), second),
-        ("v1", Some("refs/tags/v1"), first),
-        // A branch goes before a tag of the same name.
-        ("both", Some("refs/heads/both"), second),
-        ("refs/tags/both", Some("refs/tags/both"), first),
-        (&whole, None, first),
-        (&short, None, first),
-    ];
-    for (text, name, commit) in table {
-        let found = reader
-            .resolve(&git, text)
-            .await
-            .unwrap()
-            .unwrap_or_else(|| panic!("{text}"));
-        assert_eq!(
-            (found.name.as_ref().map(RefName::as_str), found.commit),
-            (name, commit),
-            "{text}"
-        );
-    }
-    let tree = sandbox.revision(&work, "HEAD^{tree}").to_string();
-    for text in [
-        "",
-        "nothing",
-        "HEAD",
-        "HEAD~1",
-        "master^",
-        "master@{0}",
-        "-x",
-        "--all",
-        ":/first",
-        "v1^{}",
-        "123",
-        "../HEAD",
-        "refs/madake/x",
-        "refs/heads",
-        "0000000000000000000000000000000000000000",
-        &tree,
-        &tree[..10],
-    ] {
-        assert_eq!(reader.resolve(&git, text).await.unwrap(), None, "{text:?}");
-    }
-}
-
-#[tokio::test]
-async fn histories_are_paged_and_can_be_those_of_a_path() {
-    let sandbox = Sandbox::new();
-    let work = sandbox.work_tree("work", &[("a/[x]*", "1"), ("a/xy", "1")]);
-    for number in 0..5 {
-        sandbox.commit(
-            &work,
-            &[("counter", &number.to_string())],
-            &format!("number {number}"),
-        );
-    }
-    let touched = sandbox.commit(&work, &[("a/[x]*", "2")], "touched");
-    let reader = reader();
-    let git = work.join(".git");
-    let messages = async |path: Option<&str>, skip, limit| {
-        let found = reader
-            .page_of_history(&git, &touched, path, skip, limit)
-            .await
-            .unwrap();
-        let messages: Vec<String> = found
-            .commits
-            .into_iter()
-            .map(|commit| commit.message.trim_end().to_owned())
-            .collect();
-        (messages.join(","), found.truncated)
-    };
-    assert_eq!(messages(None, 0, 2).await, ("touched,number 4".into(), true));
-    assert_eq!(messages(None, 5, 2).await, ("number 0,first".into(), false));
-    assert_eq!(messages(None, 50, 2).await, (String::new(), false));
-    // A path is no pattern and no option.
-    assert_eq!(
-        messages(Some("a/[x]*"), 0, 9).await,
-        ("touched,first".into(), false)
-    );
-    assert_eq!(messages(Some("a/xy"), 0, 9).await, ("first".into(), false));
-    for nothing in ["--all", ":(exclude)a", "*", "none"] {
-        assert_eq!(
-            messages(Some(nothing), 0, 9).await,
-            (String::new(), false),
-            "{nothing}"
-        );
-    }
 }
 
 #[tokio::test]

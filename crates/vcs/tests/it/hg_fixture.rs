@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use madake_vcs::hg::PoolLimits;
@@ -150,6 +151,7 @@ pub(crate) struct Keeper {
     pub(crate) lines: Vec<String>,
     pub(crate) reports: Mutex<Vec<PushReport>>,
     pub(crate) permits: Mutex<Vec<PushReport>>,
+    pub(crate) denials: AtomicUsize,
     /// Set: `record` says here that it was reached, and waits for a place in `may_go_on`.
     pub(crate) waits: bool,
     pub(crate) reached: Notify,
@@ -188,6 +190,10 @@ impl PushKeeper for Keeper {
     async fn permit(&self, push: PushReport) -> Result<(), String> {
         self.permits.lock().unwrap().push(push);
         self.refuse.clone().map_or(Ok(()), Err)
+    }
+
+    async fn denied(&self) {
+        self.denials.fetch_add(1, Ordering::SeqCst);
     }
 
     async fn record(&self, push: PushReport) -> Result<Vec<String>, String> {

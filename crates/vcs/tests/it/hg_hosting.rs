@@ -116,7 +116,7 @@ async fn configuration_inside_a_repository_never_counts() {
     let tip = heads.branch("default").unwrap().id;
     assert!(reader.file_at(&hosted, &tip, "a", 100).await.unwrap().is_some());
     reader.changed_paths(&hosted, None, &tip, 10).await.unwrap();
-    reader.patch(&hosted, &tip, 1000).await.unwrap();
+    reader.patch(&hosted, None, &tip, 1000).await.unwrap();
     identity(&sandbox.hg, &hosted).await.unwrap();
     recover(&sandbox.hg, &hosted).await.unwrap();
     let keeper = Arc::new(Keeper::default());

@@ -94,6 +94,7 @@ async fn reader_may_clone_but_neither_push_nor_move_bookmarks() {
     );
     assert_eq!(sandbox.reader().all_refs(&hosted).await.unwrap(), before);
     assert!(keeper.permits.lock().unwrap().is_empty());
+    assert!(keeper.denials.load(std::sync::atomic::Ordering::SeqCst) >= 3);
     let (cloned, text) = sandbox
         .talk(&sandbox.path(""), &["--config", &ssh, "clone", ADDRESS, "clone"])
         .await;
@@ -198,4 +199,61 @@ async fn stream_that_ends_inside_a_push_moves_nothing() {
             arrives
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_becomes_of_branches_and_bookmarks_is_told_before_it_is_visible() {
+    let sandbox = Arc::new(HgSandbox::new());
+    let work = sandbox.work_tree("work", &[("a", "1")]);
+    let first = sandbox.revision(&work, ".").to_string();
+    let hosted = sandbox.hosted("hosted").await;
+    let keeper = Arc::new(Keeper::default());
+    let server = FakeSsh::serve(&sandbox, hosted, Access::Write, Arc::clone(&keeper)).await;
+    let ssh = format!("ui.ssh={}", server.ssh);
+    let push = async |arguments: &[&str]| {
+        let arguments = [&["--config", &ssh, "push", "--force"], arguments, &[ADDRESS]].concat();
+        let (_, text) = sandbox.talk(&work, &arguments).await;
+        let mut told: Vec<String> = Vec::new();
+        for permit in keeper.permits.lock().unwrap().drain(..) {
+            let changes = permit.changes.iter();
+            told.extend(changes.map(|one| format!("{:?} {} {:?}", one.kind, one.label, one.fate)));
+        }
+        told.sort();
+        assert!(!told.is_empty(), "{text}");
+        told
+    };
+    sandbox.hg(&work, &["bookmark", "--inactive", "mark"]);
+    assert_eq!(
+        push(&["-B", "mark"]).await,
+        ["Bookmark mark Made", "Branch default Made"]
+    );
+    let second = sandbox.commit(&work, &[("a", "2")], "second").to_string();
+    sandbox.hg(&work, &["bookmark", "--force", "--inactive", "mark"]);
+    assert_eq!(
+        push(&["-B", "mark"]).await,
+        ["Bookmark mark Forward", "Branch default Forward"]
+    );
+    // A head that was there goes on beside the new one: the newest of them is no sign.
+    sandbox.hg(&work, &["update", "-q", &first]);
+    sandbox.commit(&work, &[("b", "1")], "another head");
+    sandbox.hg(&work, &["update", "-q", &second]);
+    sandbox.commit(&work, &[("a", "3")], "third");
+    assert_eq!(push(&[]).await, ["Branch default Rewritten"]);
+    // One head fewer, by a merge.
+    sandbox.hg(&work, &["merge", "-q"]);
+    let merge = sandbox.commit(&work, &[], "merge").to_string();
+    assert_eq!(push(&[]).await, ["Branch default Forward"]);
+    sandbox.hg(&work, &["bookmark", "-f", "-r", &first, "mark"]);
+    assert_eq!(push(&["-B", "mark"]).await, ["Bookmark mark Rewritten"]);
+    sandbox.hg(&work, &["bookmark", "-d", "mark"]);
+    assert_eq!(push(&["-B", "mark"]).await, ["Bookmark mark Removed"]);
+    sandbox.hg(&work, &["update", "-q", &merge]);
+    sandbox.hg(&work, &["commit", "--close-branch", "-m", "closed"]);
+    assert_eq!(push(&[]).await, ["Branch default Removed"]);
+    // A closed branch that is taken up again is made anew; one that was closed stays so.
+    sandbox.hg(&work, &["branch", "-q", "side"]);
+    sandbox.commit(&work, &[("c", "1")], "side");
+    sandbox.hg(&work, &["update", "-q", &merge]);
+    sandbox.commit(&work, &[("d", "1")], "again");
+    assert_eq!(push(&[]).await, ["Branch default Made", "Branch side Made"]);
 }

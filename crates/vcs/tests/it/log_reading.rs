@@ -133,6 +133,53 @@ async fn histories_are_read_in_pages_and_by_path() {
 }
 
 #[tokio::test]
+async fn histories_are_paged_and_can_be_those_of_a_path() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.work_tree("work", &[("a/[x]*", "1"), ("a/xy", "1")]);
+    for number in 0..5 {
+        sandbox.commit(
+            &work,
+            &[("counter", &number.to_string())],
+            &format!("number {number}"),
+        );
+    }
+    let touched = sandbox.commit(&work, &[("a/[x]*", "2")], "touched");
+    let reader = reader();
+    let git = work.join(".git");
+    let messages = async |path: Option<&str>, skip, limit| {
+        let query = LogQuery {
+            path,
+            skip,
+            limit,
+            ..all(touched)
+        };
+        let found = reader.log(&git, &query).await.unwrap();
+        let messages: Vec<String> = found
+            .commits
+            .into_iter()
+            .map(|commit| commit.message.trim_end().to_owned())
+            .collect();
+        (messages.join(","), found.truncated)
+    };
+    assert_eq!(messages(None, 0, 2).await, ("touched,number 4".into(), true));
+    assert_eq!(messages(None, 5, 2).await, ("number 0,first".into(), false));
+    assert_eq!(messages(None, 50, 2).await, (String::new(), false));
+    // A path is no pattern and no option.
+    assert_eq!(
+        messages(Some("a/[x]*"), 0, 9).await,
+        ("touched,first".into(), false)
+    );
+    assert_eq!(messages(Some("a/xy"), 0, 9).await, ("first".into(), false));
+    for nothing in ["--all", ":(exclude)a", "*", "none"] {
+        assert_eq!(
+            messages(Some(nothing), 0, 9).await,
+            (String::new(), false),
+            "{nothing}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn commits_are_found_by_the_beginning_of_their_id_and_by_nothing_else() {
     let sandbox = Sandbox::new();
     let work = sandbox.work_tree("work", &[("dir/a", "1"), ("b", "2")]);
@@ -147,6 +194,11 @@ async fn commits_are_found_by_the_beginning_of_their_id_and_by_nothing_else() {
         (&text[..3], None),
         ("HEAD", None),
         ("HEAD~0", None),
+        ("", None),
+        ("master^", None),
+        (":/first", None),
+        ("../HEAD", None),
+        ("0000000000000000000000000000000000000000", None),
         ("--batch-all-objects", None),
         ("0123456789", None),
         (&tree.to_string(), None),

@@ -7,6 +7,7 @@ mod checkouts;
 mod commit_files;
 mod fixture;
 mod fronts;
+mod hg_browsing;
 mod hg_checkouts;
 mod hg_fixture;
 mod hg_hooks;

@@ -37,7 +37,9 @@ pub(super) async fn changed(
 ) -> Result<ShownReceiver, Refused> {
     let id = current.receiver.id;
     let active = request.active;
-    app.engine().change_receiver(&visitor.caller, id, request).await?;
+    app.engine()
+        .change_receiver_as_read(&visitor.caller, &current.receiver, request)
+        .await?;
     if active == Some(true)
         && matches!(
             current.receiver.health,

@@ -85,6 +85,12 @@ fn arrivals() -> Routes {
             repository,
             repositories::remove,
         )
+        .add(
+            Method::PUT,
+            "/rest/madake/1.0/repositories/name",
+            repository,
+            repositories::rename,
+        )
         .merge(attributes())
         .add(
             Method::GET,

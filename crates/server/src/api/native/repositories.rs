@@ -123,6 +123,26 @@ pub(super) async fn set_credential(
     Ok(Answer(view(&app, &changed)))
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Rename {
+    name: String,
+    new_name: String,
+}
+
+/// `PUT /repositories/name`: another name for a hosted or attached one.
+pub(super) async fn rename(
+    State(app): State<App>,
+    visitor: Visitor,
+    Json(asked): Json<Rename>,
+) -> Result<Answer<Value>, Failure> {
+    let renamed = app
+        .engine()
+        .rename_repository(&visitor.caller, &asked.name, &asked.new_name)
+        .await?;
+    Ok(Answer(view(&app, &renamed)))
+}
+
 /// `DELETE /repositories?name=`
 pub(super) async fn remove(
     State(app): State<App>,

@@ -151,7 +151,7 @@ impl GitReader {
 }
 
 /// Reads what git wrote: a record for each file, an empty record, the patch.
-fn parse(output: &[u8], truncated: bool) -> Result<Patch, ReadError> {
+pub(crate) fn parse(output: &[u8], truncated: bool) -> Result<Patch, ReadError> {
     let mut files: Vec<CommitFile> = Vec::new();
     let mut rest = output;
     let mut is_cut = truncated;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::browse::PAGE_TIMEOUT;
 use super::refs::RefList;
 use super::{Commits, GitReader, ReadError};
 use crate::name::ObjectId;
@@ -44,7 +45,8 @@ impl GitReader {
     /// Commits of a history, newest first.
     ///
     /// # Errors
-    /// [`ReadError::Missing`] for a commit that is not there, [`ReadError::Path`].
+    /// [`ReadError::Missing`] for a commit that is not there, [`ReadError::Path`]; a search that takes longer than 20
+    /// seconds is given up.
     pub async fn log(&self, repository: &Path, query: &LogQuery<'_>) -> Result<Commits, ReadError> {
         let until = self.peel_to_commit(repository, &query.until).await?;
         let mut range = vec![until.to_string()];
@@ -52,10 +54,11 @@ impl GitReader {
             let since = self.peel_to_commit(repository, since).await?;
             range.push(format!("^{since}"));
         }
-        if query.path.is_some_and(|path| path.contains(['\n', '\0'])) {
+        let path = query.path.filter(|path| !path.is_empty());
+        if path.is_some_and(|path| path.contains(['\n', '\0'])) {
             return Err(ReadError::Path);
         }
-        let follows = query.follow_renames && query.path.is_some();
+        let follows = query.follow_renames && path.is_some();
         let mut command = if follows {
             // `rev-list` does not follow renames.
             self.git().command("log").repository(repository).args([
@@ -76,10 +79,10 @@ impl GitReader {
             Merges::Only => command.arg("--merges"),
         };
         command = command.args(range).arg("--");
-        if let Some(path) = query.path {
+        if let Some(path) = path {
             command = command.arg(format!(":(top,literal){path}"));
         }
-        let output = command.run().await?;
+        let output = command.timeout(PAGE_TIMEOUT).run().await?;
         let text = String::from_utf8_lossy(&output.stdout);
         let ids: Vec<ObjectId> = text
             .lines()

@@ -45,6 +45,9 @@ impl HgReader {
     /// # Errors
     /// Mercurial's failure.
     pub async fn exists(&self, repository: &Path, id: &ObjectId) -> Result<bool, ReadError> {
+        if !is_of_a_commit(id) {
+            return Ok(false);
+        }
         let revision = by_id(id);
         let raw = self
             .ask(repository, &["log", "-r", &revision, "-T", "{node}"])
@@ -143,7 +146,12 @@ impl HgReader {
         Ok(raw.is_empty())
     }
 
-    async fn log(&self, repository: &Path, range: &str, limit: usize) -> Result<Vec<Commit>, ReadError> {
+    pub(super) async fn log(
+        &self,
+        repository: &Path,
+        range: &str,
+        limit: usize,
+    ) -> Result<Vec<Commit>, ReadError> {
         let limit = limit.to_string();
         let raw = self
             .ask(
@@ -156,6 +164,11 @@ impl HgReader {
         };
         lines(&raw).map(|line| parse(line).ok_or_else(answer)).collect()
     }
+}
+
+/// Mercurial has an id for nothing, and one for the files of a work tree.
+pub(super) fn is_of_a_commit(id: &ObjectId) -> bool {
+    !id.is_zero() && id.to_string().bytes().any(|digit| digit != b'f')
 }
 
 fn parse(line: &[u8]) -> Option<Commit> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{HgReader, ReadError, by_id, from_hex, id_from, lines};
+use super::{AtPath, HgReader, ReadError, by_id, from_hex, id_from, lines};
 use crate::git::read::{ChangeKind, ChangedPath, ChangedPaths, EntryKind};
 use crate::name::ObjectId;
 
@@ -15,15 +15,6 @@ pub struct FileEntry {
     pub kind: EntryKind,
     /// Its size in bytes.
     pub size: u64,
-}
-
-/// A difference as text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Patch {
-    /// In git's format, as bytes; the content of binary files is left out.
-    pub text: Vec<u8>,
-    /// Whether it was longer than the limit.
-    pub truncated: bool,
 }
 
 impl HgReader {
@@ -41,18 +32,16 @@ impl HgReader {
         if !is_plain(path)? || path.is_empty() {
             return Ok(None);
         }
-        let below = self.files_below(repository, revision, path).await?;
-        let Some(entry) = below.iter().find(|entry| entry.path == path) else {
-            return match below.is_empty() {
-                true => Ok(None),
-                false => Err(ReadError::WrongKind(path.to_owned())),
-            };
+        let size = match self.at(repository, revision, path).await? {
+            None => return Ok(None),
+            Some(AtPath::Folder(_)) => return Err(ReadError::WrongKind(path.to_owned())),
+            Some(AtPath::File { size, .. }) => size,
         };
         let too_large = || ReadError::TooLarge {
             what: path.to_owned(),
             limit,
         };
-        if entry.size > limit {
+        if size > limit {
             return Err(too_large());
         }
         let (id, pattern) = (by_id(revision), format!("path:{path}"));
@@ -171,39 +160,6 @@ impl HgReader {
         Ok(found)
     }
 
-    /// The names in the folder `path` of `revision`, without those below: files with their kind, and folders.
-    ///
-    /// # Errors
-    /// As [`Self::files_below`].
-    pub async fn folder(
-        &self,
-        repository: &Path,
-        revision: &ObjectId,
-        path: &str,
-    ) -> Result<Vec<(String, EntryKind)>, ReadError> {
-        let prefix = if path.is_empty() {
-            String::new()
-        } else {
-            format!("{path}/")
-        };
-        let mut names: Vec<(String, EntryKind)> = Vec::new();
-        for entry in self.files_below(repository, revision, path).await? {
-            let Some(rest) = entry.path.strip_prefix(&prefix) else {
-                continue;
-            };
-            let (name, kind) = match rest.split_once('/') {
-                Some((folder, _)) => (folder, EntryKind::Folder),
-                None => (rest, entry.kind),
-            };
-            if names.last().is_none_or(|(last, _)| last != name) {
-                names.push((name.to_owned(), kind));
-            }
-        }
-        names.sort_by(|(one, _), (other, _)| one.cmp(other));
-        names.dedup_by(|(one, _), (other, _)| one == other);
-        Ok(names)
-    }
-
     /// The paths that differ between `old` (none for an empty tree) and `new`, at most `limit`, by path. For what a
     /// commit changed, `old` is its first parent.
     ///
@@ -261,33 +217,7 @@ impl HgReader {
         Ok(ChangedPaths { paths, truncated })
     }
 
-    /// What a commit changed against its first parent, as text of at most `limit` bytes.
-    ///
-    /// # Errors
-    /// [`ReadError::Missing`].
-    pub async fn patch(&self, repository: &Path, id: &ObjectId, limit: usize) -> Result<Patch, ReadError> {
-        let revision = by_id(id);
-        let reply = self
-            .run(
-                repository,
-                &["diff", "--git", "--no-binary", "--change", &revision],
-                limit,
-            )
-            .await?;
-        if reply.code != 0 {
-            self.require(repository, id).await?;
-            return Err(ReadError::Failed {
-                command: "diff".into(),
-                message: reply.message,
-            });
-        }
-        Ok(Patch {
-            text: reply.output,
-            truncated: reply.truncated,
-        })
-    }
-
-    async fn require(&self, repository: &Path, id: &ObjectId) -> Result<(), ReadError> {
+    pub(super) async fn require(&self, repository: &Path, id: &ObjectId) -> Result<(), ReadError> {
         match self.exists(repository, id).await? {
             true => Ok(()),
             false => Err(ReadError::Missing(*id)),
@@ -296,7 +226,7 @@ impl HgReader {
 }
 
 /// Whether a revision can have such a path. Mercurial gives `.` and `..` a meaning of their own.
-fn is_plain(path: &str) -> Result<bool, ReadError> {
+pub(super) fn is_plain(path: &str) -> Result<bool, ReadError> {
     if path.contains(['\n', '\r', '\0']) {
         return Err(ReadError::Path);
     }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
-use super::{PushKeeper, PushReport, RefMove};
+use super::{LabelChange, LabelFate, PushKeeper, PushReport, RefMove};
 use crate::hg::name::{LabelKind, label, ref_name_from_bytes};
 use crate::name::ObjectId;
 use crate::text::display_line;
@@ -36,6 +36,8 @@ struct Question {
     question: Kind,
     /// Kind, name in base 16, old and new id.
     moves: Vec<(MoveKind, String, Option<String>, Option<String>)>,
+    /// Kind, name in base 16, what becomes of it.
+    changes: Vec<(MoveKind, String, LabelFate)>,
     node: Option<String>,
     node_last: Option<String>,
 }
@@ -44,6 +46,7 @@ struct Question {
 #[serde(rename_all = "lowercase")]
 enum Kind {
     Permit,
+    Denied,
     Record,
 }
 
@@ -53,6 +56,16 @@ enum MoveKind {
     Branch,
     Bookmark,
     Tag,
+}
+
+impl From<MoveKind> for LabelKind {
+    fn from(kind: MoveKind) -> Self {
+        match kind {
+            MoveKind::Branch => Self::Branch,
+            MoveKind::Bookmark => Self::Bookmark,
+            MoveKind::Tag => Self::Tag,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -161,6 +174,10 @@ async fn answer_one<Keeper: PushKeeper>(
     let push = question.into_report(pusher);
     let outcome = match kind {
         Kind::Permit => keeper.permit(push).await.map(|()| Vec::new()),
+        Kind::Denied => {
+            keeper.denied().await;
+            Ok(Vec::new())
+        }
         Kind::Record => keeper.record(push).await,
     };
     let failure = match (&outcome, kind) {
@@ -193,14 +210,19 @@ impl Question {
             refused: Vec::new(),
             added: None,
             pusher,
+            changes: Vec::with_capacity(self.changes.len()),
         };
         let id = |text: Option<String>| text.and_then(|text| ObjectId::parse(&text).ok());
+        for (kind, name, fate) in self.changes {
+            let raw = crate::hg::read::from_hex(name.as_bytes()).unwrap_or_default();
+            report.changes.push(LabelChange {
+                kind: kind.into(),
+                label: String::from_utf8_lossy(&raw).into_owned(),
+                fate,
+            });
+        }
         for (kind, name, old, new) in self.moves {
-            let kind = match kind {
-                MoveKind::Branch => LabelKind::Branch,
-                MoveKind::Bookmark => LabelKind::Bookmark,
-                MoveKind::Tag => LabelKind::Tag,
-            };
+            let kind = LabelKind::from(kind);
             let raw = crate::hg::read::from_hex(name.as_bytes()).unwrap_or_default();
             match ref_name_from_bytes(kind, &raw) {
                 Ok(name) => report.moves.push(RefMove {

@@ -5,9 +5,9 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use madake_domain::text::inert;
 use madake_engine::EngineError;
-use madake_engine::ops::read_repository::{AtPath, ReadableRepository};
+use madake_engine::ops::read_files::AtPath;
+use madake_engine::ops::read_repository::ReadableRepository;
 use madake_vcs::git::read::EntryKind;
-use serde_json::Value;
 
 use super::view::repository as view;
 use super::{Below, Repository, readable};
@@ -66,7 +66,7 @@ pub(super) async fn raw(
     let found = readable(&app, &visitor, &owner, &slug).await?;
     let revision = found.revision(Some(&revision)).await?;
     match found.at(&revision.id, &path).await? {
-        Some(AtPath::File { id, .. }) => Ok(sent(found.content(&id, LARGEST_FILE).await?)),
+        Some(AtPath::File(file)) => Ok(sent(found.content(&file, LARGEST_FILE).await?)),
         _ => Err(no_path(&path)),
     }
 }
@@ -83,28 +83,20 @@ async fn shown(
     let facts = found.facts();
     let is_meta = parameters.text("format") == Some("meta");
     match found.at(&revision.id, path).await?.ok_or_else(|| no_path(path))? {
-        AtPath::File { size, .. } if is_meta => {
-            Ok(Json(view::entry(facts, &hash, path, EntryKind::File, Some(size))).into_response())
+        AtPath::File(file) if is_meta => {
+            Ok(Json(view::entry(facts, &hash, path, EntryKind::File, Some(file.size))).into_response())
         }
-        AtPath::File { id, .. } => Ok(sent(found.content(&id, LARGEST_FILE).await?)),
-        AtPath::Folder { .. } if is_meta => {
+        AtPath::File(file) => Ok(sent(found.content(&file, LARGEST_FILE).await?)),
+        AtPath::Folder(_) if is_meta => {
             Ok(Json(view::entry(facts, &hash, path, EntryKind::Folder, None)).into_response())
         }
-        AtPath::Folder { id } => {
-            let part = Asked::cloud(&parameters).of(found.folder(&id).await?);
-            let mut entries: Vec<Value> = Vec::with_capacity(part.items.len());
-            for entry in &part.items {
-                let size = match entry.kind {
-                    EntryKind::Folder | EntryKind::Submodule => None,
-                    EntryKind::File | EntryKind::Executable | EntryKind::Symlink => {
-                        found.size(&entry.id).await?
-                    }
-                };
-                let below = view::path_below(path, entry);
-                entries.push(view::entry(facts, &hash, &below, entry.kind, size));
-            }
-            let mut entries = entries.into_iter();
-            let part = part.map(|_| entries.next().unwrap_or_default());
+        AtPath::Folder(folder) => {
+            let part = Asked::cloud(&parameters).of(found.folder(&folder).await?);
+            let mut sizes = found.sizes(&folder, &part.items).await?.into_iter();
+            let part = part.map(|entry| {
+                let below = view::path_below(path, &entry);
+                view::entry(facts, &hash, &below, entry.kind, sizes.next().flatten())
+            });
             let address = view::address(found, &format!("/src/{hash}/{path}"));
             Ok(Json(part.cloud(&address, &parameters)).into_response())
         }

@@ -5,9 +5,9 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, header};
 use madake_domain::text::inert;
-use madake_engine::ops::read_repository::{AtPath, NamedRevision, ReadableRepository};
+use madake_engine::ops::read_files::{AtPath, FileAt, FolderAt};
+use madake_engine::ops::read_repository::{NamedRevision, ReadableRepository};
 use madake_vcs::git::read::EntryKind;
-use madake_vcs::name::ObjectId;
 use serde_json::{Value, json};
 
 use super::view::files;
@@ -89,7 +89,7 @@ pub(super) async fn raw(
     let found = readable(&app, &visitor, &key, &slug).await?;
     let revision = named(&found, parameters.text("at")).await?;
     match found.at(&revision.id, &path).await? {
-        Some(AtPath::File { id, .. }) => Ok(sent(found.content(&id, LARGEST_FILE).await?)),
+        Some(AtPath::File(file)) => Ok(sent(found.content(&file, LARGEST_FILE).await?)),
         _ => Err(no_path(&path, &revision)),
     }
 }
@@ -120,10 +120,10 @@ pub(crate) fn sent(content: Vec<u8>) -> Response {
 async fn paths(found: &ReadableRepository, path: &str, query: Option<&str>) -> Result<Json<Value>, Refused> {
     let parameters = Parameters::from_query(query);
     let revision = named(found, parameters.text("at")).await?;
-    let Some(AtPath::Folder { id }) = found.at(&revision.id, path).await? else {
+    let Some(AtPath::Folder(folder)) = found.at(&revision.id, path).await? else {
         return Err(no_path(path, &revision));
     };
-    let all = found.files_below(&id).await?;
+    let all = found.files_below(&folder).await?;
     Ok(Json(Asked::server(&parameters, MOST_PATHS).of(all).server()))
 }
 
@@ -140,16 +140,16 @@ async fn browsed(
         .ok_or_else(|| no_path(path, &revision))?;
     if parameters.explicit_flag("type") {
         let kind = match there {
-            AtPath::File { .. } => EntryKind::File,
-            AtPath::Folder { .. } => EntryKind::Folder,
+            AtPath::File(_) => EntryKind::File,
+            AtPath::Folder(_) => EntryKind::Folder,
             AtPath::Submodule => EntryKind::Submodule,
         };
         return Ok(Json(json!({ "type": files::type_name(kind) })));
     }
     match there {
-        AtPath::Folder { id } => folder(found, path, &revision, &id, &parameters).await,
-        AtPath::File { size, .. } if parameters.explicit_flag("size") => Ok(Json(json!({ "size": size }))),
-        AtPath::File { id, .. } => lines(found, path, &id, &parameters).await,
+        AtPath::Folder(inside) => folder(found, path, &revision, &inside, &parameters).await,
+        AtPath::File(file) if parameters.explicit_flag("size") => Ok(Json(json!({ "size": file.size }))),
+        AtPath::File(file) => lines(found, path, &file, &parameters).await,
         AtPath::Submodule => Err(no_path(path, &revision)),
     }
 }
@@ -158,30 +158,22 @@ async fn folder(
     found: &ReadableRepository,
     path: &str,
     revision: &NamedRevision,
-    tree: &ObjectId,
+    folder: &FolderAt,
     parameters: &Parameters,
 ) -> Result<Json<Value>, Refused> {
-    let part = Asked::server(parameters, MOST_CHILDREN).of(found.folder(tree).await?);
-    let mut shown = Vec::with_capacity(part.items.len());
-    for entry in &part.items {
-        let size = match entry.kind {
-            EntryKind::Folder | EntryKind::Submodule => None,
-            EntryKind::File | EntryKind::Executable | EntryKind::Symlink => found.size(&entry.id).await?,
-        };
-        shown.push(files::child(entry, size));
-    }
-    let mut shown = shown.into_iter();
-    let children = part.map(|_| shown.next().unwrap_or_default());
+    let part = Asked::server(parameters, MOST_CHILDREN).of(found.folder(folder).await?);
+    let mut sizes = found.sizes(folder, &part.items).await?.into_iter();
+    let children = part.map(|entry| files::child(&entry, sizes.next().flatten()));
     Ok(Json(files::folder(path, &revision.name, children)))
 }
 
 async fn lines(
     found: &ReadableRepository,
     path: &str,
-    blob: &ObjectId,
+    file: &FileAt,
     parameters: &Parameters,
 ) -> Result<Json<Value>, Refused> {
-    let content = found.content(blob, LARGEST_TEXT).await?;
+    let content = found.content(file, LARGEST_TEXT).await?;
     if files::is_binary(&content) {
         let path = madake_formats::outgoing::resource::server_path(path);
         return Ok(Json(json!({ "binary": true, "path": path })));

@@ -1,10 +1,11 @@
 //! Repositories, commits, refs and files of the 2.0 interface.
 
+use madake_engine::ops::read_files::Entry;
 use madake_engine::ops::read_repository::ReadableRepository;
 use madake_formats::outgoing::facts::PushFacts;
 use madake_formats::outgoing::links::Links;
 use madake_formats::outgoing::resource;
-use madake_vcs::git::read::{EntryKind, TreeEntry};
+use madake_vcs::git::read::EntryKind;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
@@ -112,7 +113,7 @@ pub(crate) fn entry(
 }
 
 /// The path of an entry below a folder.
-pub(crate) fn path_below(folder: &str, entry: &TreeEntry) -> String {
+pub(crate) fn path_below(folder: &str, entry: &Entry) -> String {
     let name = entry.name_text();
     if folder.is_empty() {
         name

@@ -1,7 +1,8 @@
 //! Folders and files.
 
+use madake_engine::ops::read_files::Entry;
 use madake_formats::outgoing::resource::server_path;
-use madake_vcs::git::read::{EntryKind, TreeEntry};
+use madake_vcs::git::read::EntryKind;
 use serde_json::{Map, Value, json};
 
 use crate::api::bitbucket::paging::Part;
@@ -19,16 +20,15 @@ pub(crate) fn folder(path: &str, revision: &str, children: Part<Value>) -> Value
 }
 
 /// An entry of a folder. Its path is relative to the folder; files have a size in bytes.
-pub(crate) fn child(entry: &TreeEntry, size: Option<u64>) -> Value {
+pub(crate) fn child(entry: &Entry, size: Option<u64>) -> Value {
     let mut shown = Map::new();
     shown.insert("path".into(), server_path(&entry.name_text()));
-    match entry.kind {
-        EntryKind::Folder => {
-            shown.insert("node".into(), json!(entry.id.to_string()));
-        }
-        _ => {
-            shown.insert("contentId".into(), json!(entry.id.to_string()));
-        }
+    if let Some(id) = entry.id {
+        let field = match entry.kind {
+            EntryKind::Folder => "node",
+            _ => "contentId",
+        };
+        shown.insert(field.into(), json!(id.to_string()));
     }
     shown.insert("type".into(), json!(type_name(entry.kind)));
     if let Some(size) = size {
@@ -87,10 +87,10 @@ mod tests {
 
     #[test]
     fn folders_tell_their_children() {
-        let entry = |name: &str, kind| TreeEntry {
+        let entry = |name: &str, kind| Entry {
             name: name.into(),
             kind,
-            id: ObjectId::parse(&"c".repeat(40)).expect("an id"),
+            id: ObjectId::parse(&"c".repeat(40)).ok(),
         };
         let children = vec![
             child(&entry("src", EntryKind::Folder), None),
