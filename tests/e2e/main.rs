@@ -21,6 +21,7 @@ mod hostile_webhook_formats;
 mod listening;
 mod mercurial;
 mod plan_files;
+mod pull_requests;
 mod real_receivers;
 mod repositories;
 mod ssh;

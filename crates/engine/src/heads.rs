@@ -329,7 +329,7 @@ impl Engine {
         Ok((collect(Scm::Hg, &list.map_err(unreadable)?), shown))
     }
 
-    fn credential(&self, repository: &Repository) -> Result<Option<Credential>, EngineError> {
+    pub(crate) fn credential(&self, repository: &Repository) -> Result<Option<Credential>, EngineError> {
         let Some(sealed) = &repository.credential else {
             return Ok(None);
         };

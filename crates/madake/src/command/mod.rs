@@ -8,6 +8,7 @@ mod hearing;
 mod hook;
 mod key;
 mod permission;
+mod pull_requests;
 mod quickstart;
 mod receiver;
 mod repo;

@@ -73,6 +73,8 @@ pub(crate) enum Repo {
     /// Say how we hear of pushes to each linked repository: by webhooks, by looks, and what was missed.
     Hearing,
     #[command(flatten)]
+    Proposals(super::pull_requests::Proposals),
+    #[command(flatten)]
     Attributes(super::repo_attributes::Attributes),
 }
 
@@ -174,6 +176,7 @@ pub(super) fn run(global: &Global, repo: Repo) -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Repo::Proposals(asked) => super::pull_requests::run(global, asked),
         Repo::Attributes(asked) => super::repo_attributes::run(global, asked),
         Repo::List => {
             let answer = Connection::look(global)?.get(at(&["repositories"]))?;
