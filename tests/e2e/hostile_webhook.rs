@@ -1,7 +1,21 @@
 //! Hostile deliveries to `/intake/TOKEN` (hostile-inputs.md W1 to W23): each row is sent to the real binary, and after
 //! each refusal nothing was started, the ledger has one more entry with the reason, and no secret stands in it.
 //!
-//! W18, W19 and W20 stand in `hostile_webhook_formats`.
+//! Where each row is tested, here and elsewhere; what depends on the format is tested for every sender in
+//! `formats/tests/it/hostile_forges.rs`, and the proofs of every sender in `listening`.
+//!
+//! | row | here | for the part that is pure |
+//! | - | - | - |
+//! | W1 to W5 | `hostile_webhook_signatures_w1_to_w5` | `formats/tests/it/{signature,delivery}.rs` |
+//! | W6 to W9, W12, W21 | `hostile_webhook_bodies_w6_to_w9_and_w12_and_w21` | `formats/tests/it/{hostile,hostile_forges,json}.rs` |
+//! | W10, W11 | `hostile_webhook_ref_names_w10_w11_and_g7_are_refused_or_stay_data` | `formats/tests/it/hostile.rs`, `vcs/tests/it/names.rs`, `domain/src/change/refname.rs` |
+//! | W13 to W16, W22 | `hostile_webhook_moves_w13_to_w16_and_w22_are_read_from_the_repository` | `domain/src/change/tests/pushes.rs`, `formats/tests/it/hostile.rs` |
+//! | W17, W23 | `hostile_webhook_crowds_w17_and_strange_people_w23_are_bounded_and_inert` | `domain/src/change/tests`, `formats/tests/it/hostile.rs` |
+//! | W18 | `hostile_webhook_formats`: `hostile_webhook_cut_lists_of_changes_w18_are_filled_in_from_the_repository` | `formats/tests/it/post_receive.rs` |
+//! | W19 | `hostile_webhook_formats`: `hostile_webhook_post_service_w19_builds_as_form_and_as_json` | `formats/tests/it/cloud_post.rs` |
+//! | W20 | `hostile_webhook_formats`: `hostile_webhook_three_generations_of_bitbucket_server_w20_build` | `formats/tests/it/detect.rs` |
+//! | W24 | `hostile_outage`: `hostile_webhook_slowloris_w24_is_cut_and_hurts_nobody` | |
+//! | W25 | `hostile_outage`: `hostile_webhook_full_disk_w25_is_answered_with_503_and_heals` | |
 
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -14,20 +14,20 @@ use sha2::Sha256;
 use crate::hostile_support::{decided, last_refusal, ledger, settled, signature};
 use crate::plan_files::one_job;
 
-const SECRET: &str = "a secret of twenty-four bytes and more";
+pub(crate) const SECRET: &str = "a secret of twenty-four bytes and more";
 const ZEROS: &str = "0000000000000000000000000000000000000000";
 
 /// A forge with a repository FORGE/tools, a server that has linked it as `tools` and built its plan once, and the path
 /// of a webhook that serves all linked repositories.
-struct Scene {
-    forge: Server,
-    work: WorkTree,
-    server: Server,
+pub(crate) struct Scene {
+    pub(crate) forge: Server,
+    pub(crate) work: WorkTree,
+    pub(crate) server: Server,
     hook: String,
 }
 
 impl Scene {
-    async fn new(poll_seconds: u32, sections: &str) -> Self {
+    pub(crate) async fn new(poll_seconds: u32, sections: &str) -> Self {
         let forge = Server::start_with(ServerOptions {
             configuration: "[outgoing]\nallow = [\"127.0.0.1\"]\n".into(),
             ..ServerOptions::default()
@@ -62,11 +62,11 @@ impl Scene {
     }
 
     /// The clone address as the forge writes it, with another case and without the default suffix.
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("{}/scm/FORGE/Tools", self.forge.url())
     }
 
-    async fn send(&self, body: &Value, headers: &[(&str, &str)]) -> (u16, String) {
+    pub(crate) async fn send(&self, body: &Value, headers: &[(&str, &str)]) -> (u16, String) {
         let mut request = self
             .server
             .anonymous(Method::POST, &self.hook)
@@ -80,7 +80,7 @@ impl Scene {
     }
 
     /// Sends what must be taken and gives the decided entry.
-    async fn taken(&self, row: &str, body: &Value, headers: &[(&str, &str)]) -> Value {
+    pub(crate) async fn taken(&self, row: &str, body: &Value, headers: &[(&str, &str)]) -> Value {
         let (status, text) = self.send(body, headers).await;
         assert_eq!(status, 202, "{row}: {text}");
         let answer: Value = serde_json::from_str(&text).expect("JSON");
@@ -92,7 +92,7 @@ impl Scene {
         all["hearing"][0].clone()
     }
 
-    async fn built(&self, row: &str, count: usize, revision: &str) {
+    pub(crate) async fn built(&self, row: &str, count: usize, revision: &str) {
         let results = self.server.ended("PROJ-PLAN", count).await;
         assert_eq!(results.len(), count, "{row}");
         assert_eq!(results[0]["vcsRevisionKey"], revision, "{row}");

@@ -23,6 +23,7 @@ mod listening;
 mod mercurial;
 mod mirrors;
 mod plan_files;
+mod pull_requests;
 mod real_receivers;
 mod renaming;
 mod repositories;

@@ -7,6 +7,7 @@ pub mod hearing;
 pub mod key;
 pub mod permission;
 pub mod plan;
+pub mod pull_request;
 pub mod repository;
 
 pub mod address;

@@ -311,8 +311,21 @@ pub struct BuildFacts {
     pub base_url: String,
     /// Who started the build by hand.
     pub started_by: Option<String>,
+    /// The pull request that it builds.
+    pub pull_request: Option<ProposedBy>,
     /// The repositories, the default one first.
     pub repositories: Vec<BuildRepository>,
+}
+
+/// The pull request that a build is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProposedBy {
+    /// Its number.
+    pub number: i64,
+    /// The branch that it comes from.
+    pub source_branch: String,
+    /// The branch that it goes to.
+    pub target_branch: String,
 }
 
 fn variable(name: impl Into<String>, value: impl Into<String>) -> Variable {
@@ -364,6 +377,11 @@ pub fn build_specific(build: &BuildFacts) -> Vec<Variable> {
             format!("repository.{kind}.repositoryUrl"),
             &*default.url,
         ));
+    }
+    if let Some(one) = &build.pull_request {
+        all.push(variable("repository.pr.key", one.number.to_string()));
+        all.push(variable("repository.pr.sourceBranch", &*one.source_branch));
+        all.push(variable("repository.pr.targetBranch", &*one.target_branch));
     }
     all
 }

@@ -4,9 +4,10 @@ use std::sync::atomic::Ordering;
 
 use madake_domain::text::inert;
 use madake_store::build::{self, Build, Change};
-use madake_store::{build_query, repository};
+use madake_store::{build_query, plan, repository};
 use madake_vcs::name::ObjectId;
 
+use crate::listening::forks;
 use crate::{Engine, EngineError};
 
 /// Commits that are kept for one build at most, and paths for one commit.
@@ -37,7 +38,7 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
 }
 
 async fn look_up(engine: &Engine, one: &Build) -> Result<(), EngineError> {
-    let build_id = one.id;
+    let (build_id, plan_branch_id) = (one.id, one.plan_branch_id);
     let found = engine
         .store()
         .read(move |tx| {
@@ -47,7 +48,10 @@ async fn look_up(engine: &Engine, one: &Build) -> Result<(), EngineError> {
             let Some(id) = first.repository_id else {
                 return Ok(None);
             };
-            Ok::<_, EngineError>(repository::by_id(tx, id)?.map(|found| (first, found)))
+            let of_fork = forks::is_of_fork(tx, &plan::branch_by_id(tx, plan_branch_id)?)?;
+            let found = repository::by_id(tx, id)?;
+            let found = found.map(|found| if of_fork { forks::with_forks(&found) } else { found });
+            Ok::<_, EngineError>(found.map(|found| (first, found)))
         })
         .await?;
     let Some((revision, found)) = found else {

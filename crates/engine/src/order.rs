@@ -6,15 +6,17 @@ use jiff::tz::TimeZone;
 use madake_domain::plan::{CheckoutTask, Job, Task, TaskAction, Variable};
 use madake_domain::repository::{RepositoryKind, Scm};
 use madake_domain::variables::{
-    BuildFacts, BuildRepository, JobFacts, VariableLayers, VariableSource, build_specific, job_specific,
-    looks_secret, resolve,
+    BuildFacts, BuildRepository, JobFacts, ProposedBy, VariableLayers, VariableSource, build_specific,
+    job_specific, looks_secret, resolve,
 };
 use madake_protocol::{DEFAULT_FINAL_TASKS_SECONDS, JobOrder, JobRepository, JobVariable};
 use madake_store::build::{Build, Reason, Revision};
 use madake_store::plan::{Plan, PlanBranch};
+use madake_store::pull_request::{self, PullRequest};
 use madake_store::repository::{self, Repository};
 use madake_store::{build, build_query, plan, project};
 
+use crate::listening::forks;
 use crate::{Engine, EngineError};
 
 /// The log of one job grows to this size at most, in bytes.
@@ -26,6 +28,10 @@ struct Loaded {
     branch: PlanBranch,
     project_name: String,
     revisions: Vec<(Revision, Option<Repository>)>,
+    /// The pull request that the build is of.
+    proposed: Option<PullRequest>,
+    /// What it builds comes from a fork.
+    of_fork: bool,
 }
 
 /// Makes the order for an attempt at a job, to be run by the agent in the slot with this number.
@@ -53,12 +59,22 @@ pub(crate) async fn make(
                 };
                 revisions.push((revision, found));
             }
+            let of_fork = forks::is_of_fork(tx, &branch)?;
+            if of_fork && let Some((_, Some(found))) = revisions.first_mut() {
+                *found = forks::with_forks(found);
+            }
+            let proposed = match branch.pull_request_id {
+                Some(id) => pull_request::by_id(tx, id)?,
+                None => None,
+            };
             Ok::<_, EngineError>(Loaded {
                 build,
                 plan,
                 branch,
                 project_name,
                 revisions,
+                proposed,
+                of_fork,
             })
         })
         .await?;
@@ -102,7 +118,7 @@ pub(crate) async fn make(
         tasks,
         final_tasks: definition.final_tasks.clone(),
         repositories,
-        variables: variables(&facts, &loaded.build, &configuration.variables, definition),
+        variables: variables(&facts, &loaded, &configuration.variables, definition),
         environment: Vec::new(),
         masks: Vec::new(),
         timeout_seconds: Some(definition.timeout_seconds.unwrap_or(settings.job_timeout_seconds)),
@@ -222,6 +238,11 @@ fn build_facts(engine: &Engine, loaded: &Loaded) -> BuildFacts {
         timestamp: zoned.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string(),
         base_url: base_url.clone(),
         started_by,
+        pull_request: loaded.proposed.as_ref().map(|one| ProposedBy {
+            number: one.number,
+            source_branch: one.source_branch.clone(),
+            target_branch: one.target_branch.clone(),
+        }),
         repositories: loaded
             .revisions
             .iter()
@@ -261,14 +282,21 @@ pub fn clone_url(base_url: &str, found: &Repository) -> String {
     }
 }
 
-fn variables(facts: &BuildFacts, build: &Build, plan: &[Variable], job: &Job) -> Vec<JobVariable> {
+fn variables(facts: &BuildFacts, loaded: &Loaded, plan: &[Variable], job: &Job) -> Vec<JobVariable> {
     let mut specific = build_specific(facts);
     specific.extend(job_specific(&JobFacts {
         build: facts,
         key: &job.key,
         name: &job.name,
     }));
-    let manual: Vec<Variable> = build
+    // Strangers wrote what runs: it gets none of the plan's secrets.
+    let plan: Vec<Variable> = plan
+        .iter()
+        .filter(|one| !loaded.of_fork || !looks_secret(&one.name))
+        .cloned()
+        .collect();
+    let manual: Vec<Variable> = loaded
+        .build
         .variables
         .iter()
         .map(|(name, value)| Variable {
@@ -277,7 +305,7 @@ fn variables(facts: &BuildFacts, build: &Build, plan: &[Variable], job: &Job) ->
         })
         .collect();
     let layers = VariableLayers {
-        plan,
+        plan: &plan,
         manual: &manual,
         build_specific: &specific,
         ..VariableLayers::default()

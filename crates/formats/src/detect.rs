@@ -124,7 +124,7 @@ fn parse_as(
     }
 }
 
-fn header<'a>(headers: &[(&str, &'a str)], wanted: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(headers: &[(&str, &'a str)], wanted: &str) -> Option<&'a str> {
     headers
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
@@ -139,7 +139,7 @@ fn forge_event<'a>(headers: &[(&str, &'a str)]) -> Option<(SenderFormat, &'a str
 }
 
 /// What the headers alone rule out.
-fn refusal_by_header(headers: &[(&str, &str)]) -> Option<NotAPush> {
+pub(crate) fn refusal_by_header(headers: &[(&str, &str)]) -> Option<NotAPush> {
     if let Some((sender, event)) = forge_event(headers) {
         return refusal_of_forge(sender, event);
     }

@@ -144,7 +144,11 @@ fn pusher(payload: &Value<'_>, limits: &Limits) -> Option<String> {
         .or_else(|| field::person(payload.field("pusher"), &keys, limits))
 }
 
-fn repository(dialect: &Dialect, payload: &Value<'_>, limits: &Limits) -> Result<RepositoryHint, PushError> {
+pub(crate) fn repository(
+    dialect: &Dialect,
+    payload: &Value<'_>,
+    limits: &Limits,
+) -> Result<RepositoryHint, PushError> {
     let repository = payload
         .field("repository")
         .ok_or(PushError::Missing(Place::field("repository")))?;

@@ -16,9 +16,13 @@ pub(crate) fn parse(
     payload: &Value<'_>,
     limits: &Limits,
 ) -> Result<Push, PushError> {
-    let dialect = Dialect {
+    forge::parse(&dialect(sender), event, payload, limits)
+}
+
+/// What one of the three calls things.
+pub(crate) fn dialect(sender: SenderFormat) -> Dialect {
+    Dialect {
         sender,
         addresses: &["clone_url", "ssh_url", "html_url"],
-    };
-    forge::parse(&dialect, event, payload, limits)
+    }
 }

@@ -9,7 +9,7 @@ use crate::forge::{self, Dialect, Event};
 use crate::json::Value;
 use crate::push::{Push, SenderFormat};
 
-const DIALECT: Dialect = Dialect {
+pub(crate) const DIALECT: Dialect = Dialect {
     sender: SenderFormat::GitHub,
     addresses: &["clone_url", "ssh_url", "git_url", "html_url"],
 };

@@ -71,7 +71,7 @@ fn change(told: &Value<'_>, index: Option<usize>, limits: &Limits) -> Result<Ref
 }
 
 /// The project. Groups nest: the owner is everything before the last part of the path.
-fn repository(payload: &Value<'_>, limits: &Limits) -> Result<RepositoryHint, PushError> {
+pub(crate) fn repository(payload: &Value<'_>, limits: &Limits) -> Result<RepositoryHint, PushError> {
     let of_project = |key| field::at(payload, &["project", key]);
     let of_repository = |key| field::at(payload, &["repository", key]);
     let homepage = of_project("web_url").or_else(|| of_repository("homepage"));

@@ -4,7 +4,7 @@
 //!
 //! 1. [`signature::delivery::check`] says whether the sender knows one of the active secrets.
 //! 2. [`detect`] says which product sent it, or why nobody can tell.
-//! 3. [`read_push`] turns it into the one common form, [`Push`].
+//! 3. [`read_push`] turns it into the one common form, [`Push`]; [`read_delivery`] reads [`PullRequest`]s as well.
 //!
 //! The other way, [`outgoing`] renders the facts of a push into the body that each kind of receiver knows.
 //!
@@ -21,6 +21,7 @@ pub mod object_id;
 pub mod outgoing;
 pub mod post_receive;
 pub mod post_webhooks;
+pub mod pull_request;
 pub mod push;
 pub mod ref_name;
 pub mod signature;
@@ -42,4 +43,5 @@ pub use clone_address::CloneAddress;
 pub use detect::{delivery_id, detect, read_push, read_push_as};
 pub use error::{FormError, NotAPush, Place, PushError};
 pub use limits::Limits;
+pub use pull_request::{Delivery, PullRequest, read_delivery};
 pub use push::{Action, CommitHint, Note, Push, RefChange, RefKind, RepositoryHint, Scm, SenderFormat};

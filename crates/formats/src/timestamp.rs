@@ -5,13 +5,16 @@ use jiff::Timestamp;
 use crate::json::Value;
 
 /// Milliseconds since 1970, from a number of milliseconds (Bitbucket Server up to version 9), from text
-/// such as `2018-09-21T14:09:51.000Z` (version 10), `2018-08-01T16:26:46-0400` or
-/// `2012-05-30 04:07:03+00:00` (Cloud). Text without an offset, and times outside the years that can be
+/// such as `2018-09-21T14:09:51.000Z` (version 10), `2018-08-01T16:26:46-0400`,
+/// `2012-05-30 04:07:03+00:00` (Cloud) or `2021-08-23 07:31:24 UTC` (merge requests of GitLab). Text without an offset, and times outside the years that can be
 /// written, give nothing.
 pub(crate) fn epoch_ms(value: Option<&Value<'_>>) -> Option<i64> {
     let time = match value? {
         Value::Integer(milliseconds) => Timestamp::from_millisecond(*milliseconds).ok()?,
-        Value::Text(text) => text.parse::<Timestamp>().ok()?,
+        Value::Text(text) => match text.strip_suffix(" UTC") {
+            Some(bare) => format!("{bare}Z").parse::<Timestamp>().ok()?,
+            None => text.parse::<Timestamp>().ok()?,
+        },
         _ => return None,
     };
     Some(time.as_millisecond())
@@ -41,6 +44,10 @@ mod tests {
             (
                 Value::Text("2018-07-02T20:26:56+00:00".into()),
                 Some(1_530_563_216_000),
+            ),
+            (
+                Value::Text("2012-05-30 04:07:03 UTC".into()),
+                Some(1_338_350_823_000),
             ),
             (Value::Text("2012-05-30 06:07:03".into()), None),
             (Value::Text("yesterday".into()), None),

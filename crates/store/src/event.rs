@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::pull_request::Told;
 use crate::{Millis, StoreError, Topic, Tx, mirror, params, repository};
 
 /// What arrived.
@@ -41,6 +42,11 @@ pub enum Content {
         plan_id: i64,
         /// Its expression.
         expression: String,
+    },
+    /// A pull request was opened, moved or closed.
+    PullRequest {
+        /// What is told of it.
+        told: Told,
     },
     /// A person asked for a build, a continuation, a stop.
     Request {

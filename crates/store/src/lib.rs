@@ -24,6 +24,7 @@ pub mod mirror;
 pub mod permission;
 pub mod plan;
 pub mod project;
+pub mod pull_request;
 pub mod receiver;
 pub mod repository;
 pub mod repository_attributes;

@@ -66,6 +66,8 @@ pub struct PlanBranch {
     pub missing_since_ms: Option<Millis>,
     /// When it was made.
     pub created_ms: Millis,
+    /// The pull request that it was made for.
+    pub pull_request_id: Option<i64>,
 }
 
 const PLAN: &str = "SELECT id, project_id, key, name, description, enabled, version_id, specs_repository_id,
@@ -334,7 +336,7 @@ pub fn set_enabled(tx: &Tx<'_>, plan_id: i64, enabled: bool) -> Result<(), Store
 
 const BRANCH: &str = "SELECT id, plan_id, key, is_master, vcs_branch, display_name, description, enabled,
   cleanup_enabled, automatic, version_id, next_build_number, last_revision, last_change_ms, missing_since_ms,
-  created_ms FROM plan_branch";
+  created_ms, pull_request_id FROM plan_branch";
 
 fn read_branch(row: &crate::Row<'_>) -> Result<PlanBranch, StoreError> {
     Ok(PlanBranch {
@@ -354,6 +356,7 @@ fn read_branch(row: &crate::Row<'_>) -> Result<PlanBranch, StoreError> {
         last_change_ms: row.get(13)?,
         missing_since_ms: row.get(14)?,
         created_ms: row.get(15)?,
+        pull_request_id: row.get(16)?,
     })
 }
 
@@ -442,6 +445,8 @@ pub struct NewBranch {
     pub cleanup_enabled: bool,
     /// Made by change detection.
     pub automatic: bool,
+    /// The pull request that it is made for.
+    pub pull_request_id: Option<i64>,
 }
 
 /// Adds a plan branch; its number counts up from 0 and is never used again, and a key that some other plan has
@@ -476,8 +481,8 @@ pub fn insert_branch(
     let id = tx
         .insert(
             "INSERT INTO plan_branch (plan_id, key, is_master, vcs_branch, display_name, description, enabled,
-               cleanup_enabled, automatic, next_build_number, last_change_ms, created_ms)
-             VALUES ($1, $2, 0, $3, $4, '', $5, $6, $7, 1, $8, $8) RETURNING id",
+               cleanup_enabled, automatic, next_build_number, last_change_ms, created_ms, pull_request_id)
+             VALUES ($1, $2, 0, $3, $4, '', $5, $6, $7, 1, $8, $8, $9) RETURNING id",
             params![
                 plan.id,
                 key.as_str(),
@@ -486,7 +491,8 @@ pub fn insert_branch(
                 new.enabled,
                 new.cleanup_enabled,
                 new.automatic,
-                now
+                now,
+                new.pull_request_id
             ],
         )
         .map_err(|error| match error {

@@ -285,6 +285,7 @@ pub fn is_awaited(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
 pub fn remove(tx: &Tx<'_>, id: i64) -> Result<(), StoreError> {
     crate::branch_permission::forget_repository(tx, id)?;
     crate::repository_attributes::forget_repository(tx, id)?;
+    crate::pull_request::forget_repository(tx, id)?;
     for statement in [
         "DELETE FROM repository_former_name WHERE repository_id = $1",
         "DELETE FROM webhook WHERE repository_id = $1",

@@ -9,6 +9,7 @@ use super::{
 use crate::branch_expiry::days_text;
 use crate::key::PlanKey;
 use crate::plan::BranchCreation;
+use crate::pull_request::PullRequestNews;
 use crate::text::inert;
 
 /// The longest a branch name gets in a sentence, in characters.
@@ -21,8 +22,9 @@ impl ChangeJudge<'_> {
     /// that differ only in case or Unicode form are different (hostile-inputs G6).
     #[must_use]
     pub fn first_pass(&self, rows: &[BranchRow]) -> FirstPass {
+        let rows: Vec<&BranchRow> = rows.iter().filter(|row| self.concerns(row)).collect();
         let mut by_branch: BTreeMap<&str, Vec<&BranchRow>> = BTreeMap::new();
-        for row in rows {
+        for row in &rows {
             by_branch.entry(&row.vcs_branch).or_default().push(row);
         }
         let mut pass = Pass {
@@ -35,7 +37,14 @@ impl ChangeJudge<'_> {
         };
         match (&self.arrival.news, &self.arrival.repository) {
             (News::NoRepository, _) | (_, None) => pass.without_repository(),
-            (News::Moved(refs), Some(repository)) => pass.moved(refs, repository),
+            (News::Moved(refs), Some(repository)) => match &self.arrival.source {
+                Source::PullRequest(news) => {
+                    for moved in refs {
+                        pass.pull_request(news, moved, repository);
+                    }
+                }
+                _ => pass.moved(refs, repository),
+            },
             (News::Heads(heads), Some(repository)) => pass.heads(heads, repository),
         }
         pass.finish()
@@ -53,8 +62,8 @@ pub(super) struct Touched<'a> {
 /// What the first pass has found so far.
 pub(super) struct Pass<'a> {
     pub(super) judge: &'a ChangeJudge<'a>,
-    rows: &'a [BranchRow],
-    by_branch: BTreeMap<&'a str, Vec<&'a BranchRow>>,
+    rows: Vec<&'a BranchRow>,
+    pub(super) by_branch: BTreeMap<&'a str, Vec<&'a BranchRow>>,
     touched: Vec<Touched<'a>>,
     /// Refs that start nothing, with the reason, by code.
     pub(super) left_out: BTreeMap<ReasonCode, Vec<(String, String)>>,
@@ -73,14 +82,20 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn leave_out(&mut self, code: ReasonCode, name: &str, why: impl Into<String>) {
+    pub(super) fn leave_out(&mut self, code: ReasonCode, name: &str, why: impl Into<String>) {
         self.left_out
             .entry(code)
             .or_default()
             .push((name.to_owned(), why.into()));
     }
 
-    fn touch(&mut self, row: &'a BranchRow, branch: &str, head: &Revision, moved_from: Option<&Revision>) {
+    pub(super) fn touch(
+        &mut self,
+        row: &'a BranchRow,
+        branch: &str,
+        head: &Revision,
+        moved_from: Option<&Revision>,
+    ) {
         if self.asked(row) {
             self.touched.push(Touched {
                 row: Some(row),
@@ -94,7 +109,7 @@ impl<'a> Pass<'a> {
     fn without_repository(&mut self) {
         self.touched
             .extend(self.rows.iter().filter(|row| row.is_master).map(|row| Touched {
-                row: Some(row),
+                row: Some(*row),
                 vcs_branch: None,
                 revision: None,
                 moved_from: None,
@@ -174,7 +189,7 @@ impl<'a> Pass<'a> {
         if self.watched(repository) == Some(&moved.name)
             && let Some(new) = &moved.new
         {
-            for row in self.rows {
+            for row in self.rows.clone() {
                 self.touch(row, &moved.name, new, moved.old.as_ref());
             }
             return;
@@ -201,7 +216,7 @@ impl<'a> Pass<'a> {
     }
 
     fn heads(&mut self, heads: &Heads, repository: &ArrivedRepository) {
-        let rows = self.rows;
+        let rows = self.rows.clone();
         if let Source::RemoteTrigger {
             asked,
             skip_branches: true,
@@ -220,7 +235,7 @@ impl<'a> Pass<'a> {
                 .and_then(|name| heads.heads.get_key_value(name))
             {
                 Some((name, head)) => {
-                    for row in rows {
+                    for row in &rows {
                         self.touch(row, name, head, None);
                     }
                 }
@@ -249,7 +264,7 @@ impl<'a> Pass<'a> {
         let makes_branches = match &self.judge.arrival.source {
             Source::RemoteTrigger { skip_branches, .. } => !skip_branches,
             Source::Cron { .. } => false,
-            Source::Push | Source::Poll | Source::SpecsChange => true,
+            Source::Push | Source::Poll | Source::SpecsChange | Source::PullRequest(_) => true,
         };
         if !makes_branches {
             return;
@@ -261,14 +276,14 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn mark_found(&mut self, row: &BranchRow) {
+    pub(super) fn mark_found(&mut self, row: &BranchRow) {
         if row.missing_since_ms.is_some() {
             let key = row.key.clone();
             self.out.branch_changes.push(BranchChange::MarkFound { key });
         }
     }
 
-    fn mark_missing(&mut self, row: &BranchRow) {
+    pub(super) fn mark_missing(&mut self, row: &BranchRow) {
         if !row.is_master && row.missing_since_ms.is_none() {
             let key = row.key.clone();
             self.out.branch_changes.push(BranchChange::MarkMissing { key });
@@ -310,7 +325,7 @@ impl<'a> Pass<'a> {
         );
     }
 
-    fn decided(&mut self, row: &BranchRow, code: ReasonCode, sentence: String, last: Rule) {
+    pub(super) fn decided(&mut self, row: &BranchRow, code: ReasonCode, sentence: String, last: Rule) {
         let mut rules = self.judge.gate.rules.clone();
         rules.retain(|rule| rule.outcome != Outcome::Stopped);
         rules.push(last);
@@ -372,13 +387,18 @@ impl<'a> Pass<'a> {
         };
         match refused {
             Some((code, why)) => self.leave_out(code, name, why),
-            None => self.touched.push(Touched {
-                row: None,
-                vcs_branch: Some(name.to_owned()),
-                revision: Some(head.clone()),
-                moved_from: None,
-            }),
+            None => self.propose(name, head),
         }
+    }
+
+    /// Asks for a new plan branch.
+    pub(super) fn propose(&mut self, name: &str, head: &Revision) {
+        self.touched.push(Touched {
+            row: None,
+            vcs_branch: Some(name.to_owned()),
+            revision: Some(head.clone()),
+            moved_from: None,
+        });
     }
 
     fn finish(mut self) -> FirstPass {
@@ -393,7 +413,10 @@ impl<'a> Pass<'a> {
                 self.stopped(stop, &touched);
                 // Plan branches are made whether or not a trigger builds them, but not because a stranger calls.
                 let makes_branches = stop.code != ReasonCode::PlanDisabled
-                    && matches!(self.judge.arrival.source, Source::Push | Source::SpecsChange);
+                    && matches!(
+                        self.judge.arrival.source,
+                        Source::Push | Source::SpecsChange | Source::PullRequest(_)
+                    );
                 touched.retain(|touched| touched.row.is_none() && makes_branches);
                 touched
             }
@@ -439,9 +462,20 @@ impl<'a> Pass<'a> {
             rules: self.judge.gate.rules.clone(),
         };
         let Some(row) = touched.row else {
-            let input = match self.judge.new_branches.as_ref() {
-                Some(pattern) => format!("the whole name matches `{}`", pattern.text()),
-                None => "the plan makes a plan branch for each new branch".to_owned(),
+            let input = match (&self.judge.arrival.source, self.judge.new_branches.as_ref()) {
+                (
+                    Source::PullRequest(PullRequestNews {
+                        fork: Some(Ok(why)), ..
+                    }),
+                    _,
+                ) => {
+                    format!("the plan accepts pull requests from forks, and {why}")
+                }
+                (Source::PullRequest(_), _) => {
+                    "the plan makes a plan branch for each pull request".to_owned()
+                }
+                (_, Some(pattern)) => format!("the whole name matches `{}`", pattern.text()),
+                (_, None) => "the plan makes a plan branch for each new branch".to_owned(),
             };
             candidate
                 .rules

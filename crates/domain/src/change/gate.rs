@@ -59,7 +59,9 @@ impl<'a> Gate<'a> {
             .as_ref()
             .is_some_and(|repository| repository.pushes_known);
         let (answers, input) = match arrival.source {
-            Source::Push | Source::SpecsChange => (true, "the plan names no triggers, so it builds on push"),
+            Source::Push | Source::SpecsChange | Source::PullRequest(_) => {
+                (true, "the plan names no triggers, so it builds on push")
+            }
             Source::Poll if pushes_known => (
                 false,
                 "the plan names no triggers and pushes to the repository are known, so it is not polled",
@@ -147,7 +149,7 @@ impl<'a> Gate<'a> {
 /// Whether a kind of trigger answers to an event.
 fn answers(kind: &TriggerKind, source: &Source, remote_counts: bool) -> bool {
     match (source, kind) {
-        (Source::Push, TriggerKind::Push)
+        (Source::Push | Source::PullRequest(_), TriggerKind::Push)
         | (Source::RemoteTrigger { .. }, TriggerKind::Remote { .. })
         | (Source::Poll, TriggerKind::Polling { .. })
         | (
@@ -162,7 +164,7 @@ fn answers(kind: &TriggerKind, source: &Source, remote_counts: bool) -> bool {
 
 fn missing(source: &Source) -> ReasonCode {
     match source {
-        Source::Push => ReasonCode::NoPushTrigger,
+        Source::Push | Source::PullRequest(_) => ReasonCode::NoPushTrigger,
         Source::RemoteTrigger { .. } => ReasonCode::NoRemoteTrigger,
         Source::Poll => ReasonCode::NoPollingTrigger,
         Source::Cron { .. } => ReasonCode::NoCronTrigger,
@@ -173,6 +175,7 @@ fn missing(source: &Source) -> ReasonCode {
 fn asked_for(source: &Source) -> String {
     match source {
         Source::Push => "a push to this repository".to_owned(),
+        Source::PullRequest(_) => "a pull request".to_owned(),
         Source::RemoteTrigger { .. } => "a call of the remote trigger".to_owned(),
         Source::Poll => "a poll".to_owned(),
         Source::Cron { expression } => format!("the cron expression `{}`", inert(expression, 80)),

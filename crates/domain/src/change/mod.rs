@@ -11,6 +11,7 @@
 //!
 //! | event | answered by |
 //! | - | - |
+//! | pull request | as a push: `push` triggers; a plan that names no triggers |
 //! | push | `push` triggers; `remote` triggers where the repository's host tells us itself; a plan that names no triggers |
 //! | remote trigger call | `remote` triggers only (origin 000) |
 //! | poll | `polling` triggers; a plan that names no triggers where pushes are not known |
@@ -23,6 +24,7 @@ mod decide;
 mod first_pass;
 mod gate;
 mod pattern;
+mod pull_request;
 mod reason;
 mod refname;
 mod summary;
@@ -42,6 +44,7 @@ pub use refname::acceptable_branch_name;
 use crate::condition::{LatestResult, Person};
 use crate::key::PlanKey;
 use crate::plan::PlanConfiguration;
+use crate::pull_request::PullRequestNews;
 use crate::repository::Scm;
 use gate::Gate;
 use pattern::Pattern;
@@ -105,6 +108,8 @@ pub enum Source {
     },
     /// The plan was made or changed by a plan file that was read outside a push.
     SpecsChange,
+    /// A pull request was opened, moved or closed. The news are the one branch, or the ref of the fork, that it is from.
+    PullRequest(PullRequestNews),
 }
 
 impl Source {
@@ -118,6 +123,7 @@ impl Source {
                 format!("the cron trigger `{}` fired", crate::text::inert(expression, 80))
             }
             Self::SpecsChange => "the plan file was read".to_owned(),
+            Self::PullRequest(news) => format!("pull request {} brings it", news.number),
         }
     }
 }
@@ -219,6 +225,17 @@ pub struct BranchRow {
     pub last_revision: Option<Revision>,
     /// Since when the branch is gone, in milliseconds since 1970.
     pub missing_since_ms: Option<i64>,
+    /// It was made for a pull request: how that stands.
+    pub proposal: Option<Proposal>,
+}
+
+/// How it stands with the pull request that a plan branch was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proposal {
+    /// It may still be merged, or, of the repository's own branches, another one from the same branch may.
+    pub open: bool,
+    /// It comes from a fork.
+    pub from_fork: bool,
 }
 
 /// Whom a decision is about.

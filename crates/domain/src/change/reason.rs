@@ -80,6 +80,14 @@ reason_codes! {
     NewBranchNotMatching = "new-branch-not-matching",
     /// Plan branches are made for pull requests.
     NewBranchForPullRequest = "new-branch-for-pull-request",
+    /// The plan makes no plan branches for pull requests.
+    PullRequestsNotFollowed = "pull-requests-not-followed",
+    /// The pull request was closed.
+    PullRequestClosed = "pull-request-closed",
+    /// The plan accepts no pull requests from forks.
+    ForkNotAccepted = "fork-not-accepted",
+    /// The repository does not let this pull request from a fork be built.
+    ForkNotAllowed = "fork-not-allowed",
     /// The plan's pattern for new branches cannot be read.
     UnreadableBranchPattern = "unreadable-branch-pattern",
     /// The plan watches another branch of this repository.

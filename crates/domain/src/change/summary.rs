@@ -52,6 +52,8 @@ impl<'a> Pass<'a> {
                 ReasonCode::TagIgnored | ReasonCode::RefIgnored => "ref-kind",
                 ReasonCode::BranchNotWatched => "watched-branch",
                 ReasonCode::BranchDeleted | ReasonCode::BranchNotFound => "branch-exists",
+                ReasonCode::PullRequestClosed => "pull-request-open",
+                ReasonCode::ForkNotAccepted | ReasonCode::ForkNotAllowed => "forks",
                 ReasonCode::Superseded => "newest",
                 _ => "new-branch",
             };

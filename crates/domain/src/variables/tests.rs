@@ -167,6 +167,11 @@ fn build_specific_names_are_those_of_bamboo() {
         timestamp: "2024-02-01T17:30:00.000+01:00".into(),
         base_url: "http://ci.example".into(),
         started_by: Some("joe".into()),
+        pull_request: Some(ProposedBy {
+            number: 12,
+            source_branch: "feature/x".into(),
+            target_branch: "main".into(),
+        }),
         repositories: vec![BuildRepository {
             name: "app".into(),
             url: "http://ci.example/scm/proj/app.git".into(),
@@ -198,6 +203,9 @@ fn build_specific_names_are_those_of_bamboo() {
         ("planRepository.branchName", "feature/x"),
         ("planRepository.1.revision", "abc"),
         ("repository.git.branch", "feature/x"),
+        ("repository.pr.key", "12"),
+        ("repository.pr.sourceBranch", "feature/x"),
+        ("repository.pr.targetBranch", "main"),
         ("ManualBuildTriggerReason.userName", "joe"),
     ];
     for (name, expected) in rows {

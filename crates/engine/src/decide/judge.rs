@@ -5,17 +5,19 @@ use std::sync::Arc;
 
 use madake_domain::change::{
     Arrival, ArrivedRepository, BranchChange, BranchRow, ChangeJudge, Decision, Heads, Moment, MovedRef,
-    News, Revision, Source, Subject,
+    News, Proposal, Revision, Source, Subject,
 };
 use madake_domain::condition::Person;
 use madake_domain::plan::PlanConfiguration;
 use madake_store::build_query;
 use madake_store::plan::{self, Plan, PlanBranch, PlanRepositoryRow};
 use madake_store::repository::{self, Repository};
+use madake_store::{Tx, pull_request};
 use madake_vcs::name::ObjectId;
 
 use crate::enqueue::RequestedRevision;
 use crate::heads::{Looked, RefsRead};
+use crate::listening::forks;
 use crate::reading::branches;
 use crate::{Engine, EngineError, clock, facts, specs};
 
@@ -76,6 +78,8 @@ pub(super) struct Loaded {
     /// Of a repository that is not the default one: the revision that each plan branch built last.
     built: BTreeMap<i64, String>,
     known: BTreeMap<String, String>,
+    /// How it stands with the pull requests that plan branches were made for.
+    proposals: BTreeMap<i64, Proposal>,
 }
 
 /// What was decided for one plan.
@@ -135,13 +139,20 @@ pub(super) async fn load(
                     }
                     known = repository::refs_unmoved_since(tx, repository_id, plan.created_ms)?;
                 }
-                all.push((plan, is_default, branches, repositories, built, known));
+                let proposals = proposals(tx, &branches)?;
+                all.push((
+                    plan,
+                    is_default,
+                    branches,
+                    repositories,
+                    (built, known, proposals),
+                ));
             }
             Ok::<_, EngineError>(all)
         })
         .await?;
     let mut all = Vec::with_capacity(read.len());
-    for (plan, is_default, branches, repositories, built, known) in read {
+    for (plan, is_default, branches, repositories, (built, known, proposals)) in read {
         let configuration = engine.configuration(plan.version_id).await?;
         let mut loaded = Loaded {
             configuration: with_switch(configuration, &plan),
@@ -152,6 +163,7 @@ pub(super) async fn load(
             repositories,
             built,
             known,
+            proposals,
         };
         loaded.rows = rows(found, &loaded);
         all.push(loaded);
@@ -197,7 +209,16 @@ pub(super) async fn judge_loaded(
         }
         let mut decided = Vec::with_capacity(decisions.len());
         for decision in decisions {
-            decided.push(prepare(engine, found, loaded, configuration, decision, &mut looked).await?);
+            let of_fork = matches!(&asked.source, Source::PullRequest(news) if news.fork.is_some());
+            let mut one = prepare(engine, found, loaded, configuration, decision, &mut looked).await?;
+            // What builds a stranger's commit is the plan as its own people wrote it.
+            if !of_fork
+                && let Some(found) = found
+                && let Some(revision) = own_plan_wanted(found, loaded, &one)
+            {
+                own_configuration(engine, found, &loaded.plan, &revision, &mut one).await?;
+            }
+            decided.push(one);
         }
         all.push(Judged {
             plan: loaded.plan.clone(),
@@ -295,9 +316,28 @@ fn rows(found: Option<&Repository>, loaded: &Loaded) -> Vec<BranchRow> {
                 enabled: branch.enabled,
                 last_revision: last.as_deref().and_then(Revision::new),
                 missing_since_ms: branch.missing_since_ms,
+                proposal: loaded.proposals.get(&branch.id).copied(),
             })
         })
         .collect()
+}
+
+/// How it stands with the pull requests that plan branches were made for. One that nobody knows any more has ended.
+fn proposals(tx: &Tx<'_>, branches: &[PlanBranch]) -> Result<BTreeMap<i64, Proposal>, EngineError> {
+    let mut proposals = BTreeMap::new();
+    for branch in branches {
+        let Some(id) = branch.pull_request_id else {
+            continue;
+        };
+        let from_fork = forks::is_of_fork(tx, branch)?;
+        let open = match (pull_request::by_id(tx, id)?, &branch.vcs_branch) {
+            (Some(one), _) if one.from_fork => one.open,
+            (Some(one), Some(name)) => pull_request::is_branch_proposed(tx, one.repository_id, name)?,
+            _ => false,
+        };
+        proposals.insert(branch.id, Proposal { open, from_fork });
+    }
+    Ok(proposals)
 }
 
 /// Reads what a build of the decision is to be made of.
@@ -357,11 +397,16 @@ async fn prepare(
         }
         decided.revisions = revisions;
     }
-    let off_default = decided.decision.vcs_branch.as_deref() != Some(&found.default_branch);
-    if is_default && off_default && loaded.plan.specs_repository_id == Some(found.id) {
-        own_configuration(engine, found, &loaded.plan, &revision, &mut decided).await?;
-    }
     Ok(decided)
+}
+
+/// The revision whose own plan file counts: that of a branch other than the default one of the plan file's repository.
+fn own_plan_wanted(found: &Repository, loaded: &Loaded, decided: &Decided) -> Option<Revision> {
+    let decision = &decided.decision;
+    let off_default = decision.vcs_branch.as_deref() != Some(&found.default_branch);
+    let of_plan = loaded.is_default && loaded.plan.specs_repository_id == Some(found.id);
+    let revision = decision.revision.clone().filter(|_| decision.build);
+    revision.filter(|_| off_default && of_plan)
 }
 
 /// The row of a decision's plan branch; one that is yet to be made is thought up.
@@ -392,6 +437,7 @@ fn branch_of(loaded: &Loaded, subject: &Subject, changed: Option<&RequestedRevis
         last_change_ms: 0,
         missing_since_ms: None,
         created_ms: 0,
+        pull_request_id: None,
     });
     if let Some(changed) = changed {
         branch.vcs_branch.clone_from(&changed.branch);

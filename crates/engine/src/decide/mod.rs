@@ -2,6 +2,7 @@
 //! [`madake_domain::change`] looks at, and stores what it says together with the builds that come of it.
 
 mod judge;
+mod pull_request;
 mod record;
 
 use std::collections::BTreeMap;
@@ -86,6 +87,7 @@ async fn decide_event(engine: &Engine, event: &Event) -> Result<(), EngineError>
             look_at_heads(engine, event, &found, plans.clone(), Source::Poll).await
         }
         Content::Cron { plan_id, expression } => cron(engine, event, *plan_id, expression).await,
+        Content::PullRequest { told } => pull_request::pull_request(engine, event, told).await,
         Content::Request { .. } | Content::Refused => close(engine, event, "nothing is to be decided").await,
     }
 }
@@ -183,6 +185,7 @@ fn verdict(event: &Event, judged: Vec<Judged>, told: Prepared) -> Verdict {
         judged,
         deliveries: told.deliveries,
         notes: told.notes,
+        pull_request_id: None,
     }
 }
 

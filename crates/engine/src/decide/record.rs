@@ -9,6 +9,7 @@ use madake_store::build::Reason;
 use madake_store::delivery::NewDelivery;
 use madake_store::event::{self, Event};
 use madake_store::plan::{self, NewBranch, Plan, PlanBranch};
+use madake_store::pull_request;
 use madake_store::repository::{self, Repository};
 use madake_store::{Millis, Tx, decision as ledger_decision};
 
@@ -25,6 +26,8 @@ pub(super) struct Verdict {
     pub(super) deliveries: Vec<NewDelivery>,
     /// Lines for the entry.
     pub(super) notes: Vec<(&'static str, String)>,
+    /// The pull request that it is about.
+    pub(super) pull_request_id: Option<i64>,
 }
 
 /// Stores decisions and what comes of them, and that the events are decided, in one transaction.
@@ -52,6 +55,7 @@ pub(super) async fn store(
                 judged,
                 deliveries,
                 notes,
+                pull_request_id,
             } in verdicts
             {
                 if !event::mark_processed(tx, event.id, None, now)? {
@@ -62,7 +66,7 @@ pub(super) async fn store(
                     event::note(tx, event.id, level, &note, now)?;
                 }
                 for one in judged {
-                    store_plan(tx, &event, one, limit, now, &mut unchanged)?;
+                    store_plan(tx, &event, one, (limit, pull_request_id), now, &mut unchanged)?;
                 }
             }
             if let Some((repository_id, read)) = &seen {
@@ -81,7 +85,7 @@ fn store_plan(
     tx: &Tx<'_>,
     event: &Event,
     judged: Judged,
-    limit: Option<u32>,
+    (limit, pull_request_id): (Option<u32>, Option<i64>),
     now: Millis,
     unchanged: &mut Vec<String>,
 ) -> Result<(), EngineError> {
@@ -93,7 +97,7 @@ fn store_plan(
         decisions,
     } = judged;
     for change in changes {
-        change_branch(tx, &plan, change, now)?;
+        change_branch(tx, &plan, change, pull_request_id, now)?;
     }
     for decided in decisions {
         let Decided {
@@ -227,12 +231,27 @@ fn version_of(
     Ok(version.unwrap_or(current.version_id))
 }
 
-fn change_branch(tx: &Tx<'_>, plan: &Plan, change: BranchChange, now: Millis) -> Result<(), EngineError> {
+fn change_branch(
+    tx: &Tx<'_>,
+    plan: &Plan,
+    change: BranchChange,
+    pull_request_id: Option<i64>,
+    now: Millis,
+) -> Result<(), EngineError> {
     match change {
         BranchChange::Create { vcs_branch } => {
             if plan::branch_by_vcs(tx, plan.id, &vcs_branch)?.is_none() {
+                let proposed = match pull_request_id {
+                    Some(id) => pull_request::by_id(tx, id)?,
+                    None => None,
+                };
+                let fork = proposed.filter(|one| one.from_fork);
                 let new = NewBranch {
-                    display_name: branch_display_name(&vcs_branch),
+                    display_name: fork.map_or_else(
+                        || branch_display_name(&vcs_branch),
+                        |fork| format!("pull-request-{}", fork.number),
+                    ),
+                    pull_request_id,
                     vcs_branch: Some(vcs_branch.clone()),
                     enabled: true,
                     cleanup_enabled: true,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use madake_formats::Push;
+use madake_formats::RepositoryHint;
 use madake_formats::clone_address::{CloneAddress, Meant, meant};
 use madake_store::mirror;
 use madake_store::repository::{self, Repository};
@@ -33,8 +33,7 @@ pub(crate) enum Scope {
 
 impl Scope {
     /// The repositories that a payload is about, or why there is none.
-    pub(crate) fn meant_by(&self, push: &Push) -> Result<Vec<&Repository>, String> {
-        let hint = &push.repository;
+    pub(crate) fn meant_by(&self, hint: &RepositoryHint) -> Result<Vec<&Repository>, String> {
         let named = || {
             let name = if hint.owner.is_empty() {
                 hint.slug.clone()
@@ -45,7 +44,7 @@ impl Scope {
         };
         match self {
             Self::One { found, follows } => {
-                if is_about(push, found, follows.as_deref()) {
+                if is_about(hint, found, follows.as_deref()) {
                     Ok(vec![found])
                 } else {
                     Err(format!(
@@ -76,8 +75,7 @@ impl Scope {
 
 /// Whether a payload is about the repository that the webhook belongs to: by slug, and by owner where the repository
 /// has one. Its address may be another one than ours: a mirror, a name inside of the network.
-fn is_about(push: &Push, found: &Repository, follows: Option<&str>) -> bool {
-    let hint = &push.repository;
+fn is_about(hint: &RepositoryHint, found: &Repository, follows: Option<&str>) -> bool {
     let address = follows.unwrap_or(&found.url).trim_end_matches('/');
     let last = address.rsplit(['/', ':']).next().unwrap_or_default();
     let last = last.strip_suffix(".git").unwrap_or(last);

@@ -1,5 +1,6 @@
 //! Listening to other forges: which webhook serves which linked repository, and how well we hear.
 
+pub(crate) mod forks;
 mod known;
 pub(crate) mod moved;
 

@@ -69,6 +69,7 @@ impl Engine {
                     enabled: new.enabled,
                     cleanup_enabled: new.cleanup_enabled,
                     automatic: false,
+                    pull_request_id: None,
                 };
                 Ok(plan::insert_branch(tx, &plan_row, &row, clock::now_ms())?)
             })

@@ -5,12 +5,14 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};
 
 use madake_domain::repository::Scm;
+use madake_formats::pull_request::PullRequest;
 use madake_formats::push::{Action, Push, RefChange, RefKind};
 use madake_formats::signature::delivery::{self, DeliveryCheck};
-use madake_formats::{Limits, NotAPush, PushError, delivery_id, read_push};
+use madake_formats::{Delivery, Limits, NotAPush, PushError, delivery_id, read_delivery};
 use madake_store::event::{self, Content, NewEvent, Received, RefUpdate, Via};
 use madake_store::hearing;
 use madake_store::mirror;
+use madake_store::pull_request::Told;
 use madake_store::repository::{self, Repository};
 use madake_vcs::hg;
 use madake_vcs::hg::name::LabelKind;
@@ -45,8 +47,8 @@ pub enum WebhookRefusal {
 }
 
 impl Engine {
-    /// Enters a push that a webhook tells of, once for each repository that it serves and that the payload is about:
-    /// as a rule one. `None`: it tells of no push (a connection test, another event), which is entered, too. The inner
+    /// Enters a push or a pull request that a webhook tells of, once for each repository that it serves and that the payload is about:
+    /// as a rule one. `None`: it tells of neither (a connection test, another event), which is entered, too. The inner
     /// result says why it was refused; a refusal has its own entry in the ledger, written by the face that took the
     /// request.
     ///
@@ -67,13 +69,13 @@ impl Engine {
             .collect();
         let proof = check_proof(known.secret.as_deref(), &headers, &request.body);
         let read = match proof {
-            Ok(()) => read_push(&headers, &request.body, &Limits::default()),
+            Ok(()) => read_delivery(&headers, &request.body, &Limits::default()),
             // Bitbucket Data Center signs everything but its connection test, of which nothing comes.
             Err(ref refusal) if is_unsigned_test(refusal, &headers) => Err(NotAPush::Ping.into()),
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let push = match read {
-            Ok(push) => push,
+        let told = match read {
+            Ok(told) => told,
             Err(PushError::NotAPush(reason @ (NotAPush::Ping | NotAPush::OtherEvent(_)))) => {
                 self.enter_notice(caller, &known, &reason, request.body).await?;
                 return Ok(Ok(None));
@@ -83,7 +85,11 @@ impl Engine {
             }
             Err(error) => return Ok(Err(WebhookRefusal::Malformed(error.to_string()))),
         };
-        let repositories = match known.scope.meant_by(&push) {
+        let hint = match &told {
+            Delivery::Push(push) => &push.repository,
+            Delivery::PullRequest(request) => &request.repository,
+        };
+        let repositories = match known.scope.meant_by(hint) {
             Ok(repositories) => repositories,
             Err(reason) => return Ok(Err(WebhookRefusal::Unknown(reason))),
         };
@@ -102,8 +108,17 @@ impl Engine {
                 Scope::One { .. } => format!("webhook {}: {id}", known.id),
                 Scope::Linked(_) => format!("webhook {} of {}: {id}", known.id, found.id),
             });
-            let arrival = as_event(caller, found, &push, delivery, raw.unwrap_or_default());
-            let received = self.enter_webhook(&known, found, &push, arrival, digest).await?;
+            let raw = raw.unwrap_or_default();
+            let received = match &told {
+                Delivery::Push(push) => {
+                    let arrival = as_event(caller, found, push, delivery, raw);
+                    self.enter_webhook(&known, found, push, arrival, digest).await?
+                }
+                Delivery::PullRequest(request) => {
+                    let event = as_proposal(caller, found, request, delivery, raw);
+                    self.enter_proposal(found, event, digest).await?
+                }
+            };
             first = first.or(Some(received));
         }
         Ok(Ok(first))
@@ -148,6 +163,25 @@ impl Engine {
             self.told_notes().forget(id);
         }
         let received = received?;
+        if let Received::Entered(event_id) = received {
+            self.recent_bodies().note(id, digest, event_id);
+        }
+        Ok(received)
+    }
+
+    /// Enters a pull request. It announces no push: how we hear of those does not change by it.
+    async fn enter_proposal(
+        &self,
+        found: &Repository,
+        event: NewEvent,
+        digest: u64,
+    ) -> Result<Received, EngineError> {
+        let id = found.id;
+        let same_body = self.recent_bodies().find(id, digest);
+        let received = self
+            .store()
+            .write(move |tx| event::receive_webhook(tx, event, same_body, clock::now_ms()))
+            .await?;
         if let Received::Entered(event_id) = received {
             self.recent_bodies().note(id, digest, event_id);
         }
@@ -347,4 +381,44 @@ fn as_event(
         },
     };
     (event, notes)
+}
+
+/// The entry of a pull request.
+fn as_proposal(
+    caller: &Caller,
+    found: &Repository,
+    request: &PullRequest,
+    delivery_id: Option<String>,
+    raw: Vec<u8>,
+) -> NewEvent {
+    let number = i64::try_from(request.number).unwrap_or(i64::MAX);
+    let from = if request.from_fork { ", from a fork" } else { "" };
+    let state = if request.open { "is open" } else { "is closed" };
+    NewEvent {
+        kind: "pull-request",
+        delivery_id,
+        address: caller.address.clone(),
+        principal: request.actor.clone().unwrap_or_else(|| "webhook".into()),
+        repository_id: Some(found.id),
+        plan_key: None,
+        summary: format!(
+            "{} webhook: pull request {number} of {} {state}{from}",
+            request.sender, found.name
+        ),
+        raw,
+        content: Content::PullRequest {
+            told: Told {
+                number,
+                open: request.open,
+                from_fork: request.from_fork,
+                title: request.title.clone(),
+                author: request.author.clone(),
+                source_branch: request.source_branch.clone(),
+                source_repository: request.source_repository.clone(),
+                target_branch: request.target_branch.clone(),
+                head_ref: request.head_ref(),
+                updated_ms: request.updated_ms,
+            },
+        },
+    }
 }

@@ -9,6 +9,7 @@ use madake_store::repository::{self, Repository};
 use madake_store::{Tx, permission};
 
 use crate::access::{Caller, Target, require};
+use crate::listening::forks;
 use crate::{Engine, EngineError, clock};
 
 /// What became of a repository that was removed.
@@ -75,6 +76,7 @@ impl Engine {
         if found.kind == RepositoryKind::Linked {
             // Our copy; what is left of it is in nobody's way.
             let _ = std::fs::remove_dir_all(&found.path);
+            let _ = std::fs::remove_dir_all(forks::folder(&found));
         }
         let by = caller.name();
         tracing::info!(repository = %found.name, principal = %by, "{by} removed the {} repository {}", found.kind.as_str(), found.name);

@@ -13,6 +13,7 @@ use madake_store::plan;
 use crate::access::{Caller, plan_for};
 use crate::enqueue::{BuildRequest, RequestedRevision, limit_of, start};
 use crate::heads::Looked;
+use crate::listening::forks;
 use crate::schedule::apply;
 use crate::{Engine, EngineError, clock};
 
@@ -48,6 +49,15 @@ impl Engine {
         if !plan_row.enabled || !branch.enabled {
             return Err(EngineError::Conflict(format!(
                 "Plan {} is disabled: no build can be started.",
+                branch.key
+            )));
+        }
+        let asked_branch = branch.clone();
+        let of_fork = self.store().read(move |tx| forks::is_of_fork(tx, &asked_branch));
+        if of_fork.await? {
+            return Err(EngineError::Conflict(format!(
+                "{} builds a pull request from a fork: it is built when its forge tells of it, or when an administrator \
+                 allows its newest commit",
                 branch.key
             )));
         }

@@ -3,3 +3,4 @@
 mod parse;
 
 pub use parse::parse;
+pub(crate) use parse::repository;

@@ -57,7 +57,7 @@ pub fn parse(payload: &Value<'_>, limits: &Limits) -> Result<Push, PushError> {
     })
 }
 
-fn repository(payload: &Value<'_>, limits: &Limits) -> Result<RepositoryHint, PushError> {
+pub(crate) fn repository(payload: &Value<'_>, limits: &Limits) -> Result<RepositoryHint, PushError> {
     let repository = payload
         .field("repository")
         .ok_or(PushError::Missing(Place::field("repository")))?;

@@ -9,6 +9,7 @@ mod hook;
 mod key;
 mod mirror;
 mod permission;
+mod pull_requests;
 mod quickstart;
 mod receiver;
 mod repo;

@@ -101,6 +101,8 @@ pub(crate) enum Repo {
     /// Say how we hear of pushes to each linked repository: by webhooks, by looks, and what was missed.
     Hearing,
     #[command(flatten)]
+    Proposals(super::pull_requests::Proposals),
+    #[command(flatten)]
     Attributes(super::repo_attributes::Attributes),
 }
 
@@ -207,6 +209,7 @@ pub(super) fn run(global: &Global, repo: Repo) -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Repo::Proposals(asked) => super::pull_requests::run(global, asked),
         Repo::Attributes(asked) => super::repo_attributes::run(global, asked),
         Repo::MirrorFrom(asked) => mirror::follow(global, &asked),
         Repo::MirrorTo(asked) => mirror::push_on(global, &asked),

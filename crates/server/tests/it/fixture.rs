@@ -152,6 +152,7 @@ impl Fixture {
             .write(move |tx| {
                 let row = plan::by_key(tx, &key)?.expect("the plan");
                 let new = NewBranch {
+                    pull_request_id: None,
                     display_name: madake_domain::key::branch_display_name(&vcs_branch),
                     vcs_branch: Some(vcs_branch),
                     enabled: true,

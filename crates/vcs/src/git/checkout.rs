@@ -228,7 +228,7 @@ fn write_git_folder(request: &CheckoutRequest<'_>, source: &Path, git_folder: &P
 }
 
 /// One line of `objects/info/alternates`: git reads a line that starts with a quote as a C string.
-fn path_line(path: &Path) -> Vec<u8> {
+pub(super) fn path_line(path: &Path) -> Vec<u8> {
     let bytes = path.as_os_str().as_encoded_bytes();
     if !bytes.contains(&b'\n') && !bytes.starts_with(b"\"") && !bytes.starts_with(b"#") {
         return bytes.to_vec();

@@ -10,8 +10,10 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
+use super::checkout::path_line;
 use super::host::{HostError, create_bare};
-use super::read::refs::RefList;
+use super::read::ReadError;
+use super::read::refs::{RefList, read_ref};
 use super::{LEGACY_FSCK_CHECKS, git_directory, shell_word};
 use crate::name::{BranchName, ObjectId, RefName};
 use crate::process::{GitCommand, GitProgram, ProcessError, read_diagnostic};
@@ -70,8 +72,11 @@ pub enum MirrorError {
         /// The limit in bytes.
         limit_bytes: u64,
     },
+    /// What was fetched cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The server could not be listened to.
-    #[error("cannot read the list of refs: {0}")]
+    #[error("cannot read the list of refs, or write the mirror: {0}")]
     Io(std::io::Error),
     /// The server took some refs of a push, or none.
     #[error("the remote server refused {0}")]
@@ -226,6 +231,42 @@ async fn fetch_refs(
         });
     }
     Ok(())
+}
+
+/// Fetches one ref into the repository at `beside`, which borrows the objects of the mirror at `mirror` and lends it
+/// none, and gives the commit; `None`: the server shows no such ref. One fetch at a time: the caller takes turns.
+///
+/// # Errors
+/// As [`fetch`].
+pub async fn fetch_beside(
+    git: &GitProgram,
+    mirror: &Path,
+    beside: &Path,
+    url: &RepositoryUrl,
+    credential: Option<&Credential>,
+    wanted: &RefName,
+    limits: &RemoteLimits,
+) -> Result<Option<ObjectId>, MirrorError> {
+    if !beside.join("HEAD").is_file() {
+        let branch = BranchName::parse("master").map_err(|_| MirrorError::NoRepository(beside.to_owned()))?;
+        create_bare(git, beside, &branch, MIRROR_CONFIGURATION).await?;
+    }
+    let lenders = beside.join("objects/info/alternates");
+    if !lenders.is_file() && mirror.join("objects").is_dir() {
+        let mut line = path_line(&mirror.join("objects"));
+        line.push(b'\n');
+        fs::create_dir_all(beside.join("objects/info")).map_err(MirrorError::Io)?;
+        fs::write(&lenders, line).map_err(MirrorError::Io)?;
+    }
+    match fetch(git, beside, url, credential, std::slice::from_ref(wanted), limits).await {
+        Err(MirrorError::Git(ProcessError::Failed { stderr, .. }))
+            if stderr.contains("couldn't find remote ref") =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+        Ok(()) => Ok(read_ref(git, beside, wanted).await?),
+    }
 }
 
 /// Where the mirror of a linked repository lies below `root`.

@@ -2,6 +2,7 @@
 
 mod filters;
 mod properties;
+mod pull_requests;
 mod pushes;
 mod triggers;
 
@@ -81,6 +82,7 @@ fn rows() -> Vec<BranchRow> {
         enabled: true,
         last_revision: rev("a"),
         missing_since_ms: None,
+        proposal: None,
     };
     vec![
         row(key("PROJ-PLAN0"), "feature/foo"),

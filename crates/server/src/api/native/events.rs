@@ -160,6 +160,10 @@ fn content_view(content: &Content) -> Value {
         } => json!({ "type": "remote-trigger", "plan": plan_key, "skipBranches": skip_branches }),
         Content::Poll { .. } => json!({ "type": "poll" }),
         Content::Cron { expression, .. } => json!({ "type": "cron", "expression": expression }),
+        Content::PullRequest { told } => json!({
+            "type": "pull-request", "number": told.number, "open": told.open, "fromFork": told.from_fork,
+            "sourceBranch": told.source_branch, "targetBranch": told.target_branch, "author": told.author,
+        }),
         Content::Request { request } => json!({ "type": "request", "request": request }),
         Content::Refused => json!({ "type": "refused" }),
     }

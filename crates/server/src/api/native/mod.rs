@@ -16,6 +16,7 @@ mod log;
 mod mirrors;
 mod permissions;
 mod plans;
+mod pull_requests;
 mod receivers;
 mod repositories;
 mod server;
@@ -98,6 +99,7 @@ fn arrivals() -> Routes {
             Access::Public,
             hearing::list,
         )
+        .merge(proposals())
         .add(Method::POST, "/rest/madake/1.0/hooks", GLOBAL, hooks::install)
         .add(Method::DELETE, "/rest/madake/1.0/hooks", GLOBAL, hooks::remove)
         .add(
@@ -123,6 +125,31 @@ fn arrivals() -> Routes {
             "/rest/madake/1.0/webhooks/{id}",
             GLOBAL,
             webhooks::revoke,
+        )
+}
+
+/// Pull requests of linked repositories.
+fn proposals() -> Routes {
+    let read = Access::Permission("READ on the repository");
+    let administer = Access::Permission("ADMINISTRATION on the repository");
+    Routes::default()
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/pull-requests",
+            read,
+            pull_requests::list,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/pull-requests/allow",
+            administer,
+            pull_requests::allow,
+        )
+        .add(
+            Method::PUT,
+            "/rest/madake/1.0/forks",
+            administer,
+            pull_requests::trust,
         )
 }
 
