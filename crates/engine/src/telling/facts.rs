@@ -19,7 +19,7 @@ use madake_vcs::git::read::{CommitFile, CommitFiles, Signature};
 use madake_vcs::name::{ObjectId, RefName};
 
 use crate::heads::unreadable;
-use crate::reading::{CommitRead, Named, Opened, named};
+use crate::reading::{CommitRange, CommitRead, Named, Opened, named};
 use crate::{Engine, EngineError};
 
 /// Commits of one ref that are read for payloads at most; bodies of all formats tell fewer.
@@ -154,16 +154,29 @@ impl Reading<'_> {
             told.annotated = self.annotated(update, &new, &tip).await?;
         }
         let mut old = parse(&update.old);
+        let is_tag = matches!(kind, RefKind::Tag | RefKind::MercurialTag);
+        let mut since_old = None;
         if let Some(before) = &old {
-            match reader.is_ancestor(before, &new).await {
-                Ok(follows) => told.forced = !follows,
-                Err(_) => {
-                    (told.forced, old) = (true, None);
+            if !is_tag {
+                // A failure shows again in what is asked below.
+                since_old = reader
+                    .commits_between(Some(before), &new, &[], COMMITS)
+                    .await
+                    .ok();
+            }
+            let range = since_old.as_ref();
+            if !range.is_some_and(|range| leads_straight(range, before, &tip)) {
+                match reader.is_ancestor(before, &new).await {
+                    Ok(follows) => told.forced = !follows,
+                    Err(_) => {
+                        (told.forced, old, since_old) = (true, None, None);
+                    }
                 }
             }
         }
-        let is_tag = matches!(kind, RefKind::Tag | RefKind::MercurialTag);
-        let range = if is_tag {
+        let range = if let Some(range) = since_old {
+            Ok(range)
+        } else if is_tag {
             // A tag brings commits only where no branch has them; the tip is told of all the same.
             reader.commits_between(old.as_ref(), &new, others, COMMITS).await
         } else if old.is_none() && !ancestors {
@@ -287,6 +300,22 @@ impl Reading<'_> {
         }
         Ok(told)
     }
+}
+
+/// Whether each commit of a range is the only parent of the one before it, from the commit `to` back to `from`: then
+/// `from` is its ancestor, and nobody need be asked.
+fn leads_straight(range: &CommitRange, from: &ObjectId, to: &ObjectId) -> bool {
+    let mut expected = *to;
+    for commit in &range.commits {
+        let [parent] = commit.parents[..] else {
+            return false;
+        };
+        if commit.id != expected {
+            return false;
+        }
+        expected = parent;
+    }
+    expected == *from
 }
 
 pub(crate) fn kind_and_name(scm: repository::Scm, full_name: &str) -> (RefKind, String) {
@@ -500,4 +529,48 @@ pub(crate) async fn repository_facts(
         created_ms,
     };
     Ok((repository, account))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(digit: char) -> ObjectId {
+        ObjectId::parse(&digit.to_string().repeat(40)).expect("an id")
+    }
+
+    fn range(commits: &[(char, &str)]) -> CommitRange {
+        let commits = commits.iter().map(|(digit, parents)| CommitRead {
+            id: id(*digit),
+            tree: None,
+            parents: parents.chars().map(id).collect(),
+            author: Signature::default(),
+            committer: Signature::default(),
+            message: String::new(),
+            mercurial: None,
+        });
+        CommitRange {
+            commits: commits.collect(),
+            truncated: false,
+        }
+    }
+
+    #[test]
+    fn only_a_chain_of_single_parents_leads_straight() {
+        for (commits, expected) in [
+            (&[('3', "2"), ('2', "1")][..], true),
+            (&[('3', "1")], true),
+            (&[('3', "2")], false),
+            (&[('3', "12"), ('2', "1")], false),
+            (&[('2', "1"), ('3', "2")], false),
+            (&[('3', "2"), ('2', "")], false),
+            (&[], false),
+        ] {
+            assert_eq!(
+                leads_straight(&range(commits), &id('1'), &id('3')),
+                expected,
+                "{commits:?}"
+            );
+        }
+    }
 }
