@@ -199,7 +199,7 @@ async fn forks_are_built_as_far_as_the_administrator_allows_and_without_secrets(
             .status()
             .as_u16()
     };
-    assert_eq!(allow("0123456789").await, 409, "another commit");
+    assert_eq!(allow("0123456789").await, 400, "another commit");
     assert_eq!(allow(&first[..5]).await, 400, "too few digits");
     let said = scene
         .server
@@ -233,7 +233,7 @@ async fn forks_are_built_as_far_as_the_administrator_allows_and_without_secrets(
     let by_hand = scene
         .server
         .request(Method::POST, "/rest/api/latest/queue/PROJ-PLAN0");
-    assert_eq!(by_hand.send().await.expect("an answer").status().as_u16(), 409);
+    assert_eq!(by_hand.send().await.expect("an answer").status().as_u16(), 400);
     let path = format!("/rest/api/latest/queue/PROJ-PLAN?customRevision={second}");
     let by_id = scene.server.request(Method::POST, &path);
     by_id.send().await.expect("an answer");

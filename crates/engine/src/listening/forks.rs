@@ -4,6 +4,7 @@
 //! the linked repository can lead to them; only builds of their pull requests do.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use madake_store::Tx;
 use madake_store::plan::PlanBranch;
@@ -14,6 +15,11 @@ use madake_vcs::name::RefName;
 use madake_vcs::url::RepositoryUrl;
 
 use crate::{Engine, EngineError};
+
+/// How long a fetch of a fork may take, and how large it may be in bytes: arrivals of the repository wait for it, and
+/// whoever can open a pull request chooses what it brings.
+const FETCH_LIMIT: Duration = Duration::from_secs(120);
+const PACK_LIMIT_BYTES: u64 = 1 << 30;
 
 /// Where the commits of forks of a linked repository are.
 pub(crate) fn folder(found: &Repository) -> PathBuf {
@@ -50,7 +56,12 @@ impl Engine {
         let name = RefName::parse(name).map_err(|error| invalid(&error))?;
         let url = RepositoryUrl::parse(&found.url, self.url_policy()).map_err(|error| invalid(&error))?;
         let credential = self.credential(found)?;
-        let (beside, limits) = (folder(found), RemoteLimits::default());
+        let beside = folder(found);
+        let limits = RemoteLimits {
+            timeout: FETCH_LIMIT,
+            max_pack_bytes: PACK_LIMIT_BYTES,
+            ..RemoteLimits::default()
+        };
         let head = fetch_beside(
             self.git(),
             Path::new(&found.path),
