@@ -75,7 +75,7 @@ async fn few_changes_are_told_as_git_tells_many() {
         assert_eq!(together.len(), commits.len());
         for (asked, expected) in commits.iter().zip(&together) {
             let alone = reader.commit_files(&repository, &[*asked], limit).await.unwrap();
-            assert_eq!(alone, [expected.clone()], "{asked:?}");
+            assert_eq!(alone, std::slice::from_ref(expected), "{asked:?}");
         }
     }
     let seen: String = reader
