@@ -10,13 +10,13 @@ use serde_json::Value;
 use crate::plan_files::one_job;
 
 /// A small generator; a failing run says its seed, which `MADAKE_SEED` gives again.
-struct Chance {
+pub(crate) struct Chance {
     seed: u64,
     state: u64,
 }
 
 impl Chance {
-    fn from_environment() -> Self {
+    pub(crate) fn from_environment() -> Self {
         let given = std::env::var("MADAKE_SEED")
             .ok()
             .and_then(|text| text.parse().ok());
@@ -25,7 +25,12 @@ impl Chance {
         Self { seed, state: seed }
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    /// What a failing run says, so that it can be repeated.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.state ^= self.state << 13;
         self.state ^= self.state >> 7;
         self.state ^= self.state << 17;
@@ -33,7 +38,7 @@ impl Chance {
     }
 }
 
-fn rounds() -> u64 {
+pub(crate) fn rounds() -> u64 {
     let long = std::env::var("MADAKE_LONG").is_ok_and(|value| value == "1");
     std::env::var("MADAKE_ROUNDS")
         .ok()

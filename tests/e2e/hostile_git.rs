@@ -1,7 +1,8 @@
 //! Hostile repositories, addresses and names (hostile-inputs.md G1, G5 to G7, G9 to G12), towards the real binary.
 //!
-//! G7's names in pushes are refused in `git_http` and `hostile_webhook`, G11 is in `git_http`; the guards of addresses
-//! and names have their own tables in the tests of `madake-vcs`.
+//! Those of attached and linked repositories and of pushes over SSH are in `hostile_kinds`, of mirrors in
+//! `hostile_mirrors`, of Git LFS in `hostile_lfs`. G7's names in pushes are refused in `git_http` and `hostile_webhook`,
+//! G11 is in `git_http`; the guards of addresses and names have their own tables in the tests of `madake-vcs`.
 
 use std::process::Command;
 

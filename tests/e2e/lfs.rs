@@ -12,10 +12,10 @@ use crate::hostile_support::{refusals, settled, user};
 use crate::plan_files::one_job;
 use crate::ssh::{key, register, ssh};
 
-const MEDIA_TYPE: &str = "application/vnd.git-lfs+json";
+pub(crate) const MEDIA_TYPE: &str = "application/vnd.git-lfs+json";
 
 /// Bytes that do not repeat, the same for the same seed.
-fn content(seed: u64, length: usize) -> Vec<u8> {
+pub(crate) fn content(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     std::iter::repeat_with(|| {
         state ^= state << 13;
@@ -27,22 +27,22 @@ fn content(seed: u64, length: usize) -> Vec<u8> {
     .collect()
 }
 
-fn name_of(bytes: &[u8]) -> String {
+pub(crate) fn name_of(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
 /// Lets git-lfs take care of `*.bin` in a work tree.
-fn track(work: &WorkTree) {
+pub(crate) fn track(work: &WorkTree) {
     git(&work.path, &["lfs", "install", "--local"]);
     git(&work.path, &["lfs", "track", "*.bin"]);
 }
 
-fn put(work: &WorkTree, file: &str, bytes: &[u8]) {
+pub(crate) fn put(work: &WorkTree, file: &str, bytes: &[u8]) {
     std::fs::write(work.path.join(file), bytes).expect("a file");
 }
 
 /// A clone whose large files are there.
-fn clone(server: &Server, url: &str, name: &str) -> PathBuf {
+pub(crate) fn clone(server: &Server, url: &str, name: &str) -> PathBuf {
     let into = server.scratch().join(name);
     let text = into.to_str().expect("text");
     git(
@@ -54,7 +54,7 @@ fn clone(server: &Server, url: &str, name: &str) -> PathBuf {
     into
 }
 
-fn object_path(server: &Server, repository: &str, bytes: &[u8]) -> PathBuf {
+pub(crate) fn object_path(server: &Server, repository: &str, bytes: &[u8]) -> PathBuf {
     let id = name_of(bytes);
     let objects = server
         .home()
@@ -62,11 +62,11 @@ fn object_path(server: &Server, repository: &str, bytes: &[u8]) -> PathBuf {
     objects.join(&id[..2]).join(&id[2..4]).join(id)
 }
 
-fn files_in(folder: &Path) -> usize {
+pub(crate) fn files_in(folder: &Path) -> usize {
     std::fs::read_dir(folder).map_or(0, Iterator::count)
 }
 
-async fn batch(server: &Server, repository: &str, operation: &str, objects: &[&[u8]]) -> Value {
+pub(crate) async fn batch(server: &Server, repository: &str, operation: &str, objects: &[&[u8]]) -> Value {
     let objects: Vec<Value> = objects
         .iter()
         .map(|bytes| json!({ "oid": name_of(bytes), "size": bytes.len() }))
@@ -88,7 +88,7 @@ async fn batch(server: &Server, repository: &str, operation: &str, objects: &[&[
 }
 
 /// Where the one object of a batch is to go or to come from, and the ticket for it.
-fn action(server: &Server, batch: &Value, name: &str) -> (String, String) {
+pub(crate) fn action(server: &Server, batch: &Value, name: &str) -> (String, String) {
     let action = &batch["objects"][0]["actions"][name];
     let href = action["href"]
         .as_str()
@@ -100,7 +100,7 @@ fn action(server: &Server, batch: &Value, name: &str) -> (String, String) {
     (path.to_owned(), ticket.to_owned())
 }
 
-async fn send(server: &Server, path: &str, ticket: &str, bytes: Vec<u8>) -> (u16, String) {
+pub(crate) async fn send(server: &Server, path: &str, ticket: &str, bytes: Vec<u8>) -> (u16, String) {
     let answer = server
         .anonymous(Method::PUT, path)
         .header("authorization", ticket)

@@ -11,24 +11,24 @@ use crate::hostile_support::{ledger, settled, status_as, user};
 use crate::hostile_webhook::{OLD, payload};
 use crate::plan_files::one_job;
 
-const API: &str = "/rest/madake/1.0/mirrors";
+pub(crate) const API: &str = "/rest/madake/1.0/mirrors";
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("text")
 }
 
 /// All branches and tags at an address.
-fn refs(address: &str) -> String {
+pub(crate) fn refs(address: &str) -> String {
     git(Path::new("/"), &["ls-remote", "--heads", "--tags", address])
 }
 
-async fn mirrors(server: &Server) -> Vec<Value> {
+pub(crate) async fn mirrors(server: &Server) -> Vec<Value> {
     let answer = server.get(API).await;
     answer["mirrors"].as_array().cloned().expect("a list")
 }
 
 /// Waits until the one mirror of a server has nothing to do, its last run having gone well.
-async fn at_rest(server: &Server) -> Value {
+pub(crate) async fn at_rest(server: &Server) -> Value {
     wait_for("the mirror at rest", || async {
         let one = mirrors(server).await.pop()?;
         let rests = one["problem"].is_null() && one["pendingPushes"] == 0 && one["lastSuccessMs"].is_i64();
@@ -39,14 +39,14 @@ async fn at_rest(server: &Server) -> Value {
 }
 
 /// Waits until two addresses have the same branches and tags.
-async fn same(left: &str, right: &str) {
+pub(crate) async fn same(left: &str, right: &str) {
     wait_for(&format!("{right} as {left}"), || async {
         (refs(left) == refs(right)).then_some(())
     })
     .await;
 }
 
-async fn failed(server: &Server) -> Value {
+pub(crate) async fn failed(server: &Server) -> Value {
     wait_for("a mirror that fails", || async {
         mirrors(server)
             .await

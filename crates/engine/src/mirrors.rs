@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use madake_domain::mirror::{MirrorDirection, refs_to_push, retry_after_ms};
@@ -20,26 +20,32 @@ use madake_vcs::git::read::refs::{RefList, list_refs};
 use madake_vcs::name::{BranchName, ObjectId, RefName};
 use madake_vcs::process::ProcessError;
 use madake_vcs::url::{Credential, RepositoryUrl};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::heads::unreadable;
 use crate::{Engine, EngineError, clock, lfs_content};
 
-/// Mirrors that run at once.
-const RUNS: usize = 4;
+/// Remotes that are asked for their refs at once. One that hangs keeps its place until the time limit.
+const LOOKS: usize = 64;
+/// Mirrors that fetch or push at once.
+const TRANSFERS: usize = 8;
+/// How long a remote may take to tell its refs.
+const LOOK_LIMIT: Duration = Duration::from_secs(60);
 
 /// The mirrors that run just now.
 #[derive(Debug)]
 pub(crate) struct MirrorRuns {
     running: Mutex<HashSet<i64>>,
-    places: Arc<Semaphore>,
+    looks: Semaphore,
+    transfers: Semaphore,
 }
 
 impl Default for MirrorRuns {
     fn default() -> Self {
         Self {
             running: Mutex::default(),
-            places: Arc::new(Semaphore::new(RUNS)),
+            looks: Semaphore::new(LOOKS),
+            transfers: Semaphore::new(TRANSFERS),
         }
     }
 }
@@ -93,10 +99,6 @@ pub(crate) async fn run(engine: &Engine) -> Result<Option<Duration>, EngineError
 }
 
 async fn attempt(engine: &Engine, one: &Mirror) -> Option<Ran> {
-    let _place = Arc::clone(&engine.mirror_runs().places)
-        .acquire_owned()
-        .await
-        .ok()?;
     let began_ms = clock::now_ms();
     let id = one.repository_id;
     let found = engine
@@ -134,19 +136,35 @@ async fn attempt(engine: &Engine, one: &Mirror) -> Option<Ran> {
     })
 }
 
+async fn place(places: &Semaphore) -> Result<SemaphorePermit<'_>, EngineError> {
+    let place = places.acquire().await;
+    place.map_err(|error| EngineError::Internal(error.to_string()))
+}
+
+/// Asks the remote for its refs. It may be one that never answers, for which transfers are not to wait.
+async fn look(
+    engine: &Engine,
+    one: &Mirror,
+    url: &RepositoryUrl,
+    credential: Option<&Credential>,
+    scope: RefScope,
+) -> Result<RemoteRefs, EngineError> {
+    let _place = place(&engine.mirror_runs().looks).await?;
+    let limits = RemoteLimits {
+        timeout: LOOK_LIMIT,
+        ..RemoteLimits::default()
+    };
+    ls_remote(engine.git(), url, credential, scope, &limits)
+        .await
+        .map_err(|error| failed(one, &error))
+}
+
 /// Fetches, and enters what moved in the ledger, as a push is.
 async fn follow(engine: &Engine, one: &Mirror, found: &Repository) -> Result<i64, EngineError> {
     let (url, credential) = remote_of(engine, one)?;
     let limits = RemoteLimits::default();
-    let remote = ls_remote(
-        engine.git(),
-        &url,
-        credential.as_ref(),
-        RefScope::Everything,
-        &limits,
-    )
-    .await
-    .map_err(|error| failed(one, &error))?;
+    let remote = look(engine, one, &url, credential.as_ref(), RefScope::Everything).await?;
+    let _place = place(&engine.mirror_runs().transfers).await?;
     let path = Path::new(&found.path);
     // Reconciliation keeps away: what moves here is entered below.
     let moving = engine.begin_push(found.id);
@@ -247,17 +265,10 @@ async fn push_on(engine: &Engine, one: &Mirror, found: &Repository) -> Result<i6
             Ok::<_, EngineError>((newest, mirror::moved_between(tx, id, synced, newest)?))
         })
         .await?;
+    let remote = look(engine, one, &url, credential.as_ref(), RefScope::BranchesAndTags).await?;
+    let _place = place(&engine.mirror_runs().transfers).await?;
     let path = Path::new(&found.path);
     let here = branches_and_tags(&list_refs(engine.git(), path).await.map_err(unreadable)?);
-    let remote = ls_remote(
-        engine.git(),
-        &url,
-        credential.as_ref(),
-        RefScope::BranchesAndTags,
-        &limits,
-    )
-    .await
-    .map_err(|error| failed(one, &error))?;
     if remote.list.truncated {
         return Err(EngineError::Unavailable(format!(
             "{} has more than {} refs, which are more than are compared",

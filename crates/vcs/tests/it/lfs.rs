@@ -124,3 +124,90 @@ fn repositories_without_large_files_cost_nothing() {
     let config = fs::read_to_string(into.join(".git/config")).unwrap();
     assert!(!config.contains("lfs"), "{config}");
 }
+
+#[test]
+fn pointers_that_git_lfs_does_not_follow_keep_no_job_from_its_checkout() {
+    let sandbox = Sandbox::new();
+    let (bare, _) = large(&sandbox, &[("a.bin", "content"), ("small", "text")]);
+    let work = sandbox.path("work");
+    let pointer = sandbox.git(&work, &["cat-file", "blob", "master:a.bin"]);
+    let id = pointer
+        .lines()
+        .find_map(|line| line.strip_prefix("oid sha256:"))
+        .unwrap();
+    let version = "version https://git-lfs.github.com/spec/v1";
+    let files = [
+        (
+            "extended.bin",
+            format!("{version}\next-0-evil sha256:{id}\noid sha256:{id}\nsize 7\n"),
+        ),
+        (
+            "twice.bin",
+            format!("{version}\noid sha256:{id}\noid sha256:{id}\nsize 7\n"),
+        ),
+        ("larger.bin", format!("{version}\noid sha256:{id}\nsize 8\n")),
+        ("negative.bin", format!("{version}\noid sha256:{id}\nsize -7\n")),
+        (
+            "path.bin",
+            format!("{version}\noid sha256:{}\nsize 7\n", "../".repeat(21) + "x"),
+        ),
+        (
+            "huge.bin",
+            format!("{version}\noid sha256:{id}\nsize {}\n", u64::MAX),
+        ),
+    ];
+    // By the index: the clean filter would make proper pointers of them.
+    for (name, text) in &files {
+        let file = sandbox.path("text");
+        fs::write(&file, text).unwrap();
+        let blob = sandbox.git(
+            &work,
+            &["hash-object", "-w", "--no-filters", file.to_str().unwrap()],
+        );
+        let entry = format!("100644,{blob},{name}");
+        sandbox.git(&work, &["update-index", "--add", "--cacheinfo", &entry]);
+    }
+    sandbox.git(&work, &["commit", "--quiet", "--message", "hostile"]);
+    let commit = sandbox.revision(&work, "HEAD");
+    sandbox.git(
+        &work,
+        &["push", "--quiet", "--no-verify", bare.to_str().unwrap(), "master"],
+    );
+    let objects = madake_vcs::git::lfs::LfsObjects::of(&bare);
+    let id = madake_vcs::git::lfs::LfsId::parse(id).unwrap();
+    let program = find_git_lfs().expect("git-lfs is installed");
+    let (into, lines) = checked_out(&sandbox, &bare, &commit, Some(&program));
+    assert_eq!(
+        lines,
+        [
+            "Git LFS: 1 file put in place",
+            "Git LFS: 2 files stay pointers, because the content is not in the repository: huge.bin, larger.bin",
+            "Git LFS: 1 file stays a pointer, because of the extensions of git-lfs that are needed: extended.bin"
+        ]
+    );
+    assert_eq!(fs::read_to_string(into.join("a.bin")).unwrap(), "content");
+    for (name, text) in &files {
+        assert_eq!(fs::read_to_string(into.join(name)).unwrap(), *text, "{name}");
+    }
+    assert_eq!(objects.size_of(&id).unwrap(), Some(7), "the object is as it was");
+}
+
+#[test]
+fn object_that_git_lfs_does_not_take_leaves_the_pointer_and_a_line() {
+    let sandbox = Sandbox::new();
+    let (bare, commit) = large(&sandbox, &[("a.bin", "content"), ("b.bin", "more")]);
+    // Not git-lfs, and it fails whatever it is asked.
+    let program = sandbox.path("git-lfs");
+    fs::write(&program, "#!/bin/sh\nexit 3\n").unwrap();
+    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let (into, lines) = checked_out(&sandbox, &bare, &commit, Some(&program));
+    assert_eq!(
+        lines,
+        ["Git LFS: 2 files stay pointers, because git-lfs does not put the content in place: a.bin, b.bin"]
+    );
+    assert!(
+        fs::read_to_string(into.join("a.bin"))
+            .unwrap()
+            .starts_with("version ")
+    );
+}

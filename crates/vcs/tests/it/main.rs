@@ -20,6 +20,7 @@ mod hooks;
 mod hosting;
 mod http;
 mod lfs;
+mod lfs_hosts;
 mod log_reading;
 mod mirrors;
 mod names;

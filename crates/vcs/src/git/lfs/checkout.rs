@@ -78,37 +78,63 @@ pub fn fill(request: &FillRequest<'_>) -> Result<Vec<String>, ProcessError> {
     };
     // Scripts of the job ask git for changes: without the filter each of these files would be one.
     append_filter(request.work_tree, git_lfs)?;
-    let (there, missing): (Vec<_>, Vec<_>) = pointers.into_iter().partition(|(_, pointer)| {
+    let (extended, plain): (Vec<_>, Vec<_>) = pointers.into_iter().partition(|(_, pointer)| pointer.extended);
+    let (there, missing): (Vec<_>, Vec<_>) = plain.into_iter().partition(|(_, pointer)| {
         objects
             .size_of(&pointer.id)
             .is_ok_and(|size| size == Some(pointer.size))
     });
     let mut lines = Vec::new();
-    if !there.is_empty() {
-        let mut paths = Vec::new();
-        for (path, _) in &there {
-            // Git leaves a file alone that is as the index has it, and a pointer is.
-            let _ = fs::remove_file(request.work_tree.join(as_path(path)));
-            paths.extend_from_slice(path);
-            paths.push(0);
-        }
-        command(request, "checkout-index")
-            .setting("filter.lfs.process", format!("{} filter-process", word(git_lfs)))
-            // All of them are at hand. Should one vanish meanwhile, no server is asked that a commit names.
-            .setting("lfs.url", "file:///nonexistent")
-            .args(["--force", "--index", "-z", "--stdin"])
-            .input(paths)
-            .run_blocking()?;
-        lines.push(format!("Git LFS: {} put in place", files(there.len())));
-    }
-    if !missing.is_empty() {
+    let failed = put_in_place(request, git_lfs, &there)?;
+    if there.len() > failed.len() {
         lines.push(format!(
-            "Git LFS: {}, because the content is not in the repository: {}",
-            stay(missing.len()),
-            names(&missing)
+            "Git LFS: {} put in place",
+            files(there.len() - failed.len())
         ));
     }
+    for (left, reason) in [
+        (missing, "because the content is not in the repository"),
+        (extended, "because of the extensions of git-lfs that are needed"),
+        (failed, "because git-lfs does not put the content in place"),
+    ] {
+        if !left.is_empty() {
+            lines.push(format!(
+                "Git LFS: {}, {reason}: {}",
+                stay(left.len()),
+                names(&left)
+            ));
+        }
+    }
     Ok(lines)
+}
+
+/// Replaces these pointers by their content; gives those that git-lfs left as they are.
+fn put_in_place<'a>(
+    request: &FillRequest<'_>,
+    git_lfs: &Path,
+    there: &[(&'a [u8], Pointer)],
+) -> Result<Vec<(&'a [u8], Pointer)>, ProcessError> {
+    if there.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut paths = Vec::new();
+    for (path, _) in there {
+        // Git leaves a file alone that is as the index has it, and a pointer is.
+        let _ = fs::remove_file(request.work_tree.join(as_path(path)));
+        paths.extend_from_slice(path);
+        paths.push(0);
+    }
+    command(request, "checkout-index")
+        .setting("filter.lfs.process", format!("{} filter-process", word(git_lfs)))
+        // What git-lfs does not make of a pointer is for the log and no reason to have no checkout at all.
+        .setting("filter.lfs.required", "false")
+        // All of them are at hand. Should one vanish meanwhile, no server is asked that a commit names.
+        .setting("lfs.url", "file:///nonexistent")
+        .args(["--force", "--index", "-z", "--stdin"])
+        .input(paths)
+        .run_blocking()?;
+    let paths: Vec<&[u8]> = there.iter().map(|(path, _)| *path).collect();
+    Ok(pointers_of(request.work_tree, &paths))
 }
 
 fn command(request: &FillRequest<'_>, subcommand: &'static str) -> GitCommand {

@@ -210,7 +210,7 @@ impl Incoming {
     fn new(folder: &Path, id: &LfsId) -> io::Result<Self> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let incoming = folder.join("incoming");
-        fs::create_dir_all(&incoming)?;
+        make_folders(folder, &incoming)?;
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         Ok(Self {
             path: incoming.join(format!("{id}.{}.{number}", std::process::id())),
@@ -222,20 +222,26 @@ impl Incoming {
         // As git's own objects: a link to it in a checkout is not written to by mistake.
         fs::set_permissions(&self.path, fs::Permissions::from_mode(0o444))?;
         let folder = place.parent().unwrap_or(Path::new("/"));
-        let mut made = Vec::new();
-        let mut missing = folder;
-        while !missing.is_dir() {
-            made.push(missing);
-            let Some(parent) = missing.parent() else { break };
-            missing = parent;
-        }
-        fs::create_dir_all(folder)?;
+        let objects = folder.ancestors().nth(2).unwrap_or(folder);
+        make_folders(objects, folder)?;
         fs::rename(&self.path, place)?;
-        fs::File::open(folder)?.sync_all()?;
-        for one in made {
-            fs::File::open(one.parent().unwrap_or(Path::new("/")))?.sync_all()?;
-        }
-        Ok(())
+        fs::File::open(folder)?.sync_all()
+    }
+}
+
+/// Makes `folder` and what is missing above it down from `first`, each durable in its parent. What `first` is in must be
+/// there: an upload that ends after its repository was removed brings nothing of it back.
+fn make_folders(first: &Path, folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder.parent().unwrap_or(Path::new("/"));
+    if folder != first {
+        make_folders(first, parent)?;
+    }
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => fs::File::open(parent)?.sync_all(),
     }
 }
 
@@ -327,6 +333,32 @@ mod tests {
         }
         assert_eq!(files_below(folder.path()), Vec::<PathBuf>::new());
         assert_eq!(objects.size_of(&id).unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn repository_that_went_meanwhile_does_not_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (there, trash) = (folder.path().join("x.git"), folder.path().join("trash"));
+        fs::create_dir(&there).unwrap();
+        let objects = LfsObjects::of(&there);
+        let id = named(CONTENT);
+        let (mut sender, receiving) = tokio::io::duplex(64);
+        let taking = objects.receive(&id, 12, receiving);
+        let going = async {
+            sender.write_all(&CONTENT[..3]).await.unwrap();
+            while fs::read_dir(there.join("lfs/incoming")).map_or(0, Iterator::count) == 0 {
+                tokio::task::yield_now().await;
+            }
+            fs::rename(&there, &trash).unwrap();
+            sender.write_all(&CONTENT[3..]).await.unwrap();
+            drop(sender);
+        };
+        let (taken, ()) = tokio::join!(taking, going);
+        assert!(matches!(taken.unwrap_err(), ReceiveError::Io { .. }));
+        assert!(!there.exists());
+        let later = objects.receive(&id, 12, CONTENT).await.unwrap_err();
+        assert!(matches!(later, ReceiveError::Io { .. }));
+        assert!(!there.exists());
     }
 
     #[test]

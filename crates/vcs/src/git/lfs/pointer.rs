@@ -50,10 +50,13 @@ pub struct Pointer {
     pub id: LfsId,
     /// Its size in bytes.
     pub size: u64,
+    /// Whether the file is made of the object by programs that people name in their configuration ("extensions").
+    pub extended: bool,
 }
 
 impl Pointer {
-    /// Reads a pointer file; none if the bytes are anything else, such as a small file that is its own content.
+    /// Reads a pointer file; none if the bytes are anything else, such as a small file that is its own content, or what
+    /// git-lfs would not take for one.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         if bytes.len() >= LONGEST {
@@ -71,15 +74,14 @@ impl Pointer {
         {
             return None;
         }
-        let (mut id, mut size) = (None, None);
-        for line in lines {
-            if let Some(digits) = line.strip_prefix("oid sha256:") {
-                id = LfsId::parse(digits).ok();
-            } else if let Some(number) = line.strip_prefix("size ") {
-                size = number.parse().ok();
-            }
+        let mut lines = lines.peekable();
+        let mut extended = false;
+        while lines.next_if(|line| line.starts_with("ext-")).is_some() {
+            extended = true;
         }
-        Some(Self { id: id?, size: size? })
+        let id = LfsId::parse(lines.next()?.strip_prefix("oid sha256:")?).ok()?;
+        let size = lines.next()?.strip_prefix("size ")?.parse().ok()?;
+        lines.next().is_none().then_some(Self { id, size, extended })
     }
 }
 
@@ -99,14 +101,13 @@ mod tests {
         let expected = Pointer {
             id: LfsId::parse(ID).unwrap(),
             size: 12_345,
+            extended: false,
         };
-        for good in [
-            text(v1, &rest),
-            text("https://hawser.github.com/spec/v1", &rest),
-            text(v1, &format!("ext-0-foo sha256:{ID}\n{rest}")),
-        ] {
+        for good in [text(v1, &rest), text("https://hawser.github.com/spec/v1", &rest)] {
             assert_eq!(Pointer::parse(good.as_bytes()), Some(expected.clone()), "{good}");
         }
+        let extended = text(v1, &format!("ext-0-foo sha256:{ID}\n{rest}"));
+        assert!(Pointer::parse(extended.as_bytes()).is_some_and(|pointer| pointer.extended));
         for bad in [
             String::new(),
             "a small file".into(),
@@ -115,6 +116,10 @@ mod tests {
             text(v1, &format!("oid sha256:{}\nsize 1\n", ID.to_uppercase())),
             text(v1, &format!("oid sha256:{ID}\n")),
             text(v1, &format!("oid sha256:{ID}\nsize -1\n")),
+            text(v1, &format!("oid sha256:{ID}\n{rest}")),
+            text(v1, &format!("size 12345\noid sha256:{ID}\n")),
+            text(v1, &format!("{rest}more 1\n")),
+            text(v1, &format!("\n{rest}")),
             text(v1, &format!("{rest}{}", "x".repeat(LONGEST))),
         ] {
             assert_eq!(Pointer::parse(bad.as_bytes()), None, "{bad}");
