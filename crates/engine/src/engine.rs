@@ -93,7 +93,7 @@ impl Engine {
         let store = Store::open(&home.database())?;
         let sealer = Sealer::open(&home.secret_key())?;
         let git = GitProgram::new(&settings.git).with_home(home.empty());
-        let reader = GitReader::new(git.clone(), PoolLimits::default());
+        let reader = GitReader::new(git.clone(), PoolLimits::for_git());
         let pushes = TaskTracker::new();
         let mercurial = Mercurial::new(&home, &settings, &pushes);
         let agent = LocalAgent::new(home.jobs(), settings.program.clone());

@@ -25,7 +25,7 @@ impl Mercurial {
     pub(crate) fn new(home: &Home, settings: &Settings, tails: &TaskTracker) -> Result<Self, String> {
         let program = HgProgram::new(&settings.hg, &home.hg_settings()).map_err(|error| error.to_string())?;
         let program = program.with_home(home.empty());
-        let limits = PoolLimits::default();
+        let limits = PoolLimits::for_hg();
         Ok(Self {
             reader: HgReader::new(program.clone(), limits),
             http: HttpService::new(program.clone(), limits, ServeLimits::default(), tails.clone()),

@@ -8,6 +8,7 @@ mod folder;
 pub mod git;
 pub mod hg;
 pub mod name;
+mod pool;
 pub mod process;
 pub mod text;
 pub mod url;

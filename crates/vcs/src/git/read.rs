@@ -8,16 +8,17 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::name::ObjectId;
+pub use crate::pool::PoolLimits;
 use crate::process::{GitProgram, ProcessError};
 
 mod browse;
 mod browse_patch;
+mod cat_file;
 mod changes;
 mod commit;
 mod files;
 mod history;
 mod log;
-mod pool;
 pub mod refs;
 mod tag;
 mod tree;
@@ -25,13 +26,12 @@ mod tree;
 pub use browse::{RefSummaries, RefSummary};
 pub(crate) use browse_patch::parse as parse_patch;
 pub use browse_patch::{FilePatch, Hunk, Patch, PatchBody, PatchLine};
+use cat_file::Objects;
 pub use changes::{ChangeKind, ChangedPath, ChangedPaths};
 pub use commit::{Commit, Signature};
 pub use files::{CommitFile, CommitFiles};
 pub use history::Commits;
 pub use log::{LogQuery, Merges};
-use pool::Pool;
-pub use pool::PoolLimits;
 pub use tag::Tag;
 pub use tree::{EntryKind, TreeEntry};
 
@@ -41,7 +41,7 @@ const MAX_STRUCTURE_BYTES: u64 = 32 * 1024 * 1024;
 /// Reads repositories. Clones share their processes.
 #[derive(Clone, Debug)]
 pub struct GitReader {
-    pool: Pool,
+    objects: Objects,
 }
 
 /// What kind of object an id names.
@@ -125,14 +125,14 @@ impl GitReader {
     #[must_use]
     pub fn new(git: GitProgram, limits: PoolLimits) -> Self {
         Self {
-            pool: Pool::new(git, limits),
+            objects: Objects::new(git, limits),
         }
     }
 
     /// The program that this reader starts.
     #[must_use]
     pub fn git(&self) -> &GitProgram {
-        self.pool.git()
+        self.objects.git()
     }
 
     /// The object with this id, if the repository has it.
@@ -140,7 +140,7 @@ impl GitReader {
     /// # Errors
     /// Git's failure.
     pub async fn object(&self, repository: &Path, id: &ObjectId) -> Result<Option<ObjectInfo>, ReadError> {
-        self.pool.info(repository, &id.to_string()).await
+        self.objects.info(repository, &id.to_string()).await
     }
 
     /// The commit that `id` is, or that the tag `id` points at.
@@ -149,7 +149,7 @@ impl GitReader {
     /// [`ReadError::Missing`] if there is none.
     pub async fn peel_to_commit(&self, repository: &Path, id: &ObjectId) -> Result<ObjectId, ReadError> {
         let expression = format!("{id}^{{commit}}");
-        match self.pool.info(repository, &expression).await? {
+        match self.objects.info(repository, &expression).await? {
             Some(info) => Ok(info.id),
             None => Err(ReadError::Missing { object: expression }),
         }
@@ -160,7 +160,7 @@ impl GitReader {
     /// # Errors
     /// Git's failure.
     pub async fn peel(&self, repository: &Path, id: &ObjectId) -> Result<Option<ObjectId>, ReadError> {
-        let found = self.pool.info(repository, &format!("{id}^{{}}")).await?;
+        let found = self.objects.info(repository, &format!("{id}^{{}}")).await?;
         Ok(found.map(|info| info.id))
     }
 
@@ -181,7 +181,7 @@ impl GitReader {
         if !path.is_empty() && path.split('/').any(|part| matches!(part, "" | "." | "..")) {
             return Ok(None);
         }
-        self.pool.info(repository, &format!("{revision}:{path}")).await
+        self.objects.info(repository, &format!("{revision}:{path}")).await
     }
 
     /// The content of the file at `path` in `revision`, of at most `limit` bytes. None if there is nothing.
@@ -206,7 +206,9 @@ impl GitReader {
     /// # Errors
     /// [`ReadError::Missing`], [`ReadError::TooLarge`], [`ReadError::WrongKind`].
     pub async fn blob(&self, repository: &Path, id: &ObjectId, limit: u64) -> Result<Vec<u8>, ReadError> {
-        self.pool.contents(repository, id, ObjectKind::Blob, limit).await
+        self.objects
+            .contents(repository, id, ObjectKind::Blob, limit)
+            .await
     }
 
     /// The entries of the tree `id`, or of the tree of the commit `id`, in git's order.
@@ -215,7 +217,7 @@ impl GitReader {
     /// [`ReadError::Missing`], [`ReadError::WrongKind`], [`ReadError::Damaged`].
     pub async fn tree(&self, repository: &Path, id: &ObjectId) -> Result<Vec<TreeEntry>, ReadError> {
         let expression = format!("{id}^{{tree}}");
-        let Some(info) = self.pool.info(repository, &expression).await? else {
+        let Some(info) = self.objects.info(repository, &expression).await? else {
             return Err(ReadError::Missing { object: expression });
         };
         self.tree_entries(repository, &info.id).await
@@ -223,7 +225,7 @@ impl GitReader {
 
     async fn tree_entries(&self, repository: &Path, id: &ObjectId) -> Result<Vec<TreeEntry>, ReadError> {
         let raw = self
-            .pool
+            .objects
             .contents(repository, id, ObjectKind::Tree, MAX_STRUCTURE_BYTES)
             .await?;
         tree::parse(&raw, id)
@@ -235,7 +237,7 @@ impl GitReader {
     /// [`ReadError::Missing`], [`ReadError::WrongKind`], [`ReadError::Damaged`].
     pub async fn commit(&self, repository: &Path, id: &ObjectId) -> Result<Commit, ReadError> {
         let raw = self
-            .pool
+            .objects
             .contents(repository, id, ObjectKind::Commit, MAX_STRUCTURE_BYTES)
             .await?;
         commit::parse(*id, &raw)
@@ -244,6 +246,6 @@ impl GitReader {
     /// Processes alive now, idle or working.
     #[must_use]
     pub fn live_processes(&self) -> usize {
-        self.pool.live()
+        self.objects.live()
     }
 }

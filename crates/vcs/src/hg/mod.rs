@@ -8,7 +8,6 @@ pub mod hook;
 pub mod host;
 pub mod mirror;
 pub mod name;
-mod pool;
 pub mod read;
 pub mod serve;
 
@@ -17,7 +16,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-pub use self::pool::PoolLimits;
+pub use crate::pool::PoolLimits;
 use crate::process::{HgProgram, ProcessError};
 
 /// The oldest Mercurial that is known to work.

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::pool::{Pool, PoolLimits};
 use crate::name::ObjectId;
+use crate::pool::{Pool, PoolLimits};
 use crate::process::{HgProgram, ProcessError};
 
 mod browse;

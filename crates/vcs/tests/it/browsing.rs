@@ -7,7 +7,7 @@ use madake_vcs::process::GitProgram;
 use crate::fixture::Sandbox;
 
 fn reader() -> GitReader {
-    GitReader::new(GitProgram::default(), PoolLimits::default())
+    GitReader::new(GitProgram::default(), PoolLimits::for_git())
 }
 
 #[tokio::test]

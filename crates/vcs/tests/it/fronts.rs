@@ -12,7 +12,7 @@ use crate::fixture::Sandbox;
 const VERSION: Option<&str> = Some("version=2");
 
 fn front() -> Front {
-    Front::new(GitReader::new(GitProgram::default(), PoolLimits::default()))
+    Front::new(GitReader::new(GitProgram::default(), PoolLimits::for_git()))
 }
 
 fn packet(text: &str) -> String {

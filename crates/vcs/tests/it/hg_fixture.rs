@@ -40,7 +40,7 @@ impl HgSandbox {
     }
 
     pub(crate) fn reader(&self) -> HgReader {
-        HgReader::new(self.hg.clone(), PoolLimits::default())
+        HgReader::new(self.hg.clone(), PoolLimits::for_hg())
     }
 
     /// The command of a developer, with nothing of this machine in it.
@@ -218,7 +218,7 @@ pub(crate) fn moves(report: &PushReport) -> Vec<(LabelKind, &str, ObjectId, Obje
 pub(crate) fn service(hg: &HgProgram) -> HttpService {
     HttpService::new(
         hg.clone(),
-        PoolLimits::default(),
+        PoolLimits::for_hg(),
         ServeLimits::default(),
         TaskTracker::new(),
     )

@@ -308,7 +308,7 @@ async fn kept_process_sees_later_commits_and_ends_when_idle() {
     let limits = PoolLimits {
         max_processes: 1,
         idle_timeout: Duration::from_millis(300),
-        ..PoolLimits::default()
+        ..PoolLimits::for_hg()
     };
     let reader = HgReader::new(sandbox.hg.clone(), limits);
     let first = sandbox.revision(&work, ".");

@@ -14,7 +14,7 @@ use madake_vcs::text::{display_line, display_text};
 use crate::fixture::{Sandbox, write_script};
 
 fn reader() -> GitReader {
-    GitReader::new(GitProgram::default(), PoolLimits::default())
+    GitReader::new(GitProgram::default(), PoolLimits::for_git())
 }
 
 fn ref_name(name: &str) -> RefName {
@@ -170,7 +170,7 @@ async fn dead_process_is_replaced() {
     let script = "#!/bin/sh\nexec 3<&0\nread line <&3; echo \"$line\" | exec git \"$@\"\n";
     let path = sandbox.path("one-shot");
     crate::fixture::write_script(&path, script);
-    let reader = GitReader::new(GitProgram::new(path), PoolLimits::default());
+    let reader = GitReader::new(GitProgram::new(path), PoolLimits::for_git());
     let head = sandbox.revision(&work, "HEAD");
     for _ in 0..3 {
         assert!(reader.object(&hosted, &head).await.unwrap().is_some());
@@ -189,7 +189,7 @@ async fn number_of_processes_is_bounded_and_idle_ones_end() {
     let limits = PoolLimits {
         max_processes: 2,
         idle_timeout: Duration::from_millis(100),
-        ..PoolLimits::default()
+        ..PoolLimits::for_git()
     };
     let reader = GitReader::new(GitProgram::default(), limits);
     let mut tasks = Vec::new();

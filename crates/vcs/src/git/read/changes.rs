@@ -71,7 +71,7 @@ impl GitReader {
         revision: &ObjectId,
     ) -> Result<ObjectId, ReadError> {
         let expression = format!("{revision}^{{tree}}");
-        match self.pool.info(repository, &expression).await? {
+        match self.objects.info(repository, &expression).await? {
             Some(info) => Ok(info.id),
             None => Err(ReadError::Missing { object: expression }),
         }

@@ -114,7 +114,7 @@ impl GitReader {
             return Ok(None);
         }
         let found = self
-            .pool
+            .objects
             .info(repository, &format!("{digits}^{{commit}}"))
             .await?;
         Ok(found.map(|found| found.id))

@@ -24,7 +24,7 @@ impl GitReader {
         match self.object(repository, id).await? {
             Some(info) if info.kind == ObjectKind::Tag => {
                 let raw = self
-                    .pool
+                    .objects
                     .contents(repository, id, ObjectKind::Tag, MAX_STRUCTURE_BYTES)
                     .await?;
                 Ok(Some(parse(&raw)))

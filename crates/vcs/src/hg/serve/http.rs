@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::questions::Questions;
 use super::{Access, CHUNK_BYTES, PushKeeper, ServeError, ServeLimits};
 use crate::hg::host;
-use crate::hg::pool::{Place, Pool, PoolLimits};
+use crate::pool::{Place, Pool, PoolLimits};
 use crate::process::HgProgram;
 
 mod request;

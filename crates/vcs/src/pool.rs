@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// Bounds on the kept processes.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolLimits {
-    /// Processes alive at the same time, over all repositories. One has about 30 MB.
+    /// Processes alive at the same time, over all repositories.
     pub max_processes: usize,
     /// How long a process waits for its next question before it is ended.
     pub idle_timeout: Duration,
@@ -19,19 +19,30 @@ pub struct PoolLimits {
     pub answer_timeout: Duration,
 }
 
-impl Default for PoolLimits {
-    fn default() -> Self {
+impl PoolLimits {
+    /// For processes of Git, which are small.
+    #[must_use]
+    pub fn for_git() -> Self {
         Self {
-            max_processes: 4,
+            max_processes: 8,
             idle_timeout: Duration::from_secs(30),
             answer_timeout: Duration::from_secs(60),
+        }
+    }
+
+    /// For processes of Mercurial, each of which has about 30 MB.
+    #[must_use]
+    pub fn for_hg() -> Self {
+        Self {
+            max_processes: 4,
+            ..Self::for_git()
         }
     }
 }
 
 /// Keeps processes of the kind `P`. Clones share them.
 #[derive(Debug)]
-pub(super) struct Pool<P> {
+pub(crate) struct Pool<P> {
     shared: Arc<Shared<P>>,
 }
 
@@ -55,8 +66,8 @@ struct Idle<P> {
 
 /// A place in the pool, perhaps with a process that was kept. Dropping it ends the process.
 #[derive(Debug)]
-pub(super) struct Place<P> {
-    pub(super) kept: Option<P>,
+pub(crate) struct Place<P> {
+    pub(crate) kept: Option<P>,
     place: OwnedSemaphorePermit,
 }
 
@@ -69,7 +80,7 @@ impl<P> Clone for Pool<P> {
 }
 
 impl<P: Send + 'static> Pool<P> {
-    pub(super) fn new(limits: PoolLimits) -> Self {
+    pub(crate) fn new(limits: PoolLimits) -> Self {
         let shared = Shared {
             limits,
             idle: Mutex::default(),
@@ -82,16 +93,16 @@ impl<P: Send + 'static> Pool<P> {
         }
     }
 
-    pub(super) fn limits(&self) -> PoolLimits {
+    pub(crate) fn limits(&self) -> PoolLimits {
         self.shared.limits
     }
 
-    pub(super) fn live(&self) -> usize {
+    pub(crate) fn live(&self) -> usize {
         self.shared.limits.max_processes.max(1) - self.shared.places.available_permits()
     }
 
     /// A place for work in the repository, with a process that was kept for it unless `fresh`.
-    pub(super) async fn take(&self, repository: &Path, fresh: bool) -> Place<P> {
+    pub(crate) async fn take(&self, repository: &Path, fresh: bool) -> Place<P> {
         if !fresh {
             let mut idle = self.shared.idle();
             if let Some(position) = idle.iter().rposition(|idle| idle.repository == repository) {
@@ -110,9 +121,10 @@ impl<P: Send + 'static> Pool<P> {
     }
 
     /// Keeps a process for the next question about the repository.
-    pub(super) fn give_back(&self, repository: &Path, process: P, place: Place<P>) {
+    pub(crate) fn give_back(&self, repository: &Path, process: P, place: Place<P>) {
         if self.shared.waiting.load(Ordering::SeqCst) > 0 {
-            // Somebody waits for a place, perhaps for another repository: dropping the process makes one.
+            // Somebody waits for a place, perhaps for another repository. The process goes before its place does.
+            drop(process);
             return;
         }
         self.shared.idle().push(Idle {

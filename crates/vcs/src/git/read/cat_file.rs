@@ -1,62 +1,21 @@
-//! The kept `git cat-file` processes: few, shared, ended when idle.
+//! The kept `git cat-file --batch-command` processes, and what they are asked.
 
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::path::Path;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
 
 use super::{ObjectInfo, ObjectKind, ReadError};
 use crate::name::ObjectId;
+use crate::pool::{Pool, PoolLimits};
 use crate::process::{GitProgram, RunningProcess};
 
-/// Bounds on the kept processes.
-#[derive(Clone, Copy, Debug)]
-pub struct PoolLimits {
-    /// Processes alive at the same time, over all repositories.
-    pub max_processes: usize,
-    /// How long a process waits for its next question before it is ended.
-    pub idle_timeout: Duration,
-    /// How long one answer may take.
-    pub answer_timeout: Duration,
-}
-
-impl Default for PoolLimits {
-    fn default() -> Self {
-        Self {
-            max_processes: 8,
-            idle_timeout: Duration::from_secs(30),
-            answer_timeout: Duration::from_secs(60),
-        }
-    }
-}
-
+/// Asks for objects of any repository. Clones share their processes.
 #[derive(Clone, Debug)]
-pub(super) struct Pool {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
+pub(super) struct Objects {
     git: GitProgram,
-    limits: PoolLimits,
-    /// The longest idle first.
-    idle: Mutex<Vec<Idle>>,
-    places: Arc<Semaphore>,
-    waiting: AtomicUsize,
-    reaper_runs: Mutex<bool>,
-}
-
-#[derive(Debug)]
-struct Idle {
-    repository: PathBuf,
-    since: Instant,
-    reader: CatFile,
+    pool: Pool<CatFile>,
 }
 
 /// One process, ready for a question.
@@ -65,7 +24,6 @@ struct CatFile {
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
     _process: RunningProcess,
-    _place: OwnedSemaphorePermit,
 }
 
 enum Question<'a> {
@@ -80,27 +38,18 @@ enum Answer {
     Refused(ReadError),
 }
 
-impl Pool {
+impl Objects {
     pub(super) fn new(git: GitProgram, limits: PoolLimits) -> Self {
-        let shared = Shared {
-            git,
-            limits,
-            idle: Mutex::default(),
-            places: Arc::new(Semaphore::new(limits.max_processes.max(1))),
-            waiting: AtomicUsize::new(0),
-            reaper_runs: Mutex::new(false),
-        };
-        Self {
-            shared: Arc::new(shared),
-        }
+        let pool = Pool::new(limits);
+        Self { git, pool }
     }
 
     pub(super) fn git(&self) -> &GitProgram {
-        &self.shared.git
+        &self.git
     }
 
     pub(super) fn live(&self) -> usize {
-        self.shared.limits.max_processes.max(1) - self.shared.places.available_permits()
+        self.pool.live()
     }
 
     pub(super) async fn info(
@@ -135,12 +84,16 @@ impl Pool {
         let mut last_error = io::Error::from(io::ErrorKind::Other);
         // A kept process may have died since, or lost its repository: the second try has a new one.
         for fresh in [false, true] {
-            let mut reader = self.take(repository, fresh).await?;
+            let mut place = self.pool.take(repository, fresh).await;
+            let mut process = match place.kept.take() {
+                Some(kept) => kept,
+                None => CatFile::start(&self.git, repository)?,
+            };
             let answer =
-                tokio::time::timeout(self.shared.limits.answer_timeout, reader.answer(question)).await;
+                tokio::time::timeout(self.pool.limits().answer_timeout, process.answer(question)).await;
             match answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                 Ok(answer) => {
-                    self.give_back(repository, reader);
+                    self.pool.give_back(repository, process, place);
                     return Ok(answer);
                 }
                 Err(error) => last_error = error,
@@ -151,99 +104,10 @@ impl Pool {
             source: last_error,
         })
     }
-
-    async fn take(&self, repository: &Path, fresh: bool) -> Result<CatFile, ReadError> {
-        if !fresh {
-            let mut idle = self.shared.idle();
-            if let Some(position) = idle.iter().rposition(|idle| idle.repository == repository) {
-                return Ok(idle.remove(position).reader);
-            }
-        }
-        let place = match Arc::clone(&self.shared.places).try_acquire_owned() {
-            Ok(place) => place,
-            Err(_) => self.wait_for_place().await,
-        };
-        CatFile::start(&self.shared.git, repository, place)
-    }
-
-    /// Ends the longest idle process for its place, or waits for one that works.
-    async fn wait_for_place(&self) -> OwnedSemaphorePermit {
-        self.shared.waiting.fetch_add(1, Ordering::SeqCst);
-        let _counted = Counted(&self.shared.waiting);
-        {
-            let mut idle = self.shared.idle();
-            if !idle.is_empty() {
-                idle.remove(0);
-            }
-        }
-        Arc::clone(&self.shared.places)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed")
-    }
-
-    fn give_back(&self, repository: &Path, reader: CatFile) {
-        if self.shared.waiting.load(Ordering::SeqCst) > 0 {
-            // Somebody waits for a place, perhaps for another repository: dropping the process makes one.
-            return;
-        }
-        self.shared.idle().push(Idle {
-            repository: repository.to_owned(),
-            since: Instant::now(),
-            reader,
-        });
-        let mut runs = self
-            .shared
-            .reaper_runs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if !*runs {
-            *runs = true;
-            tokio::spawn(reap(
-                Arc::downgrade(&self.shared),
-                self.shared.limits.idle_timeout,
-            ));
-        }
-    }
-}
-
-impl Shared {
-    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-struct Counted<'a>(&'a AtomicUsize);
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// Ends processes whose time is over, until none is idle.
-async fn reap(shared: Weak<Shared>, idle_timeout: Duration) {
-    loop {
-        let wake_at = {
-            let Some(shared) = shared.upgrade() else { return };
-            let mut runs = shared.reaper_runs.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut idle = shared.idle();
-            let now = Instant::now();
-            idle.retain(|idle| idle.since + idle_timeout > now);
-            match idle.iter().map(|idle| idle.since).min() {
-                Some(oldest) => oldest + idle_timeout,
-                None => {
-                    *runs = false;
-                    return;
-                }
-            }
-        };
-        tokio::time::sleep_until(wake_at).await;
-    }
 }
 
 impl CatFile {
-    fn start(git: &GitProgram, repository: &Path, place: OwnedSemaphorePermit) -> Result<Self, ReadError> {
+    fn start(git: &GitProgram, repository: &Path) -> Result<Self, ReadError> {
         let mut process = git
             .command("cat-file")
             .repository(repository)
@@ -261,7 +125,6 @@ impl CatFile {
             stdin,
             stdout: BufReader::new(stdout),
             _process: process,
-            _place: place,
         })
     }
 
