@@ -74,15 +74,16 @@ async fn push_some(
     if output.status.success() {
         return Ok(Vec::new());
     }
-    let refused = refused_refs(&output.stdout);
+    let refused = refused_refs(&output.stdout, |said| command.shown(said));
     if refused.is_empty() {
         return Err(command.failure(output.status, output.stderr.as_bytes()).into());
     }
     Ok(refused)
 }
 
-/// The refs that `git push --porcelain` says were not taken: lines of `!`, both names, and why, apart by tabs.
-fn refused_refs(porcelain: &[u8]) -> Vec<String> {
+/// The refs that `git push --porcelain` says were not taken: lines of `!`, both names, and why, apart by tabs. `clean`
+/// takes out of the remote's words what nobody is to see.
+fn refused_refs(porcelain: &[u8], clean: impl Fn(&str) -> String) -> Vec<String> {
     let text = String::from_utf8_lossy(porcelain);
     text.lines()
         .filter_map(|line| {
@@ -90,7 +91,7 @@ fn refused_refs(porcelain: &[u8]) -> Vec<String> {
             let names = parts.next()?;
             let name = names.rsplit(':').next().unwrap_or(names);
             Some(display_line(
-                &format!("{name}: {}", parts.next().unwrap_or_default()),
+                &format!("{name}: {}", clean(parts.next().unwrap_or_default())),
                 300,
             ))
         })
@@ -106,7 +107,7 @@ mod tests {
         let porcelain = b"To /srv/x.git\n*\trefs/heads/a:refs/heads/a\t[new branch]\n\
             !\trefs/heads/b:refs/heads/b\t[remote rejected] (hook \x1b[31mdeclined)\n\
             !\t:refs/heads/c\t[remote rejected] (deletion of the current branch prohibited)\nDone\n";
-        let refused = refused_refs(porcelain);
+        let refused = refused_refs(porcelain, str::to_owned);
         assert_eq!(refused.len(), 2, "{refused:?}");
         assert!(
             refused[0].starts_with("refs/heads/b: [remote rejected] (hook "),
@@ -117,6 +118,6 @@ mod tests {
             refused[1].starts_with("refs/heads/c: [remote rejected]"),
             "{refused:?}"
         );
-        assert_eq!(refused_refs(b"To x\nDone\n"), Vec::<String>::new());
+        assert_eq!(refused_refs(b"To x\nDone\n", str::to_owned), Vec::<String>::new());
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use super::run::{INHERITED_FOR_NETWORK, Run};
-use super::{Output, ProcessError, RunningProcess, UncheckedOutput, blocking, running};
+use super::{Output, ProcessError, RunningProcess, UncheckedOutput, blocking, clean_diagnostic, running};
 use crate::url::{Credential, RepositoryUrl, Scheme};
 
 /// Where the `git` program is, and the home directory that it is shown.
@@ -295,6 +295,11 @@ impl GitCommand {
     /// The error for a process that was started with [`Self::start`] and failed.
     pub(crate) fn failure(&self, status: ExitStatus, stderr: &[u8]) -> ProcessError {
         self.run.failure(status, stderr)
+    }
+
+    /// What another side said, as it may be shown: inert, and without the credential that it was sent.
+    pub(crate) fn shown(&self, said: &str) -> String {
+        clean_diagnostic(said.as_bytes(), &self.run.secrets)
     }
 
     /// The run with everything in its place.

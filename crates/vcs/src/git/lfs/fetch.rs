@@ -93,6 +93,9 @@ fn command(
         .setting("lfs.url", server_of(url))
         .setting("lfs.locksverify", "false")
         .setting("lfs.concurrentTransfers", "4")
+        // Whoever asks for this asks again later.
+        .setting("lfs.transfer.maxretries", "3")
+        .setting("lfs.transfer.maxretrydelay", "1")
         .setting("lfs.fetchinclude", "")
         .setting("lfs.fetchexclude", "")
         .file_size_limit(limits.max_pack_bytes)
