@@ -88,8 +88,6 @@ async fn hostile_addresses_o1_and_o5_are_refused_when_made_and_when_changed() {
         "http://localhost./",
         "http://x.localhost/",
         "http://127.0.0.2@127.0.0.1/",
-        "http://127.0.0.2#@127.0.0.1/",
-        "http://127.0.0.2\\@127.0.0.1/",
         "file:///etc/passwd",
         "gopher://127.0.0.2/",
         "dict://127.0.0.2/",
@@ -110,9 +108,31 @@ async fn hostile_addresses_o1_and_o5_are_refused_when_made_and_when_changed() {
             .expect("an answer");
         assert_eq!(changed.status().as_u16(), 400, "{url:?}");
     }
+    let shown = server.get(&format!("{RECEIVERS}/{}", made["id"])).await;
+    assert_eq!(shown["url"], before);
+    // What only looks like credentials of another host is none of the address that is gone to.
+    for url in [
+        "http://127.0.0.2:8080#@127.0.0.1/",
+        "http://127.0.0.2:8080\\@127.0.0.1/",
+    ] {
+        let body = json!({ "url": url });
+        let changed = server
+            .request(Method::PUT, &format!("{RECEIVERS}/{}", made["id"]))
+            .json(&body)
+            .send()
+            .await
+            .expect("an answer");
+        let shown = server.get(&format!("{RECEIVERS}/{}", made["id"])).await;
+        let shown = shown["url"].as_str().expect("an address");
+        assert!(
+            shown.starts_with("http://127.0.0.2:8080/"),
+            "{url}: {} {shown}",
+            changed.status()
+        );
+    }
     let listed = server.get(&format!("{RECEIVERS}?repository=PROJ%2Fapp")).await;
     let listed = listed["receivers"].as_array().expect("a list");
-    assert_eq!((listed.len(), &listed[0]["url"]), (1, &before));
+    assert_eq!(listed.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,8 +229,8 @@ async fn hostile_answers_o7_are_shown_to_administrators_alone_and_o8_headers_sta
             let read = connection.read(&mut request).await.unwrap_or(0);
             let text = String::from_utf8_lossy(&request[..read]).into_owned();
             let answer = format!(
-                "HTTP/1.1 500 No\r\nX-Back: \x1b[2J\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{text}",
-                text.len()
+                "HTTP/1.1 500 No\r\nConnection: close\r\nContent-Length: {}\r\n\r\n\x1b[2J{text}",
+                text.len() + 4
             );
             let _ = connection.write_all(answer.as_bytes()).await;
         }
