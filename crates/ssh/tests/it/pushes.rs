@@ -181,6 +181,26 @@ async fn pack_that_git_does_not_take_is_explained_while_the_client_still_sends()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pack_that_git_does_not_take_is_explained_after_the_client_has_sent_all() {
+    let house = house(Behaviour::default()).await;
+    let hosted = house.hosted("hosted.git").await;
+    house
+        .git(&hosted, &["config", "receive.maxInputSize", "100"])
+        .await;
+    let work = house.work_tree("work").await;
+    house.commit(&work, "small", &noise(2_000)).await;
+    let push = house.try_git(&work, &["push", &house.url("hosted.git"), "master"]);
+    let (success, text) = tokio::time::timeout(std::time::Duration::from_secs(30), push)
+        .await
+        .expect("an answer, and the end");
+    assert!(!success);
+    assert!(
+        text.contains("[remote rejected] master -> master (unpacker error)"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn client_killed_in_mid_push_moves_nothing() {
     let house = house(Behaviour {
         before_pack: Stop::new(true),

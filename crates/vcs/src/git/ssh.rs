@@ -153,17 +153,19 @@ impl ReceivePack<'_> {
             }
             Ok(())
         };
+        let all_passed = AtomicBool::new(false);
         // The end is git's to say: the client may keep its side open, or close it long before.
         let answered: std::io::Result<()> = tokio::select! {
             answered = downstream => answered,
             never = async {
                 (&mut upstream).await;
+                all_passed.store(true, Ordering::Relaxed);
                 std::future::pending::<Infallible>().await
             } => match never {},
         };
         answered.map_err(ServeError::Client)?;
         tail.await.map_err(|_| ServeError::Lost)?;
-        if !all_taken.load(Ordering::Relaxed) {
+        if !all_taken.load(Ordering::Relaxed) && !all_passed.load(Ordering::Relaxed) {
             // A client that goes on sending has not read its answer yet; one that does not stop is cut off.
             let _ = tokio::time::timeout(DRAIN_TIME, upstream).await;
         }
