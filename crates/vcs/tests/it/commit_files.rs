@@ -32,7 +32,7 @@ const STEPS: [&str; 17] = [
 ];
 
 fn reader() -> GitReader {
-    GitReader::new(GitProgram::default(), PoolLimits::default())
+    GitReader::new(GitProgram::default(), PoolLimits::for_git())
 }
 
 fn history(sandbox: &Sandbox, work: &Path) -> Vec<(ObjectId, Option<ObjectId>)> {
@@ -106,7 +106,7 @@ async fn nothing_is_asked_of_git_for_small_pushes() {
             counted.display()
         ),
     );
-    let reader = GitReader::new(GitProgram::new(script), PoolLimits::default());
+    let reader = GitReader::new(GitProgram::new(script), PoolLimits::for_git());
     let told = reader
         .commit_files(&work.join(".git"), &[(second, Some(root)), (root, None)], 100)
         .await
