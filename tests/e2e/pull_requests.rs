@@ -186,21 +186,22 @@ async fn forks_are_built_as_far_as_the_administrator_allows_and_without_secrets(
         (&row["head"], &row["fromFork"], &row["author"]),
         (&json!(first), &json!(true), &json!("mallory"))
     );
-    let allow = async |head: &str| {
+    let refused = async |head: &str| {
         let body = json!({"repository": "tools", "number": 7, "head": head});
         let request = scene
             .server
             .request(Method::POST, "/rest/madake/1.0/pull-requests/allow");
-        request
-            .json(&body)
-            .send()
-            .await
-            .expect("an answer")
-            .status()
-            .as_u16()
+        let answer = request.json(&body).send().await.expect("an answer");
+        assert_eq!(answer.status().as_u16(), 400, "{head}");
+        answer.text().await.expect("a body")
     };
-    assert_eq!(allow("0123456789").await, 400, "another commit");
-    assert_eq!(allow(&first[..5]).await, 400, "too few digits");
+    let said = refused("0123456789").await;
+    assert!(
+        said.contains(&format!("the newest commit of pull request 7 is {first}")),
+        "{said}"
+    );
+    let said = refused(&first[..5]).await;
+    assert!(said.contains("at least 7 digits"), "{said}");
     let said = scene
         .server
         .madake(&["repo", "allow", "tools", "7", &first[..12]]);

@@ -71,7 +71,7 @@ fn refs() -> impl Strategy<Value = Vec<(String, Option<String>, Option<String>)>
     proptest::collection::vec(one, 0..20)
 }
 
-fn hostile_value() -> impl Strategy<Value = serde_json::Value> {
+pub(crate) fn hostile_value() -> impl Strategy<Value = serde_json::Value> {
     prop_oneof![
         Just(json!(null)),
         Just(json!(true)),
@@ -88,7 +88,7 @@ fn hostile_value() -> impl Strategy<Value = serde_json::Value> {
     ]
 }
 
-fn replace_nth(value: &mut serde_json::Value, countdown: &mut usize, with: &serde_json::Value) {
+pub(crate) fn replace_nth(value: &mut serde_json::Value, countdown: &mut usize, with: &serde_json::Value) {
     if *countdown == 0 {
         *value = with.clone();
         *countdown = usize::MAX;

@@ -3,8 +3,10 @@
 use madake_formats::{
     Delivery, Limits, NotAPush, PullRequest, PushError, SenderFormat, read_delivery, read_push,
 };
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::properties::{hostile_value, replace_nth};
 use crate::samples::{as_form, id};
 
 type Headers<'h> = &'h [(&'h str, &'h str)];
@@ -447,5 +449,40 @@ fn damaged_ones_are_refused_with_the_place() {
             !matches!(error, PushError::NotAPush(_)) && text.contains(place),
             "{place}: {text}"
         );
+    }
+}
+
+proptest! {
+    /// Whatever one field holds instead: reading ends with an answer, which is bounded and never trusts a fork more.
+    #[test]
+    fn payloads_with_changed_values_are_read_within_bounds_or_refused(
+        sample in 0usize..6,
+        mut place in 0usize..60,
+        with in hostile_value(),
+    ) {
+        let (headers, mut body): (Headers<'_>, Value) = [
+            (&[("X-GitHub-Event", "pull_request")][..], github("opened", "open", true)),
+            (&[("X-Gitea-Event", "pull_request")], gitea("opened", true)),
+            (&[("X-Gogs-Event", "pull_request")], gogs()),
+            (&[("X-Gitlab-Event", "Merge Request Hook")], gitlab("open", "opened", 51)),
+            (&[("X-Event-Key", "pr:opened")], data_center("pr:opened", "OPEN", true)),
+            (&[("X-Event-Key", "pullrequest:created")], cloud("OPEN", true)),
+        ]
+        .into_iter()
+        .nth(sample)
+        .unwrap();
+        replace_nth(&mut body, &mut place, &with);
+        let limits = Limits::default();
+        if let Ok(Delivery::PullRequest(told)) = read_any(headers, &body) {
+            prop_assert!(told.number > 0);
+            for branch in [&told.source_branch, &told.target_branch] {
+                prop_assert!(!branch.is_empty() && branch.len() <= limits.ref_name_bytes && !branch.contains('\0'));
+            }
+            let shown = [Some(&told.title), Some(&told.source_repository), told.author.as_ref(), told.actor.as_ref()];
+            for text in shown.into_iter().flatten() {
+                prop_assert!(!text.chars().any(madake_formats::text::is_active), "{text:?}");
+            }
+            prop_assert!(told.from_fork || told.sender == SenderFormat::GitLab);
+        }
     }
 }
