@@ -1,7 +1,7 @@
 //! Pull requests of a linked repository: the forge is a second Madake whose refs show them as the forges of the world do,
 //! and whose webhooks are written here.
 
-use madake_testkit::{WorkTree, git, wait_for};
+use madake_testkit::{WorkTree, git};
 use reqwest::Method;
 use serde_json::{Value, json};
 
