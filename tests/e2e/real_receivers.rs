@@ -17,7 +17,10 @@ struct Running {
     log: PathBuf,
 }
 
-#[expect(clippy::print_stderr, reason = "the log of a failed test is for who reads its output")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the log of a failed test is for who reads its output"
+)]
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
