@@ -1,4 +1,4 @@
-//! Bytes of other products' formats, both ways, without I/O: push payloads and their signatures.
+//! Bytes of other products' formats, both ways, without I/O: push payloads and their signatures, reports of test runs.
 //!
 //! A delivery walks through three steps, each a pure function over the raw bytes:
 //!
@@ -25,6 +25,7 @@ pub mod pull_request;
 pub mod push;
 pub mod ref_name;
 pub mod signature;
+pub mod test_report;
 pub mod text;
 
 mod detect;
