@@ -11,6 +11,7 @@ pub mod pull_request;
 pub mod repository;
 
 pub mod address;
+pub mod ant_pattern;
 pub mod branch_expiry;
 pub mod branch_permission;
 pub mod change;
