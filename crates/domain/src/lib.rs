@@ -18,6 +18,7 @@ pub mod change;
 pub mod condition;
 pub mod cron;
 pub mod delivery;
+pub mod mask;
 pub mod mirror;
 pub mod schedule;
 pub mod stage_selection;

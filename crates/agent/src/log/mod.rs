@@ -4,7 +4,6 @@
 //! one is visible at once. A disk that refuses does not end the job: the loss is counted and told at the end.
 
 mod line_splitter;
-mod mask;
 mod stamp;
 
 use std::fs::File;
@@ -13,10 +12,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use madake_domain::mask::{LeakWatch, Masks};
 use madake_protocol::log::LogKind;
 
 pub(crate) use line_splitter::LineSplitter;
-pub(crate) use mask::Masks;
 pub(crate) use stamp::Stamp;
 
 /// The log of a running job.
@@ -38,6 +37,7 @@ pub(crate) struct LogTotals {
 struct State {
     file: File,
     stamp: Stamp,
+    leak_watch: LeakWatch,
     buffer: Vec<u8>,
     buffered_lines: u64,
     bytes: u64,
@@ -52,16 +52,19 @@ struct State {
 
 impl Log {
     /// Opens the log for appending; it is made when missing, readable by its owner alone.
-    pub(crate) fn open(path: &Path, stamp: Stamp, masks: Masks, limit: Option<u64>) -> io::Result<Self> {
+    ///
+    /// None of the secrets is written to it, in whatever form.
+    pub(crate) fn open(path: &Path, stamp: Stamp, secrets: &[&str], limit: Option<u64>) -> io::Result<Self> {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)?;
         }
         let file = File::options().append(true).create(true).mode(0o600).open(path)?;
         Ok(Self {
-            masks,
+            masks: Masks::new(secrets.iter().copied()),
             state: Mutex::new(State {
                 file,
                 stamp,
+                leak_watch: LeakWatch::new(secrets.iter().copied()),
                 buffer: Vec::with_capacity(8 * 1024),
                 buffered_lines: 0,
                 bytes: 0,
@@ -141,6 +144,7 @@ impl State {
         self.buffer.extend_from_slice(text.as_bytes());
         self.buffer.push(b'\t');
         let masked = masks.apply(line);
+        self.leak_watch.line(&masked);
         self.buffer
             .extend_from_slice(String::from_utf8_lossy(&masked).as_bytes());
         self.buffer.push(b'\n');
@@ -201,6 +205,13 @@ impl State {
                 self.limit.unwrap_or(0)
             ));
         }
+        if self.leak_watch.is_suspected() {
+            problems.push(
+                "a secret may have been written one character in each line, where it cannot be masked; \
+                 change the secret, and let no script take it apart"
+                    .to_owned(),
+            );
+        }
         (!problems.is_empty()).then(|| problems.join("; "))
     }
 }
@@ -210,7 +221,7 @@ mod tests {
     use super::*;
 
     fn open(path: &Path, limit: Option<u64>) -> Log {
-        Log::open(path, Stamp::new("UTC"), Masks::new(["hunter22"]), limit).unwrap()
+        Log::open(path, Stamp::new("UTC"), &["hunter22"], limit).unwrap()
     }
 
     fn messages(path: &Path) -> Vec<String> {
@@ -250,6 +261,15 @@ mod tests {
             totals.problem.unwrap(),
             "3 lines could not be written: No space left on device (os error 28)"
         );
+    }
+
+    #[test]
+    fn secret_in_pieces_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = open(&folder.path().join("job.log"), None);
+        log.say(LogKind::Build, "h\nu\nn\nt\ne\nr\n2\n2\n");
+        let problem = log.finish().problem.unwrap();
+        assert!(problem.starts_with("a secret may have been written one character in each line"));
     }
 
     #[test]
