@@ -14,6 +14,7 @@ pub mod address;
 pub mod ant_pattern;
 pub mod branch_expiry;
 pub mod branch_permission;
+pub mod capability;
 pub mod change;
 pub mod condition;
 pub mod cron;
