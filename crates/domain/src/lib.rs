@@ -23,6 +23,7 @@ pub mod mask;
 pub mod mirror;
 pub mod schedule;
 pub mod stage_selection;
+pub mod test_history;
 pub mod text;
 pub mod variables;
 pub mod waiting;
