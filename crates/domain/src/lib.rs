@@ -12,6 +12,7 @@ pub mod repository;
 
 pub mod address;
 pub mod ant_pattern;
+pub mod artifact_path;
 pub mod branch_expiry;
 pub mod branch_permission;
 pub mod capability;
@@ -21,6 +22,7 @@ pub mod cron;
 pub mod delivery;
 pub mod mask;
 pub mod mirror;
+pub mod retention;
 pub mod schedule;
 pub mod stage_selection;
 pub mod test_history;
