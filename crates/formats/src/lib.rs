@@ -14,6 +14,7 @@
 
 pub mod bitbucket_cloud;
 pub mod bitbucket_dc;
+pub mod byte_range;
 pub mod clone_address;
 pub mod cloud_post;
 pub mod json;
