@@ -66,6 +66,9 @@ fn add_text(secret: &str, forms: &mut BTreeSet<Vec<u8>>) {
             let stable = stable_base64(bytes, alignment, alphabet);
             if stable.len() >= SHORTEST_BASE64 {
                 add(stable);
+                for end in ["", "\n"] {
+                    add(last_base64(bytes, alignment, end, alphabet));
+                }
             }
         }
     }
@@ -83,6 +86,17 @@ fn stable_base64(secret: &[u8], alignment: usize, alphabet: &impl Engine) -> Str
     // Characters with bits of a neighbour: two of the first group after one byte, three after two bytes.
     let first = if alignment == 0 { 0 } else { alignment + 1 };
     let last = bytes.len() * 8 / 6;
+    encoded.get(first..last).unwrap_or("").to_owned()
+}
+
+/// The same with the character that the secret shares with what comes behind it, where that is nothing or a line feed.
+fn last_base64(secret: &[u8], alignment: usize, end: &str, alphabet: &impl Engine) -> String {
+    let mut bytes = vec![0; alignment];
+    bytes.extend_from_slice(secret);
+    let last = (bytes.len() * 8).div_ceil(6);
+    bytes.extend_from_slice(end.as_bytes());
+    let encoded = alphabet.encode(&bytes);
+    let first = if alignment == 0 { 0 } else { alignment + 1 };
     encoded.get(first..last).unwrap_or("").to_owned()
 }
 

@@ -57,6 +57,21 @@ fn s1_base64_is_covered_in_all_alignments_and_alphabets() {
 }
 
 #[test]
+fn base64_of_a_secret_alone_leaves_nothing_of_it() {
+    for secret in ["hunter22", "hunter222", "hunter2222"] {
+        for end in ["", "\n"] {
+            let encoded = STANDARD.encode(format!("{secret}{end}"));
+            let shown = masked(&[secret], &encoded);
+            let rest = shown.replace(COVER, "");
+            assert!(
+                rest.chars().all(|letter| "=KCgo".contains(letter)),
+                "{encoded}: {shown}"
+            );
+        }
+    }
+}
+
+#[test]
 fn long_secret_is_covered_in_the_lines_of_base64() {
     let secret: String = (0..200).map(|n| char::from(b'!' + n % 90)).collect();
     let encoded = STANDARD.encode(&secret);
