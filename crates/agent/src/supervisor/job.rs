@@ -315,6 +315,13 @@ impl Job<'_> {
         }
         // What cannot be removed here goes with the job's directory.
         let _ = clean::empty(tmp_directory);
+        if self.log.leak_is_suspected() {
+            self.log.say(
+                LogKind::Error,
+                "A secret may have been written one character in each line, where it cannot be masked: \
+                 change it, and let no script take it apart",
+            );
+        }
         let key = &self.order.job_result_key;
         let word = result_word(&verdict.result);
         self.log
