@@ -11,6 +11,7 @@ use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use madake_domain::ant_pattern::{AntPatterns, AntPlace};
@@ -354,12 +355,17 @@ impl Walk<'_> {
                     );
                     return Err(CollectError::TooMuch(message));
                 }
+                let file = File::from(opened);
+                let modified = file.metadata().map_err(|source| CollectError::Io {
+                    path: self.path.clone(),
+                    source,
+                })?;
                 let found = CollectedFile {
                     path,
                     size,
                     is_executable: status.st_mode & 0o100 != 0,
-                    modified_ms: status.st_mtime.saturating_mul(1000),
-                    file: File::from(opened),
+                    modified_ms: modified.mtime().saturating_mul(1000) + modified.mtime_nsec() / 1_000_000,
+                    file,
                 };
                 (self.take)(found).map_err(|source| CollectError::Io {
                     path: self.path.clone(),

@@ -18,3 +18,4 @@ pub mod log_tail;
 mod processes;
 pub mod program;
 pub mod supervisor;
+pub mod test_reports;
