@@ -6,6 +6,8 @@
 //!
 //! Linux only: sessions, `/proc` and child subreapers are what keeps a job's processes together.
 
+pub mod artifact;
+pub mod capability_detection;
 mod clock;
 mod environment;
 pub mod job_directory;
@@ -16,3 +18,4 @@ pub mod log_tail;
 mod processes;
 pub mod program;
 pub mod supervisor;
+pub mod test_reports;

@@ -11,7 +11,7 @@ use madake_protocol::{FORMAT, JobOrder, JobOutcome, JobResult, Secret};
 
 use crate::clock::now_ms;
 use crate::job_directory::{JobDirectory, make_private_directory};
-use crate::log::{Log, LogTotals, Masks, Stamp};
+use crate::log::{Log, LogTotals, Stamp};
 use crate::processes;
 
 use super::checkout::{CheckoutFailure, check_out};
@@ -51,14 +51,15 @@ struct Job<'a> {
 
 /// Runs the job to its end. When this returns the log is complete and no process of the job is left.
 pub(crate) fn run(order: &JobOrder, directory: &JobDirectory, started_ms: i64) -> JobOutcome {
-    let secrets = order
+    let secrets: Vec<&str> = order
         .variables
         .iter()
         .filter(|variable| variable.secret)
-        .map(|v| v.value.as_str());
-    let masks = Masks::new(secrets.chain(order.masks.iter().map(Secret::reveal)));
+        .map(|v| v.value.as_str())
+        .chain(order.masks.iter().map(Secret::reveal))
+        .collect();
     let stamp = Stamp::new(&order.time_zone);
-    let log = match Log::open(&order.log_path, stamp, masks, order.log_limit_bytes) {
+    let log = match Log::open(&order.log_path, stamp, &secrets, order.log_limit_bytes) {
         Ok(log) => Arc::new(log),
         Err(error) => {
             let reason = format!("cannot open the log {}: {error}", order.log_path.display());
@@ -314,6 +315,13 @@ impl Job<'_> {
         }
         // What cannot be removed here goes with the job's directory.
         let _ = clean::empty(tmp_directory);
+        if self.log.leak_is_suspected() {
+            self.log.say(
+                LogKind::Error,
+                "A secret may have been written one character in each line, where it cannot be masked: \
+                 change it, and let no script take it apart",
+            );
+        }
         let key = &self.order.job_result_key;
         let word = result_word(&verdict.result);
         self.log
