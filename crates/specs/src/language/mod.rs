@@ -4,6 +4,7 @@
 //! The reader takes maps apart by these tables (`lower/fields.rs`), so a key that is not here is unknown, and one that
 //! is here and never asked for fails the tests. The JSON Schema and `docs/language.md` are written from them too.
 
+pub(crate) mod app;
 pub(crate) mod deployment;
 pub(crate) mod job;
 pub(crate) mod notification;

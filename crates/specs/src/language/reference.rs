@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Choices, DOCUMENTS, Key, Section, Shape, State, task};
+use super::{Choices, DOCUMENTS, Key, Section, Shape, State, app};
 
 const HEAD: &str = "\
 # The language of plan files
@@ -178,7 +178,7 @@ impl Page {
             "\n<a id=\"apps\"></a>\n\n## Apps\n\nTasks of these apps are understood when `any-task` names them.\n\n\
              | plugin key | what it is |\n| - | - |\n",
         );
-        for app in task::APPS {
+        for app in app::APPS {
             let mut remarks = app.doc.to_owned();
             not_yet(&mut remarks, app.state);
             let _ = writeln!(self.text, "| `{}` | {remarks} |", app.name);

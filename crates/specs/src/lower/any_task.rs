@@ -9,7 +9,7 @@ use madake_domain::plan::{
 use super::item::Item;
 use super::task::Common;
 use super::{Context, docker_task, scalar, script};
-use crate::language::{State, task as language};
+use crate::language::{State, app, task as language};
 use crate::report::{Finding, shown};
 use crate::source::Span;
 use crate::yaml::boolean;
@@ -24,7 +24,7 @@ pub(super) fn any_task(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
         .unwrap_or_default();
     fields.finish(cx);
     let plugin_key = plugin_key?;
-    let known = language::APPS.iter().find(|app| app.name == plugin_key);
+    let known = app::APPS.iter().find(|app| app.name == plugin_key);
     let mut settings = Settings {
         place: item.span,
         left: configuration,
