@@ -190,14 +190,18 @@ impl Job<'_> {
         }
         self.log.say(
             LogKind::Build,
-            &format!("Starting task '{name}' of type '{}'", task_type(&task.action)),
+            &format!("Starting task '{name}' of type '{}'", task.action.type_name()),
         );
         let end = match &task.action {
+            _ if !task.conditions.is_empty() => {
+                TaskEnd::failed("this version of madake does not evaluate the conditions of tasks".to_owned())
+            }
             TaskAction::Script(script) => self.run_script(script, lookout),
             TaskAction::Checkout(checkout) => self.run_checkout(checkout, lookout),
             TaskAction::Clean => self.run_clean(),
-            TaskAction::Unsupported { name } => TaskEnd::failed(format!(
-                "this version of madake does not run tasks of type `{name}`"
+            other => TaskEnd::failed(format!(
+                "this version of madake does not run tasks of type `{}`",
+                other.type_name()
             )),
         };
         let result = match &end {
@@ -398,15 +402,6 @@ fn result_word(result: &JobResult) -> &'static str {
     }
 }
 
-fn task_type(action: &TaskAction) -> &str {
-    match action {
-        TaskAction::Script(_) => "script",
-        TaskAction::Checkout(_) => "checkout",
-        TaskAction::Clean => "clean",
-        TaskAction::Unsupported { name } => name,
-    }
-}
-
 fn task_name(task: &Task) -> &str {
     if !task.description.is_empty() {
         return &task.description;
@@ -418,6 +413,6 @@ fn task_name(task: &Task) -> &str {
             .as_deref()
             .unwrap_or("Checkout Default Repository"),
         TaskAction::Clean => "Clean working directory",
-        TaskAction::Unsupported { name } => name,
+        other => other.type_name(),
     }
 }
