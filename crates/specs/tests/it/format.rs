@@ -74,7 +74,11 @@ fn downloads_take_all_their_spellings() {
         let TaskAction::ArtifactDownload(task) = task(text).action else {
             panic!("{text}");
         };
-        assert_eq!(task.source_plan.as_ref().map(|key| key.as_str()), plan, "{text}");
+        assert_eq!(
+            task.source_plan.as_ref().map(madake_domain::key::PlanKey::as_str),
+            plan,
+            "{text}"
+        );
         assert_eq!(task.items, items, "{text}");
     }
 }

@@ -45,13 +45,17 @@ fn fits(root: &Value, schema: &Value, value: &Value, path: &str) -> Result<(), S
     for (word, rule) in object {
         match word.as_str() {
             "$ref" => {
-                let name = rule.as_str().unwrap().strip_prefix("#/definitions/").unwrap();
+                let name = rule
+                    .as_str()
+                    .expect("as the schema is written")
+                    .strip_prefix("#/definitions/")
+                    .expect("as the schema is written");
                 fits(root, &root["definitions"][name], value, path)?;
             }
             "anyOf" => {
                 let tried: Vec<Result<(), String>> = rule
                     .as_array()
-                    .unwrap()
+                    .expect("as the schema is written")
                     .iter()
                     .map(|one| fits(root, one, value, path))
                     .collect();
@@ -72,7 +76,10 @@ fn fits(root: &Value, schema: &Value, value: &Value, path: &str) -> Result<(), S
                     other => panic!("the type {other}"),
                 };
                 let names = rule.as_array().cloned().unwrap_or_else(|| vec![rule.clone()]);
-                if !names.iter().any(|name| is(name.as_str().unwrap())) {
+                if !names
+                    .iter()
+                    .any(|name| is(name.as_str().expect("as the schema is written")))
+                {
                     return Err(format!("{path} is not {rule}"));
                 }
             }
@@ -83,7 +90,7 @@ fn fits(root: &Value, schema: &Value, value: &Value, path: &str) -> Result<(), S
                         None => match &object.get("additionalProperties") {
                             Some(Value::Bool(false)) => return Err(format!("{path}/{name} is unknown")),
                             Some(schema @ Value::Object(_)) => {
-                                fits(root, schema, inner, &format!("{path}/{name}"))?
+                                fits(root, schema, inner, &format!("{path}/{name}"))?;
                             }
                             _ => {}
                         },
@@ -101,19 +108,24 @@ fn fits(root: &Value, schema: &Value, value: &Value, path: &str) -> Result<(), S
                 }
             }
             "required" => {
-                for name in rule.as_array().unwrap() {
-                    if value.is_object() && value.get(name.as_str().unwrap()).is_none() {
+                for name in rule.as_array().expect("as the schema is written") {
+                    if value.is_object()
+                        && value
+                            .get(name.as_str().expect("as the schema is written"))
+                            .is_none()
+                    {
                         return Err(format!("{path} has no {name}"));
                     }
                 }
             }
             "enum" => {
-                if !rule.as_array().unwrap().contains(value) {
+                if !rule.as_array().expect("as the schema is written").contains(value) {
                     return Err(format!("{path} is none of {rule}"));
                 }
             }
             "pattern" => {
-                let pattern = regex::Regex::new(rule.as_str().unwrap()).unwrap();
+                let pattern = regex::Regex::new(rule.as_str().expect("as the schema is written"))
+                    .expect("as the schema is written");
                 if value.as_str().is_some_and(|text| !pattern.is_match(text)) {
                     return Err(format!("{path} does not match {rule}"));
                 }
@@ -121,7 +133,7 @@ fn fits(root: &Value, schema: &Value, value: &Value, path: &str) -> Result<(), S
             "minimum" => {
                 if value
                     .as_i64()
-                    .is_some_and(|number| number < rule.as_i64().unwrap())
+                    .is_some_and(|number| number < rule.as_i64().expect("as the schema is written"))
                 {
                     return Err(format!("{path} is below {rule}"));
                 }
@@ -130,7 +142,8 @@ fn fits(root: &Value, schema: &Value, value: &Value, path: &str) -> Result<(), S
                 let count = value
                     .as_object()
                     .map_or_else(|| value.as_array().map_or(0, Vec::len), serde_json::Map::len);
-                let bound = usize::try_from(rule.as_u64().unwrap()).unwrap();
+                let bound = usize::try_from(rule.as_u64().expect("as the schema is written"))
+                    .expect("as the schema is written");
                 let fits = if word == "maxItems" {
                     count <= bound
                 } else {
