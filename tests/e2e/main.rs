@@ -33,6 +33,7 @@ mod pull_requests;
 mod real_receivers;
 mod renaming;
 mod repositories;
+mod scenarios;
 mod ssh;
 mod telling;
 mod watch;

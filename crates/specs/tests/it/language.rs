@@ -186,7 +186,7 @@ fn json(text: &str) -> Vec<Value> {
     }
     use saphyr::LoadableYamlNode as _;
     saphyr::YamlOwned::load_from_str(text)
-        .unwrap()
+        .expect("as the schema is written")
         .iter()
         .map(value)
         .collect()
