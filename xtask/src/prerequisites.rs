@@ -42,6 +42,10 @@ pub(crate) const FOR_TESTS: [Prerequisite; 8] = [
         is_there: || answers("webhook", "-version"),
     },
     Prerequisite {
+        package: "bubblewrap",
+        is_there: || answers("bwrap", "--version"),
+    },
+    Prerequisite {
         package: "openssl",
         is_there: || answers("openssl", "version"),
     },

@@ -12,6 +12,7 @@
 //! | `stop` | server | a request to stop, and who asked |
 //! | `outcome.json` | supervisor, last | what came of it; the log is complete |
 //! | `tmp/` | supervisor | scripts, and the job's temporary files |
+//! | `private/` | supervisor | home and `/tmp` of a job that has its own |
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -161,6 +162,10 @@ impl JobDirectory {
 
     pub(crate) fn tmp_path(&self) -> PathBuf {
         self.path.join("tmp")
+    }
+
+    pub(crate) fn private_path(&self) -> PathBuf {
+        self.path.join("private")
     }
 
     pub(crate) fn create(&self) -> Result<(), JobDirectoryError> {

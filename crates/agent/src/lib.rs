@@ -6,8 +6,10 @@
 //!
 //! Linux only: sessions, `/proc` and child subreapers are what keeps a job's processes together.
 
+mod bubblewrap;
 mod clock;
 mod environment;
+pub mod isolation;
 pub mod job_directory;
 pub mod local;
 mod lock;

@@ -10,6 +10,7 @@ use madake_agent::local::LocalAgent;
 use madake_domain::plan::PlanConfiguration;
 use madake_outgoing::client::Client;
 use madake_outgoing::mail::Mailer;
+use madake_protocol::{Bubblewrap, Isolation};
 use madake_store::seal::Sealer;
 use madake_store::{Store, StoreError, Topic, meta, plan};
 use madake_vcs::git::read::{GitReader, PoolLimits};
@@ -74,6 +75,7 @@ struct Inner {
     stopping: CancellationToken,
     paused: AtomicBool,
     pausing: tokio::sync::Mutex<()>,
+    isolation: tokio::sync::OnceCell<Result<Isolation, String>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -130,6 +132,7 @@ impl Engine {
                 stopping: CancellationToken::new(),
                 paused: AtomicBool::new(false),
                 pausing: tokio::sync::Mutex::new(()),
+                isolation: tokio::sync::OnceCell::new(),
                 home,
                 settings,
                 sealer,
@@ -146,6 +149,17 @@ impl Engine {
         lease::recover(self).await?;
         telling::recover(self).await?;
         self.note_base_url().await?;
+        let engine = self.clone();
+        self.loops().spawn(async move {
+            // The first job does not wait for it, and the server's log has it.
+            match engine.isolation().await {
+                Ok(Isolation::Process { reason }) if !reason.is_empty() => {
+                    tracing::info!("jobs run as plain processes: {reason}");
+                }
+                Ok(_) => {}
+                Err(error) => tracing::error!("jobs cannot run: {error}"),
+            }
+        });
         self.spawn(
             "intake",
             Topic::Events,
@@ -309,6 +323,27 @@ impl Engine {
 
     pub(crate) fn agent(&self) -> &LocalAgent {
         &self.inner.agent
+    }
+
+    /// How jobs are kept apart from the machine: found out once, and what it is then is the same for all jobs.
+    ///
+    /// # Errors
+    /// When the way that is configured does not work here.
+    pub(crate) async fn isolation(&self) -> Result<Isolation, EngineError> {
+        let chosen = self.inner.isolation.get_or_init(|| async {
+            let settings = &self.settings().agent;
+            let choice = settings.isolation;
+            let mut hidden = settings.sandbox.hidden.clone();
+            hidden.push(self.home().root().to_owned());
+            let sandbox = Bubblewrap {
+                hidden,
+                ..settings.sandbox.clone()
+            };
+            tokio::task::spawn_blocking(move || madake_agent::isolation::choose(choice, &sandbox))
+                .await
+                .unwrap_or_else(|error| Err(error.to_string()))
+        });
+        chosen.await.clone().map_err(EngineError::Internal)
     }
 
     pub(crate) fn slots(&self) -> &Slots {

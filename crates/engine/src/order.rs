@@ -130,6 +130,7 @@ pub(crate) async fn make(
         hg_program: settings.hg.clone(),
         hg_settings: engine.home().hg_job_settings(),
         clean_working_directory: definition.clean_working_directory,
+        isolation: engine.isolation().await?,
     })
 }
 

@@ -8,6 +8,7 @@ use madake_domain::address::AddressPattern;
 use madake_outgoing::client::ClientSettings;
 use madake_outgoing::guard::AddressPolicy;
 use madake_outgoing::mail::MailSettings;
+use madake_protocol::{Bubblewrap, IsolationChoice};
 
 /// Settings of an engine.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct Settings {
     pub job_timeout_seconds: u64,
     /// How long a job that is told to stop may take before it is killed, in seconds.
     pub stop_grace_seconds: u64,
+    /// How the built-in agents keep jobs apart from the machine.
+    pub agent: AgentSettings,
     /// How often the refs of hosted and attached repositories are compared with the ledger, in seconds.
     pub reconcile_seconds: u64,
     /// How often a linked repository is looked at for plans that say nothing of triggers, in seconds.
@@ -56,4 +59,13 @@ pub struct Settings {
     pub git: PathBuf,
     /// The `hg` program.
     pub hg: PathBuf,
+}
+
+/// How the built-in agents keep jobs apart from the machine.
+#[derive(Debug, Clone, Default)]
+pub struct AgentSettings {
+    /// In which way.
+    pub isolation: IsolationChoice,
+    /// What isolated jobs see; the engine hides its home besides.
+    pub sandbox: Bubblewrap,
 }

@@ -2,6 +2,7 @@
 //! before. Keys that are not known are refused with a suggestion, as a misspelt key that is passed over in silence
 //! costs an afternoon.
 
+mod agent;
 mod mail;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use madake_outgoing::client::{ClientSettings, ProxySettings};
 use madake_outgoing::guard::{AddressPolicy, Allowed};
 use serde::Deserialize;
 
+pub use agent::AgentSection;
 pub use mail::{BrokersSection, MailSection};
 
 /// Why a configuration cannot be used: which key, from where, and what would do.
@@ -34,6 +36,8 @@ pub struct Configuration {
     pub ssh: SshSection,
     /// `[builds]`
     pub builds: BuildsSection,
+    /// `[agent]`
+    pub agent: AgentSection,
     /// `[repositories]`
     pub repositories: RepositoriesSection,
     /// `[triggers]`
@@ -244,7 +248,7 @@ impl Default for LogSection {
 }
 
 /// Each section and key, for suggestions and for the names of environment variables.
-pub const KEYS: [(&str, &[&str]); 9] = [
+pub const KEYS: [(&str, &[&str]); 10] = [
     (
         "server",
         &[
@@ -266,6 +270,7 @@ pub const KEYS: [(&str, &[&str]); 9] = [
             "stop-grace-seconds",
         ],
     ),
+    ("agent", agent::AGENT_KEYS),
     (
         "repositories",
         &[
@@ -411,6 +416,7 @@ impl Configuration {
             concurrent_builds: (self.builds.concurrent > 0).then_some(self.builds.concurrent),
             job_timeout_seconds: self.builds.job_timeout_minutes.max(1) * 60,
             stop_grace_seconds: self.builds.stop_grace_seconds,
+            agent: self.agent.settings()?,
             reconcile_seconds: self.repositories.reconcile_seconds,
             poll_seconds: self.repositories.poll_seconds,
             trigger_addresses: patterns("triggers.addresses", &self.triggers.addresses)?,
@@ -520,7 +526,7 @@ fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Conf
     }
     let list = matches!(
         key.as_str(),
-        "trusted-proxies" | "addresses" | "allow" | "allow-ports" | "executables"
+        "trusted-proxies" | "addresses" | "allow" | "allow-ports" | "executables" | "readable" | "writable"
     );
     let number = matches!(
         key.as_str(),

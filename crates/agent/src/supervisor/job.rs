@@ -17,6 +17,7 @@ use crate::processes;
 use super::checkout::{CheckoutFailure, check_out};
 use super::interruption::{Interruption, Lookout};
 use super::script_environment::ScriptEnvironment;
+use super::surroundings::{Ahead, Surroundings};
 use super::task_process::{self, PipeReader, ProcessEnd, signal_name};
 use super::{clean, script, unrunnable};
 
@@ -43,6 +44,8 @@ struct Job<'a> {
     directory: &'a JobDirectory,
     log: Arc<Log>,
     environment: ScriptEnvironment,
+    surroundings: Surroundings,
+    ahead: Option<Ahead>,
     readers: Vec<PipeReader>,
     scripts: usize,
     checkout_ms: i64,
@@ -71,6 +74,8 @@ pub(crate) fn run(order: &JobOrder, directory: &JobDirectory, started_ms: i64) -
         directory,
         log,
         environment: ScriptEnvironment::new(order, &tmp_directory),
+        surroundings: Surroundings::default(),
+        ahead: None,
         readers: Vec::new(),
         scripts: 0,
         checkout_ms: 0,
@@ -109,8 +114,20 @@ impl Job<'_> {
                 return Verdict::error(reason);
             }
         }
+        match Surroundings::of(order, self.directory) {
+            Ok(surroundings) => self.surroundings = surroundings,
+            Err(error) => {
+                let reason = format!("cannot make the private folders of the job: {error}");
+                log.say(LogKind::Error, &reason);
+                return Verdict::error(reason);
+            }
+        }
+        log.say(LogKind::Simple, &self.surroundings.sentence());
+        self.begin_ahead(tmp_directory);
         let lookout = Lookout::for_job(self.directory, order.timeout_seconds);
         let mut verdict = self.run_tasks(&lookout);
+        // Whatever was made ready and not used must not run in the place of a final task.
+        self.ahead = None;
         if order.final_tasks.iter().any(|task| task.enabled) {
             self.log.say(LogKind::Build, "Running the final tasks");
             self.run_final_tasks(lookout, &mut verdict);
@@ -216,14 +233,21 @@ impl Job<'_> {
     }
 
     fn run_script(&mut self, task: &ScriptTask, lookout: &Lookout<'_>) -> TaskEnd {
-        self.scripts += 1;
-        let (root, tmp_directory) = (&self.order.working_directory, self.directory.tmp_path());
-        let prepared = match script::prepare(task, root, &tmp_directory, &self.environment, self.scripts) {
+        let mut ahead = self.ahead.take();
+        let prepared = match &ahead {
+            Some(ahead) => Ok(ahead.script.clone()),
+            None => {
+                self.scripts += 1;
+                let (root, tmp_directory) = (&self.order.working_directory, self.directory.tmp_path());
+                script::prepare(task, root, &tmp_directory, &self.environment, self.scripts)
+            }
+        };
+        let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(error) => return TaskEnd::failed(error.to_string()),
         };
         self.log
-            .say(LogKind::Command, &format!("Running {}", prepared.shown));
+            .say(LogKind::Command, &format!("Running {}", prepared.shown()));
         let is_first = self.first_command_started_ms.is_none();
         if is_first {
             if let Err(error) = fs::write(self.directory.commanded_path(), b"") {
@@ -232,7 +256,15 @@ impl Job<'_> {
             self.first_command_started_ms = Some(now_ms());
         }
         let grace = Duration::from_secs(self.order.stop_grace_seconds);
-        let program = prepared.command.get_program().to_string_lossy().into_owned();
+        let program = &prepared.line[0];
+        let child = match ahead.take().and_then(Ahead::release) {
+            Some(child) => Ok(child),
+            None => self.surroundings.start(&prepared),
+        };
+        let child = match child {
+            Ok(child) => child,
+            Err(error) => return TaskEnd::failed(format!("cannot run `{program}`: {error}")),
+        };
         let directory = self.directory;
         let make_start_durable = || {
             if is_first {
@@ -241,7 +273,7 @@ impl Job<'_> {
             }
         };
         let end = task_process::run(
-            prepared.command,
+            child,
             &self.log,
             lookout,
             grace,
@@ -251,7 +283,7 @@ impl Job<'_> {
         match end {
             Ok(ProcessEnd::Exited(0)) => TaskEnd::Succeeded,
             Ok(ProcessEnd::Exited(code)) => TaskEnd::Failed {
-                reason: format!("the script ended with exit code {code}"),
+                reason: self.surroundings.exit_reason(code),
                 exit_code: Some(code),
             },
             Ok(ProcessEnd::Signalled(signal)) => {
@@ -260,6 +292,22 @@ impl Job<'_> {
             Ok(ProcessEnd::Interrupted(interruption)) => TaskEnd::Interrupted(interruption),
             Err(error) => TaskEnd::failed(format!("cannot run `{program}`: {error}")),
         }
+    }
+
+    /// Makes ready what can be made ready while the checkouts run.
+    fn begin_ahead(&mut self, tmp_directory: &Path) {
+        let (order, environment, scripts) = (self.order, &self.environment, &mut self.scripts);
+        self.ahead = self.surroundings.begin_ahead(&order.tasks, |task| {
+            *scripts += 1;
+            script::prepare(
+                task,
+                &order.working_directory,
+                tmp_directory,
+                environment,
+                *scripts,
+            )
+            .ok()
+        });
     }
 
     fn run_checkout(&mut self, task: &CheckoutTask, lookout: &Lookout<'_>) -> TaskEnd {
@@ -286,7 +334,7 @@ impl Job<'_> {
     }
 
     fn finish(mut self, verdict: Verdict, tmp_directory: &Path, started_ms: i64) -> JobOutcome {
-        let left_running = processes::end_descendants();
+        let left_running = self.surroundings.without_own(processes::end_descendants());
         if !left_running.is_empty() {
             self.log.say(
                 LogKind::Build,
@@ -314,6 +362,7 @@ impl Job<'_> {
         }
         // What cannot be removed here goes with the job's directory.
         let _ = clean::empty(tmp_directory);
+        let _ = fs::remove_dir_all(self.directory.private_path());
         let key = &self.order.job_result_key;
         let word = result_word(&verdict.result);
         self.log

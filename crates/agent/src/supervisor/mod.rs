@@ -12,6 +12,7 @@ mod interruption;
 mod job;
 mod script;
 mod script_environment;
+mod surroundings;
 mod task_process;
 mod words;
 

@@ -6,6 +6,7 @@ mod bench;
 mod checkouts;
 mod logs;
 mod results;
+mod sandboxes;
 mod scripts;
 mod stopping;
 mod survival;

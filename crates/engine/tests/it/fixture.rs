@@ -209,6 +209,10 @@ fn settings(folder: &Path) -> Settings {
         concurrent_builds: None,
         job_timeout_seconds: 60,
         stop_grace_seconds: 1,
+        agent: madake_engine::settings::AgentSettings {
+            isolation: madake_protocol::IsolationChoice::Process,
+            ..Default::default()
+        },
         reconcile_seconds: 3600,
         poll_seconds: 3600,
         trigger_addresses: Vec::new(),
