@@ -99,6 +99,19 @@ impl Sandbox {
         if let Some(home) = &outer_home {
             list.private(folders, "home", home);
         }
+        // What is shown must not uncover what lies below it and is hidden.
+        let holds_hidden = |path: &&PathBuf| {
+            let real = fs::canonicalize(path).unwrap_or_else(|_| (*path).clone());
+            hidden.iter().any(|hidden| hidden.starts_with(&real))
+        };
+        let (outer_readable, readable): (Vec<_>, Vec<_>) = settings.readable.iter().partition(holds_hidden);
+        let (outer_writable, writable): (Vec<_>, Vec<_>) = settings.writable.iter().partition(holds_hidden);
+        for path in outer_readable {
+            list.same("--ro-bind-try", path);
+        }
+        for path in outer_writable {
+            list.same("--dev-bind-try", path);
+        }
         let mut covered = Vec::new();
         for hidden in hidden {
             if hidden.is_dir() {
@@ -111,10 +124,10 @@ impl Sandbox {
         if let Some(home) = &inner_home {
             list.private(folders, "home", home);
         }
-        for path in settings.readable.iter().chain(&folders.readable) {
+        for path in readable.into_iter().chain(&folders.readable) {
             list.same("--ro-bind-try", path);
         }
-        for path in settings.writable.iter().chain(&ssh_agent) {
+        for path in writable.into_iter().chain(&ssh_agent) {
             list.same("--dev-bind-try", path);
         }
         for path in &folders.writable {
@@ -231,6 +244,24 @@ mod tests {
         assert!(in_order.is_sorted(), "{line}");
         assert!(!line.contains("missing"), "{line}");
         assert!(line.contains("--unshare-net"), "{line}");
+    }
+
+    #[test]
+    fn folder_that_is_shown_does_not_uncover_what_is_hidden_in_it() {
+        let outer = tempfile::tempdir().unwrap();
+        let outer = outer.path().canonicalize().unwrap();
+        let home = outer.join("home");
+        fs::create_dir(&home).unwrap();
+        let settings = Bubblewrap {
+            program: "bwrap".into(),
+            hidden: vec![home.clone()],
+            writable: vec![outer.clone()],
+            ..Bubblewrap::default()
+        };
+        let line = shown(&Sandbox::new(&settings, &SandboxFolders::default()));
+        let (outer, home) = (outer.display(), home.display());
+        let shows = line.find(&format!("--dev-bind-try {outer} {outer}")).unwrap();
+        assert!(shows < line.find(&format!("--tmpfs {home}")).unwrap(), "{line}");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod bubblewrap;
 mod clock;
+mod container;
 mod environment;
 pub mod isolation;
 pub mod job_directory;

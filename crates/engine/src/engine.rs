@@ -18,6 +18,7 @@ use madake_vcs::process::GitProgram;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::hanging::Told;
 use crate::heads::Refreshes;
 use crate::home::Home;
 use crate::intake::Lanes;
@@ -32,7 +33,7 @@ use crate::poll::Looks;
 use crate::settings::Settings;
 use crate::settled::Settled;
 use crate::telling::TellingLanes;
-use crate::{EngineError, changes, clean, intake, lease, mirrors, poll, reconcile, telling, timer};
+use crate::{EngineError, changes, clean, hanging, intake, lease, mirrors, poll, reconcile, telling, timer};
 
 /// How many plan configurations are kept parsed.
 const CONFIGURATIONS: usize = 2000;
@@ -75,6 +76,7 @@ struct Inner {
     stopping: CancellationToken,
     paused: AtomicBool,
     pausing: tokio::sync::Mutex<()>,
+    told_of_hanging: Told,
     isolation: tokio::sync::OnceCell<Result<Isolation, String>>,
 }
 
@@ -132,6 +134,7 @@ impl Engine {
                 stopping: CancellationToken::new(),
                 paused: AtomicBool::new(false),
                 pausing: tokio::sync::Mutex::new(()),
+                told_of_hanging: Told::default(),
                 isolation: tokio::sync::OnceCell::new(),
                 home,
                 settings,
@@ -158,6 +161,14 @@ impl Engine {
                 }
                 Ok(_) => {}
                 Err(error) => tracing::error!("jobs cannot run: {error}"),
+            }
+        });
+        let engine = self.clone();
+        self.loops().spawn(async move {
+            match engine.agent().remove_left_containers().await {
+                Ok(removed) if removed.is_empty() => {}
+                Ok(removed) => tracing::info!("removed containers of dead jobs: {}", removed.join(", ")),
+                Err(error) => tracing::debug!("containers of dead jobs were not looked for: {error}"),
             }
         });
         self.spawn(
@@ -198,6 +209,9 @@ impl Engine {
         );
         self.every("changes", Duration::from_secs(2), |engine| async move {
             changes::run(&engine).await
+        });
+        self.every("hanging", hanging::INTERVAL, |engine| async move {
+            hanging::run(&engine).await
         });
         let reconcile = Duration::from_secs(self.settings().reconcile_seconds.max(1));
         self.every("reconcile", reconcile, |engine| async move {
@@ -344,6 +358,11 @@ impl Engine {
                 .unwrap_or_else(|error| Err(error.to_string()))
         });
         chosen.await.clone().map_err(EngineError::Internal)
+    }
+
+    /// What this process has told of jobs that hang.
+    pub(crate) fn told_of_hanging(&self) -> &Told {
+        &self.inner.told_of_hanging
     }
 
     pub(crate) fn slots(&self) -> &Slots {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::container::ContainerOrder;
+
 /// What an administrator chose.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum IsolationChoice {
@@ -40,6 +42,8 @@ pub enum Isolation {
     },
     /// As processes with a system of their own, made by bubblewrap.
     Bubblewrap(Bubblewrap),
+    /// In a container, because the plan says so.
+    Container(ContainerOrder),
 }
 
 impl Default for Isolation {

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use madake_domain::address::AddressPattern;
-use madake_engine::settings::Settings;
+use madake_domain::hanging::HangingRules;
+use madake_engine::settings::{Settings, WhenHanging};
 use madake_outgoing::client::{ClientSettings, ProxySettings};
 use madake_outgoing::guard::{AddressPolicy, Allowed};
 use serde::Deserialize;
@@ -103,6 +104,14 @@ pub struct BuildsSection {
     pub job_timeout_minutes: u64,
     /// Seconds between telling a job to stop and killing it.
     pub stop_grace_seconds: u64,
+    /// How many times its usual length a job has run before it may hang; 0: nothing is looked for.
+    pub hanging_multiplier: f64,
+    /// Minutes without a line in the log from which a job may hang.
+    pub hanging_silent_minutes: u32,
+    /// Minutes in the queue that are too long; 0: any time is fine.
+    pub queue_timeout_minutes: u32,
+    /// `tell` or `stop`: what follows when a job hangs or waits too long.
+    pub when_hanging: String,
 }
 
 impl Default for BuildsSection {
@@ -112,6 +121,39 @@ impl Default for BuildsSection {
             concurrent: 5,
             job_timeout_minutes: 24 * 60,
             stop_grace_seconds: 10,
+            hanging_multiplier: 2.5,
+            hanging_silent_minutes: 10,
+            queue_timeout_minutes: 60,
+            when_hanging: "tell".into(),
+        }
+    }
+}
+
+impl BuildsSection {
+    fn hanging(&self) -> Result<HangingRules, ConfigError> {
+        let multiplier = self.hanging_multiplier;
+        if !multiplier.is_finite() || (multiplier != 0.0 && multiplier < 1.0) {
+            return Err(ConfigError {
+                place: "builds.hanging-multiplier".into(),
+                problem: format!("`{multiplier}` is neither 1 or more nor 0, which turns it off"),
+            });
+        }
+        Ok(HangingRules {
+            enabled: multiplier > 0.0,
+            multiplier,
+            minutes_between_logs: self.hanging_silent_minutes,
+            minutes_queue_timeout: self.queue_timeout_minutes,
+        })
+    }
+
+    fn when_hanging(&self) -> Result<WhenHanging, ConfigError> {
+        match self.when_hanging.as_str() {
+            "tell" => Ok(WhenHanging::Tell),
+            "stop" => Ok(WhenHanging::Stop),
+            other => Err(ConfigError {
+                place: "builds.when-hanging".into(),
+                problem: format!("`{other}` is neither `tell` nor `stop`"),
+            }),
         }
     }
 }
@@ -268,6 +310,10 @@ pub const KEYS: [(&str, &[&str]); 10] = [
             "concurrent",
             "job-timeout-minutes",
             "stop-grace-seconds",
+            "hanging-multiplier",
+            "hanging-silent-minutes",
+            "queue-timeout-minutes",
+            "when-hanging",
         ],
     ),
     ("agent", agent::AGENT_KEYS),
@@ -416,6 +462,8 @@ impl Configuration {
             concurrent_builds: (self.builds.concurrent > 0).then_some(self.builds.concurrent),
             job_timeout_seconds: self.builds.job_timeout_minutes.max(1) * 60,
             stop_grace_seconds: self.builds.stop_grace_seconds,
+            hanging: self.builds.hanging()?,
+            when_hanging: self.builds.when_hanging()?,
             agent: self.agent.settings()?,
             reconcile_seconds: self.repositories.reconcile_seconds,
             poll_seconds: self.repositories.poll_seconds,
@@ -526,7 +574,14 @@ fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Conf
     }
     let list = matches!(
         key.as_str(),
-        "trusted-proxies" | "addresses" | "allow" | "allow-ports" | "executables" | "readable" | "writable"
+        "trusted-proxies"
+            | "addresses"
+            | "allow"
+            | "allow-ports"
+            | "executables"
+            | "readable"
+            | "writable"
+            | "container-volumes"
     );
     let number = matches!(
         key.as_str(),
@@ -542,6 +597,11 @@ fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Conf
             | "timeout-seconds"
             | "connections-per-host"
             | "port"
+            | "hanging-silent-minutes"
+            | "queue-timeout-minutes"
+            | "container-memory-megabytes"
+            | "container-processors"
+            | "container-processes"
     );
     let read = if list {
         let entries = value.split(',').map(str::trim).filter(|entry| !entry.is_empty());
@@ -560,6 +620,9 @@ fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Conf
                 .parse()
                 .map_err(|_| wrong(format!("`{value}` is not a number")))?,
         )
+    } else if key == "hanging-multiplier" {
+        let number = value.trim().parse();
+        toml::Value::Float(number.map_err(|_| wrong(format!("`{value}` is not a number")))?)
     } else if key.starts_with("allow-") {
         match value.trim() {
             "true" => toml::Value::Boolean(true),

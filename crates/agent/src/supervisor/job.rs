@@ -15,10 +15,11 @@ use crate::log::{Log, LogTotals, Masks, Stamp};
 use crate::processes;
 
 use super::checkout::{CheckoutFailure, check_out};
+use super::container::BeginError;
 use super::interruption::{Interruption, Lookout};
 use super::script_environment::ScriptEnvironment;
 use super::surroundings::{Ahead, Surroundings};
-use super::task_process::{self, PipeReader, ProcessEnd, signal_name};
+use super::task_process::{PipeReader, ProcessEnd, signal_name};
 use super::{clean, script, unrunnable};
 
 /// How long pipes may stay open after the last process of the job was killed.
@@ -114,17 +115,17 @@ impl Job<'_> {
                 return Verdict::error(reason);
             }
         }
-        match Surroundings::of(order, self.directory) {
+        let lookout = Lookout::for_job(self.directory, order.timeout_seconds);
+        let surroundings = Surroundings::of(order, self.directory, &mut self.environment, &log, &lookout);
+        match surroundings {
             Ok(surroundings) => self.surroundings = surroundings,
             Err(error) => {
-                let reason = format!("cannot make the private folders of the job: {error}");
-                log.say(LogKind::Error, &reason);
-                return Verdict::error(reason);
+                log.say(LogKind::Error, &error.to_string());
+                return Verdict::not_begun(&error);
             }
         }
         log.say(LogKind::Simple, &self.surroundings.sentence());
         self.begin_ahead(tmp_directory);
-        let lookout = Lookout::for_job(self.directory, order.timeout_seconds);
         let mut verdict = self.run_tasks(&lookout);
         // Whatever was made ready and not used must not run in the place of a final task.
         self.ahead = None;
@@ -233,7 +234,7 @@ impl Job<'_> {
     }
 
     fn run_script(&mut self, task: &ScriptTask, lookout: &Lookout<'_>) -> TaskEnd {
-        let mut ahead = self.ahead.take();
+        let ahead = self.ahead.take();
         let prepared = match &ahead {
             Some(ahead) => Ok(ahead.script.clone()),
             None => {
@@ -256,15 +257,6 @@ impl Job<'_> {
             self.first_command_started_ms = Some(now_ms());
         }
         let grace = Duration::from_secs(self.order.stop_grace_seconds);
-        let program = &prepared.line[0];
-        let child = match ahead.take().and_then(Ahead::release) {
-            Some(child) => Ok(child),
-            None => self.surroundings.start(&prepared),
-        };
-        let child = match child {
-            Ok(child) => child,
-            Err(error) => return TaskEnd::failed(format!("cannot run `{program}`: {error}")),
-        };
         let directory = self.directory;
         let make_start_durable = || {
             if is_first {
@@ -272,11 +264,11 @@ impl Job<'_> {
                 let _ = directory.sync();
             }
         };
-        let end = task_process::run(
-            child,
+        let end = self.surroundings.run(
+            &prepared,
+            ahead,
+            (lookout, grace),
             &self.log,
-            lookout,
-            grace,
             &mut self.readers,
             make_start_durable,
         );
@@ -290,7 +282,7 @@ impl Job<'_> {
                 TaskEnd::failed(format!("the script was killed by {}", signal_name(signal)))
             }
             Ok(ProcessEnd::Interrupted(interruption)) => TaskEnd::Interrupted(interruption),
-            Err(error) => TaskEnd::failed(format!("cannot run `{program}`: {error}")),
+            Err(reason) => TaskEnd::failed(reason),
         }
     }
 
@@ -334,6 +326,9 @@ impl Job<'_> {
     }
 
     fn finish(mut self, verdict: Verdict, tmp_directory: &Path, started_ms: i64) -> JobOutcome {
+        if let Err(reason) = self.surroundings.finish() {
+            self.log.say(LogKind::Error, &reason);
+        }
         let left_running = self.surroundings.without_own(processes::end_descendants());
         if !left_running.is_empty() {
             self.log.say(
@@ -362,7 +357,10 @@ impl Job<'_> {
         }
         // What cannot be removed here goes with the job's directory.
         let _ = clean::empty(tmp_directory);
-        let _ = fs::remove_dir_all(self.directory.private_path());
+        let private = self.directory.private_path();
+        if private.exists() {
+            let _ = clean::empty(&private).and_then(|()| fs::remove_dir(&private));
+        }
         let key = &self.order.job_result_key;
         let word = result_word(&verdict.result);
         self.log
@@ -409,6 +407,18 @@ impl Verdict {
         }
     }
 
+    /// For a job that has nothing to run in.
+    fn not_begun(error: &BeginError) -> Self {
+        match error {
+            BeginError::Interrupted(interruption) => Self {
+                result: interrupted_result(interruption),
+                exit_code: None,
+                message: error.to_string(),
+            },
+            _ => Self::error(error.to_string()),
+        }
+    }
+
     fn failed(called: &str, task: &Task, reason: &str, exit_code: Option<i32>) -> Self {
         Self {
             result: JobResult::Failed,
@@ -419,13 +429,17 @@ impl Verdict {
 
     fn interrupted(called: &str, task: &Task, interruption: &Interruption) -> Self {
         Self {
-            result: match interruption {
-                Interruption::Stop { .. } => JobResult::Stopped,
-                Interruption::TimeLimit { .. } => JobResult::TimedOut,
-            },
+            result: interrupted_result(interruption),
             exit_code: None,
             message: format!("{called}, '{}', was {}", task_name(task), interruption.reason()),
         }
+    }
+}
+
+fn interrupted_result(interruption: &Interruption) -> JobResult {
+    match interruption {
+        Interruption::Stop { .. } => JobResult::Stopped,
+        Interruption::TimeLimit { .. } => JobResult::TimedOut,
     }
 }
 

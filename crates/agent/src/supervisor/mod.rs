@@ -8,6 +8,7 @@
 mod checkout;
 mod clean;
 mod confine;
+mod container;
 mod interruption;
 mod job;
 mod script;
@@ -28,6 +29,7 @@ use madake_protocol::{FORMAT, JobOrder, JobOutcome, JobResult, JobStarted};
 use rustix::process::{getpid, set_child_subreaper, setsid};
 
 use crate::clock::now_ms;
+use crate::container::remove_left_by;
 use crate::job_directory::JobDirectory;
 use crate::lock::JobLock;
 use crate::processes;
@@ -100,6 +102,8 @@ pub fn supervise(job_directory: &Path) -> SupervisorExit {
             unrunnable(job_id, attempt, started_ms, reason)
         }
     };
+    // Only a job that broke off has left a note of its container.
+    remove_left_by(&directory.container_path());
     match write_outcome(&directory, &mut reserved, &outcome) {
         Ok(()) => SupervisorExit::Finished,
         Err(_) => SupervisorExit::OutcomeNotWritten,

@@ -2,16 +2,22 @@
 
 use std::io::{self, Write};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
 use madake_domain::plan::{ScriptSource, ScriptTask, Task, TaskAction};
 use madake_protocol::{Isolation, JobOrder};
 
 use crate::bubblewrap::{Sandbox, SandboxFolders};
 use crate::job_directory::JobDirectory;
+use crate::log::Log;
 use crate::processes::SANDBOX_PROGRAM;
 
+use super::container::{BeginError, Container};
+use super::interruption::Lookout;
 use super::script::PreparedScript;
-use super::task_process::{self, signal_name};
+use super::script_environment::ScriptEnvironment;
+use super::task_process::{self, PipeReader, ProcessEnd, signal_name};
 
 /// Where the exit codes begin that stand for signals.
 const SIGNAL_CODES: i32 = 128;
@@ -27,6 +33,8 @@ pub(crate) enum Surroundings {
         /// Why not in a sandbox, as a sentence; empty when nobody wanted one.
         reason: String,
     },
+    /// In a container, all in the same.
+    Container(Box<Container>),
     /// In a sandbox: one for each script, all with the same folders.
     Sandbox { sandbox: Sandbox, has_network: bool },
 }
@@ -41,11 +49,22 @@ impl Default for Surroundings {
 
 impl Surroundings {
     /// What the order says. The working directory and the job's temporary directory must be there.
-    pub(crate) fn of(order: &JobOrder, directory: &JobDirectory) -> io::Result<Self> {
+    pub(crate) fn of(
+        order: &JobOrder,
+        directory: &JobDirectory,
+        environment: &mut ScriptEnvironment,
+        log: &Log,
+        lookout: &Lookout<'_>,
+    ) -> Result<Self, BeginError> {
         match &order.isolation {
             Isolation::Process { reason } => Ok(Self::Plain {
                 reason: reason.clone(),
             }),
+            Isolation::Container(container) => {
+                let container = Container::begin(order, container, directory, environment, log, lookout)?;
+                environment.leave_out_machine();
+                Ok(Self::Container(Box::new(container)))
+            }
             Isolation::Bubblewrap(settings) => {
                 let folders = SandboxFolders {
                     private: Some(directory.private_path()),
@@ -68,6 +87,7 @@ impl Surroundings {
                 "Isolation: none; scripts are plain processes of the agent, as agent.isolation says"
                     .to_owned()
             }
+            Self::Container(container) => container.sentence(),
             Self::Plain { reason } => {
                 format!("Isolation: none; scripts are plain processes of the agent, because {reason}")
             }
@@ -83,9 +103,51 @@ impl Surroundings {
         }
     }
 
-    /// Starts a script.
-    pub(crate) fn start(&self, script: &PreparedScript) -> io::Result<Child> {
+    /// Runs a script to its end; `ahead` is the same script when it waits already. Readers of pipes that are still
+    /// open are added to `readers`.
+    ///
+    /// # Errors
+    /// When it cannot be run, as a sentence.
+    pub(crate) fn run(
+        &mut self,
+        script: &PreparedScript,
+        ahead: Option<Ahead>,
+        patience: (&Lookout<'_>, Duration),
+        log: &Arc<Log>,
+        readers: &mut Vec<PipeReader>,
+        once_started: impl FnOnce(),
+    ) -> Result<ProcessEnd, String> {
+        let (lookout, grace) = patience;
+        if let Self::Container(container) = self {
+            return container
+                .run(script, log, lookout, grace, once_started)
+                .map_err(|error| error.to_string());
+        }
+        let failed = |error: io::Error| format!("cannot run `{}`: {error}", script.line[0]);
+        let child = match ahead.and_then(Ahead::release) {
+            Some(child) => child,
+            None => self.start(script).map_err(failed)?,
+        };
+        task_process::run(child, log, lookout, grace, readers, once_started).map_err(failed)
+    }
+
+    /// Removes what the scripts ran in; called when no script runs any more.
+    ///
+    /// # Errors
+    /// When a container cannot be removed, as a sentence.
+    pub(crate) fn finish(&mut self) -> Result<(), String> {
+        match std::mem::take(self) {
+            Self::Container(container) => container.finish().map_err(|error| error.to_string()),
+            other => {
+                *self = other;
+                Ok(())
+            }
+        }
+    }
+
+    fn start(&self, script: &PreparedScript) -> io::Result<Child> {
         match self {
+            Self::Container(_) => Err(io::Error::other("it runs in a container")),
             Self::Plain { .. } => {
                 let mut command = Command::new(&script.line[0]);
                 command.args(&script.line[1..]).current_dir(&script.directory);
@@ -137,7 +199,9 @@ impl Surroundings {
     pub(crate) fn exit_reason(&self, code: i32) -> String {
         let reason = format!("the script ended with exit code {code}");
         match (self, code - SIGNAL_CODES) {
-            (Self::Sandbox { .. }, signal @ 1..64) => format!("{reason}, as after {}", signal_name(signal)),
+            (Self::Sandbox { .. } | Self::Container(_), signal @ 1..64) => {
+                format!("{reason}, as after {}", signal_name(signal))
+            }
             _ => reason,
         }
     }

@@ -139,6 +139,19 @@ impl Bench {
             .unwrap()
     }
 
+    /// Removes containers of dead jobs as a server that starts does; the names of those that it removed.
+    pub(crate) fn remove_left_containers(&self, docker_host: &str) -> String {
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["sweep_entry", "--exact", "--test-threads=1"])
+            .arg(self.home())
+            .env("DOCKER_HOST", docker_host)
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        fs::read_to_string(self.home().join("removed")).unwrap()
+    }
+
     /// Starts a supervisor as a server would, without an agent; its exit code tells what it did.
     pub(crate) fn supervisor(&self) -> Child {
         Command::new(std::env::current_exe().unwrap())

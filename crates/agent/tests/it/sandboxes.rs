@@ -20,6 +20,7 @@ async fn sandbox(bench: &Bench) -> Option<Bubblewrap> {
     };
     match choose(IsolationChoice::Auto, &settings).unwrap() {
         Isolation::Bubblewrap(settings) => Some(settings),
+        Isolation::Container(_) => panic!("a container is the choice of plans alone"),
         Isolation::Process { reason } => {
             let mut order = bench.order(vec![script("echo done")]);
             order.isolation = Isolation::Process {

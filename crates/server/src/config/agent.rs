@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use madake_engine::settings::AgentSettings;
-use madake_protocol::{Bubblewrap, IsolationChoice};
+use madake_protocol::{Bubblewrap, ContainerPolicy, IsolationChoice};
 use serde::Deserialize;
 
 use super::ConfigError;
@@ -22,6 +22,16 @@ pub struct AgentSection {
     pub writable: Vec<PathBuf>,
     /// The `bwrap` program.
     pub bubblewrap: PathBuf,
+    /// Absolute paths of folders that plans may mount into containers, with what is below them.
+    pub container_volumes: Vec<PathBuf>,
+    /// `true` or `false`: whether plans may ask for privileges, capabilities and devices.
+    pub container_privileges: String,
+    /// The most memory of a container, in megabytes; 0: no limit.
+    pub container_memory_megabytes: u64,
+    /// The most processors of a container; 0: no limit.
+    pub container_processors: u32,
+    /// The most processes of a container; 0: no limit.
+    pub container_processes: u32,
 }
 
 impl Default for AgentSection {
@@ -32,12 +42,28 @@ impl Default for AgentSection {
             readable: Vec::new(),
             writable: Vec::new(),
             bubblewrap: "bwrap".into(),
+            container_volumes: Vec::new(),
+            container_privileges: "false".into(),
+            container_memory_megabytes: 0,
+            container_processors: 0,
+            container_processes: 4096,
         }
     }
 }
 
 /// The keys of `[agent]`.
-pub(super) const AGENT_KEYS: &[&str] = &["isolation", "network", "readable", "writable", "bubblewrap"];
+pub(super) const AGENT_KEYS: &[&str] = &[
+    "isolation",
+    "network",
+    "readable",
+    "writable",
+    "bubblewrap",
+    "container-volumes",
+    "container-privileges",
+    "container-memory-megabytes",
+    "container-processors",
+    "container-processes",
+];
 
 impl AgentSection {
     /// What the engine needs to know.
@@ -63,7 +89,19 @@ impl AgentSection {
                 ));
             }
         };
-        for (key, paths) in [("readable", &self.readable), ("writable", &self.writable)] {
+        let privileges = match self.container_privileges.as_str() {
+            "true" => true,
+            "false" => false,
+            other => {
+                let problem = format!("`{other}` is neither `true` nor `false`");
+                return Err(wrong("container-privileges", problem));
+            }
+        };
+        for (key, paths) in [
+            ("readable", &self.readable),
+            ("writable", &self.writable),
+            ("container-volumes", &self.container_volumes),
+        ] {
             if let Some(path) = paths.iter().find(|path| !path.is_absolute()) {
                 return Err(wrong(
                     key,
@@ -79,6 +117,13 @@ impl AgentSection {
                 readable: self.readable.clone(),
                 writable: self.writable.clone(),
                 network,
+            },
+            containers: ContainerPolicy {
+                volumes: self.container_volumes.clone(),
+                privileges,
+                memory_megabytes: self.container_memory_megabytes,
+                processors: self.container_processors,
+                processes: self.container_processes,
             },
         })
     }
@@ -97,7 +142,7 @@ mod tests {
             section.settings()
         };
         assert!(section(|_| {}).is_ok());
-        let rows: [(Change, &str); 3] = [
+        let rows: [(Change, &str); 4] = [
             (
                 |it| it.isolation = "docker".into(),
                 "agent.isolation: `docker` is not `auto`, `bubblewrap` or `process`",
@@ -105,6 +150,10 @@ mod tests {
             (
                 |it| it.network = "off".into(),
                 "agent.network: `off` is neither `shared` nor `none`",
+            ),
+            (
+                |it| it.container_privileges = "yes".into(),
+                "agent.container-privileges: `yes` is neither `true` nor `false`",
             ),
             (
                 |it| it.writable = vec!["/a".into(), "b".into()],

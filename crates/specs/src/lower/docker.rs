@@ -7,7 +7,7 @@ use super::{Context, scalar};
 use crate::report::{Finding, shown};
 use crate::yaml::{Node, Value};
 
-/// The image to run in. It is kept; jobs run on the agent itself for now, and the author is told so.
+/// The image to run in.
 pub(super) fn docker(cx: &mut Context<'_>, node: &Node) -> Option<Docker> {
     let mut docker = Docker {
         image: String::new(),
@@ -46,14 +46,6 @@ pub(super) fn docker(cx: &mut Context<'_>, node: &Node) -> Option<Docker> {
         cx.add(Finding::error("bad-image", image.span, message));
         return None;
     }
-    cx.add(
-        Finding::warning(
-            "not-run",
-            node.span,
-            "`docker` is part of Bamboo's format, but this version does not act on it",
-        )
-        .note("the jobs run on the agent itself, not in a container"),
-    );
     Some(docker)
 }
 
