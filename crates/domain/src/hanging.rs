@@ -86,17 +86,31 @@ pub fn hangs(rules: &HangingRules, facts: &RunningFacts) -> Option<String> {
     })
 }
 
+/// The agents of a server, when a job waits for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AgentFacts {
+    /// How many there are.
+    pub agents: usize,
+    /// How many are at work.
+    pub busy: usize,
+    /// Whether an administrator holds new jobs back.
+    pub paused: bool,
+}
+
 /// Why a job has waited too long for an agent, as a sentence; `None`: it has not.
 #[must_use]
-pub fn waits_too_long(rules: &HangingRules, queued_ms: i64, agents: usize, busy: usize) -> Option<String> {
+pub fn waits_too_long(rules: &HangingRules, queued_ms: i64, facts: AgentFacts) -> Option<String> {
     let limit = rules.minutes_queue_timeout;
     if !rules.enabled || limit == 0 || queued_ms < i64::from(limit) * MINUTE {
         return None;
     }
-    let why = if busy >= agents {
+    let AgentFacts { agents, busy, paused } = facts;
+    let why = if paused {
+        "the server is paused".to_owned()
+    } else if busy >= agents {
         format!("all {agents} agents are at work")
     } else {
-        format!("{busy} of {agents} agents are at work, and no other takes it")
+        format!("{busy} of {agents} agents are at work, and none of the others takes it")
     };
     Some(format!(
         "it has waited for an agent for {}, and the limit is {limit} minutes: {why}",
@@ -192,25 +206,34 @@ mod tests {
     #[test]
     fn waiting_is_too_long_from_the_limit_on_and_the_reason_names_the_agents() {
         let rules = HangingRules::default();
-        let table = [(0, 60, true), (0, 59, false), (0, -1, false)];
-        for (busy, minutes, expected) in table {
-            assert_eq!(
-                waits_too_long(&rules, minutes * MINUTE, 2, busy).is_some(),
-                expected,
-                "{minutes}"
-            );
+        let facts = |busy, paused| AgentFacts {
+            agents: 2,
+            busy,
+            paused,
+        };
+        for (minutes, expected) in [(60, true), (59, false), (0, false), (-1, false)] {
+            let found = waits_too_long(&rules, minutes * MINUTE, facts(0, false));
+            assert_eq!(found.is_some(), expected, "{minutes}");
         }
-        assert_eq!(
-            waits_too_long(&rules, 180 * MINUTE, 2, 2).as_deref(),
-            Some(
-                "it has waited for an agent for 3 hours, and the limit is 60 minutes: all 2 agents are at work"
-            )
-        );
+        for (busy, paused, why) in [
+            (2, false, "all 2 agents are at work"),
+            (
+                1,
+                false,
+                "1 of 2 agents are at work, and none of the others takes it",
+            ),
+            (2, true, "the server is paused"),
+        ] {
+            let expected =
+                format!("it has waited for an agent for 3 hours, and the limit is 60 minutes: {why}");
+            let found = waits_too_long(&rules, 180 * MINUTE, facts(busy, paused));
+            assert_eq!(found, Some(expected));
+        }
         let never = HangingRules {
             minutes_queue_timeout: 0,
             ..rules
         };
-        assert_eq!(waits_too_long(&never, i64::MAX, 2, 2), None);
+        assert_eq!(waits_too_long(&never, i64::MAX, facts(0, false)), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
-use madake_domain::hanging::{RunningFacts, hangs, usual_length, waits_too_long};
+use madake_domain::hanging::{AgentFacts, RunningFacts, hangs, usual_length, waits_too_long};
 use madake_domain::schedule::{Input, JobState};
 use madake_store::build::Build;
 use madake_store::{StoreError, Tx, build, build_query, event};
@@ -52,6 +52,11 @@ async fn findings(engine: &Engine, one: Build) -> Result<Vec<Finding>, EngineErr
         .rsplit_once('-')
         .map_or(one.key.as_str(), |(plan, _)| plan);
     let (agents, busy) = engine.agent_counts();
+    let agents = AgentFacts {
+        agents,
+        busy,
+        paused: engine.is_paused(),
+    };
     let now = clock::now_ms();
     let mut found = Vec::new();
     let jobs: Vec<_> = one
@@ -75,10 +80,9 @@ async fn findings(engine: &Engine, one: Build) -> Result<Vec<Finding>, EngineErr
             .await?;
         let rules = engine.settings().hanging;
         let (what, reason) = match &job.state {
-            JobState::Queued { since_ms } => (
-                "waits too long",
-                waits_too_long(&rules, now - since_ms, agents, busy),
-            ),
+            JobState::Queued { since_ms } => {
+                ("waits too long", waits_too_long(&rules, now - since_ms, agents))
+            }
             JobState::Running { started_ms, .. } => {
                 let running_ms = now - started_ms;
                 let path = engine.home().job_log(one.id, job.id, row.attempt);
