@@ -11,12 +11,24 @@ use serde_json::{Value, json};
 use crate::telling::{Listening, server};
 
 /// A program that ends with the test.
-struct Running(Child);
+/// A receiver that runs; a test that fails shows what it wrote.
+struct Running {
+    child: Child,
+    log: PathBuf,
+}
 
+#[expect(
+    clippy::print_stderr,
+    reason = "the log of a failed test is for who reads its output"
+)]
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+            eprintln!("the receiver's log:\n{log}");
+        }
     }
 }
 
@@ -101,7 +113,8 @@ async fn buildbot(folder: &Path) -> (Running, u16) {
          )\n"
     );
     std::fs::write(master.join("master.cfg"), configuration).expect("a configuration");
-    let log = std::fs::File::create(master.join("output.log")).expect("a log");
+    let log_path = master.join("output.log");
+    let log = std::fs::File::create(&log_path).expect("a log");
     let child = Command::new(python_tool("python"))
         .arg(python_tool("twistd"))
         .args(["--nodaemon", "--no_save", "--pidfile=", "-y", "buildbot.tac"])
@@ -111,7 +124,7 @@ async fn buildbot(folder: &Path) -> (Running, u16) {
         .stderr(log)
         .spawn()
         .expect("twistd");
-    let running = Running(child);
+    let running = Running { child, log: log_path };
     wait_for("Buildbot to answer", || async {
         let answer = reqwest::get(format!("http://127.0.0.1:{port}/api/v2/changes")).await;
         answer
@@ -253,7 +266,8 @@ async fn webhook(folder: &Path, hooks: &[Value]) -> (Running, u16, PathBuf) {
     let path = folder.join("hooks.json");
     std::fs::write(&path, json!(all).to_string()).expect("hooks");
     let port = free_port();
-    let log = std::fs::File::create(folder.join("webhook.log")).expect("a log");
+    let log_path = folder.join("webhook.log");
+    let log = std::fs::File::create(&log_path).expect("a log");
     let child = Command::new("webhook")
         .args([
             "-ip",
@@ -269,7 +283,7 @@ async fn webhook(folder: &Path, hooks: &[Value]) -> (Running, u16, PathBuf) {
         .stderr(log)
         .spawn()
         .expect("webhook is installed by `cargo xtask test`");
-    let running = Running(child);
+    let running = Running { child, log: log_path };
     wait_for("webhook to answer", || async {
         reqwest::get(format!("http://127.0.0.1:{port}/"))
             .await

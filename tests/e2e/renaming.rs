@@ -1,6 +1,6 @@
 //! A repository gets another name: what belongs to it stays with it, and its old name leads to it until it is given anew.
 
-use madake_testkit::{Server, ServerOptions, git, hg, try_git};
+use madake_testkit::{Server, ServerOptions, WorkTree, git, hg, try_git};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -129,7 +129,8 @@ async fn renamed_repository_keeps_what_belongs_to_it_and_is_found_by_its_old_nam
     assert!(git(&work.path, &["ls-remote", "origin"]).contains(&commit));
 
     // The old name starts anew, with nothing of the other.
-    let anew = server.hosted("PROJ/Old");
+    server.madake(&["repo", "create", "PROJ/Old"]);
+    let anew = WorkTree::new(server.scratch().join("anew"), &server.clone_url("PROJ/Old"));
     assert_eq!(names(&server).await, ["PROJ/Old", "PROJ/taken", "TOOLS/New"]);
     assert_eq!(git(&anew.path, &["ls-remote", "origin"]), "");
     let other = anew.push("main", &[("b", "1")]);
@@ -187,7 +188,7 @@ async fn changes_of_a_receiver_at_the_same_time_are_all_kept() {
         "receiver",
         "create",
         "PROJ/app",
-        "http://127.0.0.1:9/hook",
+        "http://127.0.0.1:9999/hook",
         "--json",
     ]);
     let made: Value = serde_json::from_str(&made).expect("JSON");
@@ -198,7 +199,7 @@ async fn changes_of_a_receiver_at_the_same_time_are_all_kept() {
             json!({ "name": format!("name {round}") }),
             json!({ "profile": profile }),
             json!({ "active": round % 2 == 0 }),
-            json!({ "url": format!("http://127.0.0.1:9/hook/{round}") }),
+            json!({ "url": format!("http://127.0.0.1:9999/hook/{round}") }),
             json!({ "settings": { "ordered": round % 2 == 0 } }),
         ];
         let mut all = tokio::task::JoinSet::new();
@@ -215,7 +216,7 @@ async fn changes_of_a_receiver_at_the_same_time_are_all_kept() {
                 &json!(format!("name {round}")),
                 &json!(profile),
                 &json!(round % 2 == 0),
-                &json!(format!("http://127.0.0.1:9/hook/{round}")),
+                &json!(format!("http://127.0.0.1:9999/hook/{round}")),
             ),
             "{now}"
         );

@@ -6,7 +6,9 @@
 //!
 //! Linux only: sessions, `/proc` and child subreapers are what keeps a job's processes together.
 
+pub mod artifact;
 mod bubblewrap;
+pub mod capability_detection;
 mod clock;
 mod container;
 mod environment;
@@ -19,3 +21,4 @@ pub mod log_tail;
 mod processes;
 pub mod program;
 pub mod supervisor;
+pub mod test_reports;

@@ -116,6 +116,7 @@ mod tests {
             create: BranchCreation::Manually,
             delete_after_deleted_days: deleted,
             delete_after_inactive_days: inactive,
+            ..BranchPolicy::default()
         }
     }
 

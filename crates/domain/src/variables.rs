@@ -1,10 +1,16 @@
 //! Variables of a build: which there are, which value wins, and how they get into texts and environments
 //! (bamboo-specs.md 5).
 
+mod injected;
+mod kinds;
+
 use std::collections::BTreeMap;
 
 use crate::key::PlanKey;
 use crate::plan::Variable;
+
+pub use injected::{DEFAULT_NAMESPACE, Injected, InjectionProblem, InjectionScope, read_injected};
+pub use kinds::{DeploymentFacts, capability_variables, deployment_specific};
 
 /// How deep a variable may refer to others.
 pub const MAX_DEPTH: usize = 10;
@@ -24,9 +30,15 @@ pub enum VariableSource {
     Project,
     /// The plan's variables.
     Plan,
-    /// Given by the person who started the build.
+    /// What a plan branch says in place of its plan.
+    Branch,
+    /// The variables of a deployment environment.
+    Environment,
+    /// Given by the person who started the build or deployment.
     Manual,
-    /// Made by the build itself: number, keys, revision, injected values.
+    /// Read from a file that the build itself wrote.
+    Injected,
+    /// What the build is: number, keys, revision.
     BuildSpecific,
 }
 
@@ -38,8 +50,21 @@ impl VariableSource {
             Self::Global => "global",
             Self::Project => "project",
             Self::Plan => "plan",
+            Self::Branch => "branch",
+            Self::Environment => "environment",
             Self::Manual => "manual",
+            Self::Injected => "injected",
             Self::BuildSpecific => "build-specific",
+        }
+    }
+
+    /// Whether values of this source may refer to other variables: those that people with the right to configure wrote.
+    /// What a caller, a commit or a script says is put in as it is.
+    #[must_use]
+    pub fn may_refer(self) -> bool {
+        match self {
+            Self::Global | Self::Project | Self::Plan | Self::Branch | Self::Environment => true,
+            Self::Manual | Self::Injected | Self::BuildSpecific => false,
         }
     }
 }
@@ -53,8 +78,14 @@ pub struct VariableLayers<'a> {
     pub project: &'a [Variable],
     /// The plan's.
     pub plan: &'a [Variable],
+    /// The plan branch's own.
+    pub branch: &'a [Variable],
+    /// The deployment environment's; a deployment has no plan and no branch.
+    pub environment: &'a [Variable],
     /// Those given by hand.
     pub manual: &'a [Variable],
+    /// Those of files that the build wrote, earlier ones first.
+    pub injected: &'a [Variable],
     /// Those of the build itself.
     pub build_specific: &'a [Variable],
 }
@@ -70,8 +101,8 @@ pub struct ResolvedVariable {
     pub source: VariableSource,
 }
 
-/// One value for each name, sorted by name: the plan's wins over the project's over the server's, a value given
-/// by hand over those, and what the build itself says over all. Within one layer the last one wins. Names are
+/// One value for each name, sorted by name: the plan's wins over the project's over the server's, the branch's or the
+/// deployment environment's over those, then a value given by hand, an injected one, and what the build is over all. Within one layer the last one wins. Names are
 /// matched exactly; a `bamboo.` in front of a name given by hand is taken off.
 #[must_use]
 pub fn resolve(layers: &VariableLayers<'_>) -> Vec<ResolvedVariable> {
@@ -80,7 +111,10 @@ pub fn resolve(layers: &VariableLayers<'_>) -> Vec<ResolvedVariable> {
         (layers.global, VariableSource::Global),
         (layers.project, VariableSource::Project),
         (layers.plan, VariableSource::Plan),
+        (layers.branch, VariableSource::Branch),
+        (layers.environment, VariableSource::Environment),
         (layers.manual, VariableSource::Manual),
+        (layers.injected, VariableSource::Injected),
         (layers.build_specific, VariableSource::BuildSpecific),
     ] {
         for variable in variables {
@@ -140,8 +174,8 @@ pub struct Substituted {
 /// Replaces `${bamboo.name}` and `${system.NAME}` in a text.
 ///
 /// `system` gives the values of the environment. What is not known is left as it is. Values that people
-/// configured may refer to other variables; what the build itself says (a branch name, a commit's author) is
-/// put in as it is, so that nobody can push a branch called `${bamboo.some.secret}` and read the answer.
+/// configured may refer to other variables; what the build itself says (a branch name, a commit's author), and what
+/// comes from a caller or a script, is put in as it is, so that nobody can push a branch called `${bamboo.some.secret}` and read the answer.
 /// Depth, number of references and length of the text are bounded.
 #[must_use]
 pub fn substitute(
@@ -211,7 +245,7 @@ impl Substitution<'_> {
         let Some((&name, &variable)) = self.by_name.get_key_value(name) else {
             return self.leave_unknown(whole);
         };
-        if variable.source == VariableSource::BuildSpecific || !variable.value.contains("${") {
+        if !variable.source.may_refer() || !variable.value.contains("${") {
             return self.insert(whole, &variable.value);
         }
         if self.open.contains(&name) || self.open.len() == MAX_DEPTH || !self.fits(&variable.value) {

@@ -169,12 +169,33 @@ pub(crate) fn start(
     stages: &StageRequest,
     now: Millis,
 ) -> Result<build::Build, EngineError> {
+    let made = insert(tx, request, stages, now)?;
+    apply(tx, made.id, Input::Start, now)
+}
+
+/// Makes a build that ends at once, as there is nothing to build: it was asked for, so it has a number and says why.
+pub(crate) fn give_up(
+    tx: &Tx<'_>,
+    request: &BuildRequest,
+    stages: &StageRequest,
+    reason: String,
+    now: Millis,
+) -> Result<build::Build, EngineError> {
+    let made = insert(tx, request, stages, now)?;
+    apply(tx, made.id, Input::GiveUp { reason }, now)
+}
+
+fn insert(
+    tx: &Tx<'_>,
+    request: &BuildRequest,
+    stages: &StageRequest,
+    now: Millis,
+) -> Result<build::Build, EngineError> {
     let branch = plan::branch_by_id(tx, request.plan_branch_id)?;
     let plan = plan::by_id(tx, branch.plan_id)?;
     let configuration = plan::configuration(tx, request.version_id)?;
     let new = new_build(tx, &plan, &branch, &configuration, request, stages)?;
-    let made = build::insert(tx, &new, now)?;
-    apply(tx, made.id, Input::Start, now)
+    Ok(build::insert(tx, &new, now)?)
 }
 
 fn new_build(

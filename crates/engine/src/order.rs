@@ -164,12 +164,7 @@ fn workspace(engine: &Engine, slot: usize, folder: &str) -> PathBuf {
 fn implicit_checkout() -> Task {
     Task {
         description: "Checkout Default Repository".into(),
-        enabled: true,
-        action: TaskAction::Checkout(CheckoutTask {
-            repository: None,
-            path: String::new(),
-            force_clean_build: false,
-        }),
+        ..Task::from(TaskAction::Checkout(CheckoutTask::default()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Bytes of other products' formats, both ways, without I/O: push payloads and their signatures.
+//! Bytes of other products' formats, both ways, without I/O: push payloads and their signatures, reports of test runs.
 //!
 //! A delivery walks through three steps, each a pure function over the raw bytes:
 //!
@@ -14,6 +14,7 @@
 
 pub mod bitbucket_cloud;
 pub mod bitbucket_dc;
+pub mod byte_range;
 pub mod clone_address;
 pub mod cloud_post;
 pub mod json;
@@ -25,6 +26,7 @@ pub mod pull_request;
 pub mod push;
 pub mod ref_name;
 pub mod signature;
+pub mod test_report;
 pub mod text;
 
 mod detect;

@@ -210,11 +210,7 @@ mod tests {
             attempt: 1,
             working_directory: "/home/m/work".into(),
             log_path: "/home/m/log".into(),
-            tasks: vec![Task {
-                description: String::new(),
-                enabled: true,
-                action: TaskAction::Clean,
-            }],
+            tasks: vec![Task::from(TaskAction::Clean)],
             final_tasks: Vec::new(),
             repositories: Vec::new(),
             variables: vec![JobVariable {

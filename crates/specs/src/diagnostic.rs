@@ -28,6 +28,12 @@ pub struct Diagnostic {
     /// More about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What the document is about that it was found in: `plan PROJ-PLAN`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Where our documentation describes the key that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub documentation: Option<String>,
     /// A second place that has to do with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub related: Option<Related>,
@@ -93,6 +99,8 @@ pub(crate) fn both_entry_files() -> Diagnostic {
         expected: Some("one plan file".to_owned()),
         suggestion: None,
         note: None,
+        subject: None,
+        documentation: None,
         related: None,
     }
 }

@@ -7,21 +7,28 @@
 //! Nothing here does I/O: the text of included files comes from a [`SourceTree`] that the caller gives.
 
 pub mod diagnostic;
+mod export;
 mod include;
+mod language;
 mod lower;
 mod options;
 mod render;
 mod report;
+mod sarif;
 mod source;
 mod yaml;
 
 pub use diagnostic::{Diagnostic, Position, Related, Severity};
+pub use export::{export, export_covered};
 pub use include::{IncludeError, SourceTree};
 pub use options::{Options, ValidateText};
 pub use render::{render_line, render_text};
+pub use sarif::render_sarif;
 pub use source::Sources;
 
-use madake_domain::plan::{PlanConfiguration, PlanPermissions};
+use madake_domain::plan::{
+    DeploymentConfiguration, DeploymentPermissions, PlanConfiguration, PlanPermissions,
+};
 use serde::{Deserialize, Serialize};
 
 /// What reading a plan file gave. Reading never fails as a whole: what was understood is here, and so is every
@@ -32,6 +39,10 @@ pub struct Reading {
     pub plans: Vec<PlanDocument>,
     /// Plan permissions documents without an error, in the order of the file.
     pub permissions: Vec<PlanPermissions>,
+    /// Deployment projects without an error in their document, in the order of the file.
+    pub deployments: Vec<DeploymentDocument>,
+    /// Deployment permissions documents without an error, in the order of the file.
+    pub deployment_permissions: Vec<DeploymentPermissions>,
     /// Documents that were recognised but that this version does not act on.
     pub other_documents: Vec<OtherDocument>,
     /// Everything that was found, in the order of the file.
@@ -56,6 +67,15 @@ pub struct PlanDocument {
     /// The plan.
     pub configuration: PlanConfiguration,
     /// Where the `plan:` section starts.
+    pub position: DocumentPosition,
+}
+
+/// A deployment project and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeploymentDocument {
+    /// The deployment project.
+    pub configuration: DeploymentConfiguration,
+    /// Where the `deployment:` section starts.
     pub position: DocumentPosition,
 }
 
@@ -105,6 +125,18 @@ pub fn read(name: &str, text: &str, tree: &dyn SourceTree, options: &Options<'_>
     reading.sources = sources;
     reading.diagnostics = diagnostics;
     reading
+}
+
+/// The page that describes every key of the language, in Markdown; `docs/language.md` is this.
+#[must_use]
+pub fn language_page() -> String {
+    language::reference::page()
+}
+
+/// A JSON Schema of plan files, for editors.
+#[must_use]
+pub fn json_schema() -> serde_json::Value {
+    language::schema::schema()
 }
 
 /// Which of these file names, all from the folder `bamboo-specs`, is the plan file: `bamboo.yml` before

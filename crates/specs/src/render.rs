@@ -100,6 +100,9 @@ fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Group<'a> {
     if let Some(note) = &diagnostic.note {
         group = group.element(Level::NOTE.message(note.as_str()));
     }
+    if let Some(documentation) = &diagnostic.documentation {
+        group = group.element(Level::HELP.message(format!("see {documentation}")));
+    }
     group
 }
 

@@ -6,16 +6,99 @@ use crate::source::{Sources, Span};
 /// The most findings of one reading; a hostile file must not make us write an endless list.
 const MAX_FINDINGS: usize = 500;
 
+/// The page that describes the language.
+const LANGUAGE_PAGE: &str = "docs/language.md";
+
 /// The findings so far, and the texts that they point into.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) sources: Sources,
-    findings: Vec<Diagnostic>,
+    findings: Vec<(DocumentId, Diagnostic)>,
+    /// What each document is about.
+    subjects: Vec<Option<String>>,
+    /// The document that is being read.
+    document: DocumentId,
+    /// Where known keys and items stand.
+    regions: Vec<Region>,
     errors: usize,
     left_out: usize,
 }
 
+/// One of the documents of a reading.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct DocumentId(usize);
+
+/// Where a key or item of the language stands, from its name to the end of its value.
+#[derive(Debug)]
+struct Region {
+    span: Span,
+    section: &'static str,
+    key: &'static str,
+}
+
 impl Report {
+    /// Goes on to a new document.
+    pub(crate) fn begin_document(&mut self) -> DocumentId {
+        self.subjects.push(None);
+        self.document = DocumentId(self.subjects.len());
+        self.document
+    }
+
+    /// Goes back to a document.
+    pub(crate) fn resume_document(&mut self, document: DocumentId) {
+        self.document = document;
+    }
+
+    /// The document that is being read.
+    pub(crate) fn current_document(&self) -> DocumentId {
+        self.document
+    }
+
+    /// Says what the document that is being read is about.
+    pub(crate) fn name_document(&mut self, subject: String) {
+        if let Some(place) = self
+            .document
+            .0
+            .checked_sub(1)
+            .and_then(|at| self.subjects.get_mut(at))
+        {
+            *place = Some(subject);
+        }
+    }
+
+    /// Notes where a known key stands and how far its value goes, so that findings there can point to its description.
+    pub(crate) fn document_key(&mut self, name: Span, value: Span, section: &'static str, key: &'static str) {
+        let (end_line, end_column) = if value.file == name.file {
+            (value.end_line, value.end_column).max((name.end_line, name.end_column))
+        } else {
+            (name.end_line, name.end_column)
+        };
+        self.regions.push(Region {
+            span: Span {
+                end_line,
+                end_column,
+                ..name
+            },
+            section,
+            key,
+        });
+    }
+
+    /// The description of the innermost known key around a place.
+    fn documentation(&self, finding: &Diagnostic) -> Option<String> {
+        let at = (finding.line, finding.column);
+        self.regions
+            .iter()
+            .filter(|region| {
+                let span = region.span;
+                (span.line, span.column) <= at
+                    && at < (span.end_line, span.end_column)
+                    && self.sources.name(span.file) == finding.file
+            })
+            .max_by_key(|region| (region.span.line, region.span.column))
+            .map(|region| format!("{LANGUAGE_PAGE}#{}.{}", region.section, region.key))
+    }
+
     /// Adds a finding.
     pub(crate) fn add(&mut self, finding: Finding) {
         if finding.severity == Severity::Error {
@@ -33,7 +116,7 @@ impl Report {
             end: end_of(span),
             message,
         });
-        self.findings.push(Diagnostic {
+        let finding = Diagnostic {
             code: format!("specs::{}", finding.code),
             severity: finding.severity,
             file: self.sources.name(span.file).to_owned(),
@@ -44,8 +127,11 @@ impl Report {
             expected: finding.expected,
             suggestion: finding.suggestion,
             note: finding.note,
+            subject: None,
+            documentation: None,
             related,
-        });
+        };
+        self.findings.push((self.document, finding));
     }
 
     /// How many errors there are so far, also those beyond the longest list.
@@ -55,11 +141,17 @@ impl Report {
 
     /// The texts, and the findings in the order of the files and places.
     pub(crate) fn finish(mut self) -> (Sources, Vec<Diagnostic>) {
+        let mut findings: Vec<Diagnostic> = Vec::with_capacity(self.findings.len());
+        for (document, mut finding) in std::mem::take(&mut self.findings) {
+            let subject = document.0.checked_sub(1).and_then(|at| self.subjects.get(at));
+            finding.subject = subject.cloned().flatten();
+            finding.documentation = self.documentation(&finding);
+            findings.push(finding);
+        }
         let sources = &self.sources;
-        self.findings
-            .sort_by_key(|finding| (sources.rank(&finding.file), finding.line, finding.column));
+        findings.sort_by_key(|finding| (sources.rank(&finding.file), finding.line, finding.column));
         if self.left_out > 0
-            && let Some(last) = self.findings.last()
+            && let Some(last) = findings.last()
         {
             let mut rest = last.clone();
             "specs::more-findings".clone_into(&mut rest.code);
@@ -70,9 +162,10 @@ impl Report {
             };
             rest.message = format!("{} more findings are not listed", self.left_out);
             (rest.expected, rest.suggestion, rest.note, rest.related) = (None, None, None, None);
-            self.findings.push(rest);
+            (rest.subject, rest.documentation) = (None, None);
+            findings.push(rest);
         }
-        (self.sources, self.findings)
+        (self.sources, findings)
     }
 }
 

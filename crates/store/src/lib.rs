@@ -10,6 +10,7 @@ mod pool;
 mod wake;
 mod writer;
 
+pub mod blob;
 pub mod branch_permission;
 pub mod build;
 pub mod build_query;

@@ -19,6 +19,7 @@ mod nginx;
 mod receivers;
 mod report;
 mod server;
+mod specs;
 mod work_tree;
 
 use std::path::{Path, PathBuf};
@@ -80,6 +81,9 @@ enum Benchmark {
     /// Clones and fetches.
     #[value(name = "fetch")]
     Fetch,
+    /// Checking of plan files.
+    #[value(name = "specs")]
+    Specs,
 }
 
 /// What all measurements share.
@@ -175,6 +179,7 @@ fn measure(
         Benchmark::B7 => ("B7", b7_many::TITLE, b7_many::contestants(setting)),
         Benchmark::B8 => ("B8", b8_telling::TITLE, b8_telling::contestants(setting)),
         Benchmark::Fetch => ("fetch", fetch::TITLE, fetch::contestants(setting)),
+        Benchmark::Specs => ("specs", specs::TITLE, specs::contestants(setting)),
     };
     println!("\n==> {name}: {title}");
     let quiet = arguments.busy || machine::wait_until_quiet();

@@ -3,7 +3,8 @@
 //! A line feed ends a line; so does a carriage return, alone or before a line feed: a progress bar becomes
 //! lines that one can read, and nothing can be hidden by writing over it. Very long lines are cut.
 
-use super::Masks;
+use madake_domain::mask::Masks;
+use memchr::memchr2;
 
 /// The longest line in bytes; what is longer becomes several.
 pub(crate) const LONGEST_LINE: usize = 64 * 1024;
@@ -19,7 +20,7 @@ impl LineSplitter {
     /// Takes the next piece and hands out the lines that it completes. `masks` keep a cut from going through
     /// a secret.
     pub(crate) fn push(&mut self, mut piece: &[u8], masks: &Masks, mut line: impl FnMut(&[u8])) {
-        while let Some(end) = piece.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+        while let Some(end) = memchr2(b'\n', b'\r', piece) {
             let (text, ending) = (&piece[..end], piece[end]);
             piece = &piece[end + 1..];
             if !text.is_empty() {

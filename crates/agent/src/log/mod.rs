@@ -4,7 +4,6 @@
 //! one is visible at once. A disk that refuses does not end the job: the loss is counted and told at the end.
 
 mod line_splitter;
-mod mask;
 mod stamp;
 
 use std::fs::File;
@@ -13,10 +12,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use madake_domain::mask::{LeakWatch, Masks};
 use madake_protocol::log::LogKind;
 
 pub(crate) use line_splitter::LineSplitter;
-pub(crate) use mask::Masks;
 pub(crate) use stamp::Stamp;
 
 /// The log of a running job.
@@ -38,6 +37,7 @@ pub(crate) struct LogTotals {
 struct State {
     file: File,
     stamp: Stamp,
+    leak_watch: LeakWatch,
     buffer: Vec<u8>,
     buffered_lines: u64,
     bytes: u64,
@@ -52,16 +52,19 @@ struct State {
 
 impl Log {
     /// Opens the log for appending; it is made when missing, readable by its owner alone.
-    pub(crate) fn open(path: &Path, stamp: Stamp, masks: Masks, limit: Option<u64>) -> io::Result<Self> {
+    ///
+    /// None of the secrets is written to it, in whatever form.
+    pub(crate) fn open(path: &Path, stamp: Stamp, secrets: &[&str], limit: Option<u64>) -> io::Result<Self> {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)?;
         }
         let file = File::options().append(true).create(true).mode(0o600).open(path)?;
         Ok(Self {
-            masks,
+            masks: Masks::new(secrets.iter().copied()),
             state: Mutex::new(State {
                 file,
                 stamp,
+                leak_watch: LeakWatch::new(secrets.iter().copied()),
                 buffer: Vec::with_capacity(8 * 1024),
                 buffered_lines: 0,
                 bytes: 0,
@@ -105,6 +108,11 @@ impl Log {
         String::from_utf8_lossy(&self.masks.apply(text.as_bytes())).into_owned()
     }
 
+    /// Whether a secret seems to have been written in pieces, which cannot be covered any more.
+    pub(crate) fn leak_is_suspected(&self) -> bool {
+        self.lock().leak_watch.is_suspected()
+    }
+
     /// Makes all that was written durable, and says how much that was.
     pub(crate) fn finish(&self) -> LogTotals {
         let mut state = self.lock();
@@ -141,6 +149,7 @@ impl State {
         self.buffer.extend_from_slice(text.as_bytes());
         self.buffer.push(b'\t');
         let masked = masks.apply(line);
+        self.leak_watch.line(&masked);
         self.buffer
             .extend_from_slice(String::from_utf8_lossy(&masked).as_bytes());
         self.buffer.push(b'\n');
@@ -210,7 +219,7 @@ mod tests {
     use super::*;
 
     fn open(path: &Path, limit: Option<u64>) -> Log {
-        Log::open(path, Stamp::new("UTC"), Masks::new(["hunter22"]), limit).unwrap()
+        Log::open(path, Stamp::new("UTC"), &["hunter22"], limit).unwrap()
     }
 
     fn messages(path: &Path) -> Vec<String> {
@@ -250,6 +259,16 @@ mod tests {
             totals.problem.unwrap(),
             "3 lines could not be written: No space left on device (os error 28)"
         );
+    }
+
+    #[test]
+    fn secret_in_pieces_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = open(&folder.path().join("job.log"), None);
+        log.say(LogKind::Build, "h\nu\nn\nt\ne\nr\n2\n");
+        assert!(!log.leak_is_suspected());
+        log.say(LogKind::Build, "2\n");
+        assert!(log.leak_is_suspected());
     }
 
     #[test]

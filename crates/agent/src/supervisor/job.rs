@@ -11,7 +11,7 @@ use madake_protocol::{FORMAT, JobOrder, JobOutcome, JobResult, Secret};
 
 use crate::clock::now_ms;
 use crate::job_directory::{JobDirectory, make_private_directory};
-use crate::log::{Log, LogTotals, Masks, Stamp};
+use crate::log::{Log, LogTotals, Stamp};
 use crate::processes;
 
 use super::checkout::{CheckoutFailure, check_out};
@@ -55,14 +55,15 @@ struct Job<'a> {
 
 /// Runs the job to its end. When this returns the log is complete and no process of the job is left.
 pub(crate) fn run(order: &JobOrder, directory: &JobDirectory, started_ms: i64) -> JobOutcome {
-    let secrets = order
+    let secrets: Vec<&str> = order
         .variables
         .iter()
         .filter(|variable| variable.secret)
-        .map(|v| v.value.as_str());
-    let masks = Masks::new(secrets.chain(order.masks.iter().map(Secret::reveal)));
+        .map(|v| v.value.as_str())
+        .chain(order.masks.iter().map(Secret::reveal))
+        .collect();
     let stamp = Stamp::new(&order.time_zone);
-    let log = match Log::open(&order.log_path, stamp, masks, order.log_limit_bytes) {
+    let log = match Log::open(&order.log_path, stamp, &secrets, order.log_limit_bytes) {
         Ok(log) => Arc::new(log),
         Err(error) => {
             let reason = format!("cannot open the log {}: {error}", order.log_path.display());
@@ -207,14 +208,18 @@ impl Job<'_> {
         }
         self.log.say(
             LogKind::Build,
-            &format!("Starting task '{name}' of type '{}'", task_type(&task.action)),
+            &format!("Starting task '{name}' of type '{}'", task.action.type_name()),
         );
         let end = match &task.action {
+            _ if !task.conditions.is_empty() => {
+                TaskEnd::failed("this version of madake does not evaluate the conditions of tasks".to_owned())
+            }
             TaskAction::Script(script) => self.run_script(script, lookout),
             TaskAction::Checkout(checkout) => self.run_checkout(checkout, lookout),
             TaskAction::Clean => self.run_clean(),
-            TaskAction::Unsupported { name } => TaskEnd::failed(format!(
-                "this version of madake does not run tasks of type `{name}`"
+            other => TaskEnd::failed(format!(
+                "this version of madake does not run tasks of type `{}`",
+                other.type_name()
             )),
         };
         let result = match &end {
@@ -361,6 +366,13 @@ impl Job<'_> {
         if private.exists() {
             let _ = clean::empty(&private).and_then(|()| fs::remove_dir(&private));
         }
+        if self.log.leak_is_suspected() {
+            self.log.say(
+                LogKind::Error,
+                "A secret may have been written one character in each line, where it cannot be masked: \
+                 change it, and let no script take it apart",
+            );
+        }
         let key = &self.order.job_result_key;
         let word = result_word(&verdict.result);
         self.log
@@ -453,15 +465,6 @@ fn result_word(result: &JobResult) -> &'static str {
     }
 }
 
-fn task_type(action: &TaskAction) -> &str {
-    match action {
-        TaskAction::Script(_) => "script",
-        TaskAction::Checkout(_) => "checkout",
-        TaskAction::Clean => "clean",
-        TaskAction::Unsupported { name } => name,
-    }
-}
-
 fn task_name(task: &Task) -> &str {
     if !task.description.is_empty() {
         return &task.description;
@@ -473,6 +476,6 @@ fn task_name(task: &Task) -> &str {
             .as_deref()
             .unwrap_or("Checkout Default Repository"),
         TaskAction::Clean => "Clean working directory",
-        TaskAction::Unsupported { name } => name,
+        other => other.type_name(),
     }
 }

@@ -186,11 +186,7 @@ impl Bench {
 }
 
 pub(crate) fn task(action: TaskAction) -> Task {
-    Task {
-        description: String::new(),
-        enabled: true,
-        action,
-    }
+    Task::from(action)
 }
 
 pub(crate) fn inline(body: &str) -> ScriptTask {

@@ -253,3 +253,23 @@ async fn secrets_are_covered_in_log_and_outcome() {
     assert!(outcome.message.contains("'uses ********'"), "{}", outcome.message);
     assert!(text.contains("short set"), "{text}");
 }
+
+#[tokio::test]
+async fn secret_in_pieces_is_told_at_the_end_of_the_log() {
+    let bench = Bench::new();
+    let mut order = bench.order(vec![script("printf %s \"$bamboo_password\" | fold -w 1")]);
+    order.variables = vec![secret("password", "hunter22!x")];
+    bench.run(&order).await;
+    let text = bench.log_text();
+    assert!(
+        text.contains("A secret may have been written one character in each line"),
+        "{text}"
+    );
+
+    let mut harmless = bench.order(vec![script("printf 'a\\nb\\nc\\n'")]);
+    harmless.attempt = 2;
+    harmless.variables = order.variables;
+    bench.run(&harmless).await;
+    let text = bench.log_text();
+    assert_eq!(text.matches("A secret may have been").count(), 1, "{text}");
+}

@@ -190,6 +190,8 @@ pub(super) fn trigger_name(trigger: &Trigger) -> String {
         TriggerKind::Polling { .. } => "polling".to_owned(),
         TriggerKind::Push => "push".to_owned(),
         TriggerKind::Cron { expression } => format!("cron `{}`", inert(expression, 80)),
+        TriggerKind::Tag { .. } => "tag".to_owned(),
+        TriggerKind::AfterDeployment { .. } => "after-deployment".to_owned(),
     };
     if trigger.description.is_empty() {
         format!("a {kind} trigger")

@@ -40,8 +40,15 @@ fn later_layers_win() {
     assert_eq!(won(&layers), ("p".into(), VariableSource::Project));
     layers.plan = &plan;
     assert_eq!(won(&layers), ("l".into(), VariableSource::Plan));
+    let (branch, environment, injected) = (all("n"), all("e"), all("i"));
+    layers.branch = &branch;
+    assert_eq!(won(&layers), ("n".into(), VariableSource::Branch));
+    layers.environment = &environment;
+    assert_eq!(won(&layers), ("e".into(), VariableSource::Environment));
     layers.manual = &manual;
     assert_eq!(won(&layers), ("m".into(), VariableSource::Manual));
+    layers.injected = &injected;
+    assert_eq!(won(&layers), ("i".into(), VariableSource::Injected));
     layers.build_specific = &own;
     assert_eq!(won(&layers), ("b".into(), VariableSource::BuildSpecific));
 
@@ -135,6 +142,37 @@ fn a_branch_name_cannot_ask_for_a_secret() {
     for text in ["${bamboo.repository.branch.name}", "${bamboo.shown}"] {
         assert!(!substitute(text, &resolved, &system).text.contains("hunter2"));
     }
+}
+
+#[test]
+fn callers_and_scripts_cannot_ask_for_a_secret_either() {
+    let plan = variables(&[("db.password", "hunter2")]);
+    let asking = variables(&[("x", "${bamboo.db.password}")]);
+    let layers = VariableLayers {
+        plan: &plan,
+        ..VariableLayers::default()
+    };
+    for layers in [
+        VariableLayers {
+            manual: &asking,
+            ..layers
+        },
+        VariableLayers {
+            injected: &asking,
+            ..layers
+        },
+    ] {
+        let text = substitute("${bamboo.x}", &resolve(&layers), &system).text;
+        assert_eq!(text, "${bamboo.db.password}");
+    }
+    let branch = VariableLayers {
+        branch: &asking,
+        ..layers
+    };
+    assert_eq!(
+        substitute("${bamboo.x}", &resolve(&branch), &system).text,
+        "hunter2"
+    );
 }
 
 #[test]
@@ -236,5 +274,113 @@ proptest! {
             let left = done.text.contains("${bamboo.");
             prop_assert!(!left);
         }
+    }
+}
+
+fn injected(file: &str, namespace: &str) -> (Vec<(String, String)>, Vec<usize>) {
+    let read = read_injected(file, namespace);
+    (
+        read.variables
+            .into_iter()
+            .map(|variable| (variable.name, variable.value))
+            .collect(),
+        read.problems.iter().map(|problem| problem.line).collect(),
+    )
+}
+
+#[test]
+fn files_of_variables_are_read_line_by_line() {
+    let file = "\u{feff}# comment\n! too\n\nversion=1.2.3\r\n path = C:\\x=y \nempty=\nversion=1.3\nno assignment\n=x\n\
+                a b=1\n${x}=1\ndotted.name=ä\n";
+    let (variables, problems) = injected(file, "");
+    let variables: Vec<_> = variables
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    assert_eq!(
+        variables,
+        [
+            ("inject.dotted.name", "ä"),
+            ("inject.empty", ""),
+            ("inject.path", "C:\\x=y"),
+            ("inject.version", "1.3"),
+        ]
+    );
+    assert_eq!(problems, [8, 9, 10, 11]);
+    assert_eq!(injected("a=1", " own ").0, [("own.a".to_owned(), "1".to_owned())]);
+}
+
+#[test]
+fn files_of_variables_are_bounded() {
+    let many: String = (0..5000).map(|n| format!("k{n}=v\n")).collect();
+    let (variables, problems) = injected(&many, "n");
+    assert_eq!((variables.len(), problems), (1000, vec![1001]));
+    let long = format!("a={}\nb=1\n{}=1", "x".repeat(200 << 10), "k".repeat(300));
+    let (variables, problems) = injected(&long, "n");
+    assert_eq!((variables.len(), problems), (1, vec![1, 3]));
+    let endless = "# x\n".repeat(1 << 20);
+    assert_eq!(injected(&endless, "n").1.len(), 1);
+    let wrong = "x\n".repeat(1000);
+    assert_eq!(injected(&wrong, "n").1.len(), 20);
+}
+
+#[test]
+fn scopes_are_known_in_any_case() {
+    for (word, scope) in [
+        ("LOCAL", Some(InjectionScope::Local)),
+        ("result", Some(InjectionScope::Result)),
+        (" Result ", Some(InjectionScope::Result)),
+        ("global", None),
+    ] {
+        assert_eq!(InjectionScope::from_word(word), scope, "{word}");
+    }
+}
+
+#[test]
+fn deployments_and_agents_have_variables_of_their_own() {
+    let value = |all: &[Variable], name: &str| {
+        all.iter()
+            .find(|variable| variable.name == name)
+            .map(|variable| variable.value.clone())
+    };
+    let deployment = deployment_specific(&DeploymentFacts {
+        project: "Deploy it".into(),
+        environment: "QA".into(),
+        release: "release-7".into(),
+        previous_release: None,
+        is_rollback: false,
+    });
+    for (name, expected) in [
+        ("deploy.project", "Deploy it"),
+        ("deploy.environment", "QA"),
+        ("deploy.release", "release-7"),
+        ("deploy.version", "release-7"),
+        ("deploy.release.previous", ""),
+        ("deploy.rollback", "false"),
+    ] {
+        assert_eq!(value(&deployment, name).as_deref(), Some(expected), "{name}");
+    }
+    let capabilities =
+        crate::capability::Capabilities::from_iter([("system.git.executable", "/usr/bin/git")]);
+    let agent = capability_variables(&capabilities);
+    assert_eq!(
+        value(&agent, "capability.system.git.executable").as_deref(),
+        Some("/usr/bin/git")
+    );
+    assert_eq!(
+        environment_name(&agent[0].name),
+        "bamboo_capability_system_git_executable"
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_file_of_variables_is_read(file in "[a-z=# \n\r\\$\\{\u{0}]{0,80}", namespace in "[a-z ]{0,5}") {
+        let read = read_injected(&file, &namespace);
+        for variable in &read.variables {
+            prop_assert!(!variable.name.contains(char::is_whitespace) && !variable.name.contains(char::is_control));
+        }
+        let names: Vec<_> = read.variables.iter().map(|variable| &variable.name).collect();
+        prop_assert!(names.windows(2).all(|two| two[0] < two[1]));
     }
 }

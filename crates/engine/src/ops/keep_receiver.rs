@@ -380,11 +380,16 @@ impl Engine {
         if let Some(certificate) = request.client_certificate {
             secrets.client_certificate = (!certificate.is_empty()).then_some(certificate);
         }
-        settings
-            .request_options(secrets)
+        let options = settings.request_options(secrets);
+        options
             .tls
             .check()
             .map_err(|error| EngineError::Invalid(error.to_string()))?;
+        if let Some(authorization) = &options.authorization {
+            authorization
+                .check()
+                .map_err(|error| EngineError::Invalid(format!("user and password: {error}")))?;
+        }
         if request.drop_previous_secret {
             secrets.previous_secret = None;
         }

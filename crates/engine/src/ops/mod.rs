@@ -13,6 +13,7 @@ pub mod create_webhook;
 pub mod edit_repository;
 pub mod enable_plan;
 pub mod explain;
+pub mod export_plan;
 pub mod follow_pull_requests;
 pub mod install_hook;
 pub mod keep_broker;

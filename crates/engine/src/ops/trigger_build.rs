@@ -2,7 +2,6 @@
 
 use madake_domain::key::PlanKey;
 use madake_domain::permission::{Permission, Principal};
-use madake_domain::schedule::Input;
 use madake_domain::stage_selection::StageRequest;
 use madake_domain::waiting::{Newcomer, admit};
 use madake_store::build::{self, Build, Reason};
@@ -11,10 +10,9 @@ use madake_store::event::{self, Content, NewEvent};
 use madake_store::plan;
 
 use crate::access::{Caller, plan_for};
-use crate::enqueue::{BuildRequest, RequestedRevision, limit_of, start};
+use crate::enqueue::{BuildRequest, RequestedRevision, give_up, limit_of, start};
 use crate::heads::Looked;
 use crate::listening::forks;
-use crate::schedule::apply;
 use crate::{Engine, EngineError, clock};
 
 /// What is asked for.
@@ -116,7 +114,10 @@ impl Engine {
                     once_off: asked.custom_revision.is_some(),
                     revisions: revisions.clone(),
                 };
-                let made = start(tx, &request, &asked.stages, now)?;
+                let made = match problem {
+                    Some(reason) => give_up(tx, &request, &asked.stages, reason, now)?,
+                    None => start(tx, &request, &asked.stages, now)?,
+                };
                 if asked.custom_revision.is_none()
                     && let Some(revision) = &revision
                 {
@@ -138,10 +139,7 @@ impl Engine {
                     decided_ms: now,
                 };
                 decision::insert(tx, Some(plan_row.id), &decision)?;
-                match problem {
-                    Some(reason) => apply(tx, made.id, Input::GiveUp { reason }, now),
-                    None => Ok(made),
-                }
+                Ok(made)
             })
             .await
     }

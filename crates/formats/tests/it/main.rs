@@ -19,3 +19,4 @@ mod pull_requests;
 mod samples;
 mod signature;
 mod standard_webhooks;
+mod test_report;

@@ -1,65 +1,142 @@
-//! `madake specs validate`: checks plan files on this machine, without a server.
+//! `madake specs`: checks plan files on this machine, without a server, writes plans as files, and describes the
+//! language to editors.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use madake_engine::specs::reading_options;
-use madake_specs::{IncludeError, Reading, Severity, entry_file, read, render_text};
-use serde_json::json;
+use madake_specs::{
+    Diagnostic, IncludeError, Reading, Severity, entry_file, read, render_sarif, render_text,
+};
+use serde_json::{Value, json};
 
 use super::Global;
-use crate::terminal::{BAD, GOOD, WARN, is_terminal, paint, say, say_json};
+use crate::connection::{Connection, at};
+use crate::terminal::{BAD, DIM, GOOD, WARN, is_terminal, paint, say, say_json, text};
 
 /// The largest file that is read, in bytes; the server reads no larger one.
 const FILE_LIMIT: u64 = 1024 * 1024;
 
-/// Check plan files.
+/// The exit code when something cannot be read at all.
+const UNREADABLE: u8 = 2;
+
+/// Check and write plan files.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Specs {
-    /// Check a plan file, and show each mistake with its line and what would be right.
-    Validate {
-        /// A plan file, a folder with `bamboo-specs/` in it, or `-` for standard input.
-        #[arg(default_value = ".")]
-        path: PathBuf,
-        /// The name of the server that it is for; documents for others are passed over.
-        #[arg(long, default_value = "madake")]
-        server_name: String,
+    /// Check plan files, and show each mistake with its line and what would be right.
+    ///
+    /// Ends with 0 when there are no errors, with 1 when there are, and with 2 when a file cannot be read.
+    Validate(Validate),
+    /// Write a plan as a plan file.
+    Export {
+        /// The plan, or one of its branches: PROJ-PLAN.
+        key: String,
     },
+    /// Print a JSON Schema of plan files, for editors.
+    Schema,
+}
+
+/// Check plan files.
+#[derive(Debug, Args)]
+pub(crate) struct Validate {
+    /// Plan files, folders with `bamboo-specs/` in them, or `-` for standard input.
+    #[arg(default_value = ".")]
+    paths: Vec<PathBuf>,
+    /// The name of the server that it is for; documents for others are passed over.
+    #[arg(long, default_value = "madake")]
+    server_name: String,
+    /// Print the findings as SARIF 2.1.0, which code hosts and editors understand.
+    #[arg(long)]
+    sarif: bool,
+    /// Warnings count as errors.
+    #[arg(long)]
+    strict: bool,
 }
 
 pub(super) fn run(global: &Global, specs: Specs) -> anyhow::Result<ExitCode> {
-    let Specs::Validate { path, server_name } = specs;
-    let (name, text) = if path.as_os_str() == "-" {
+    match specs {
+        Specs::Validate(validate) => validate_all(global, &validate),
+        Specs::Export { key } => export(global, &key).map(|()| ExitCode::SUCCESS),
+        Specs::Schema => say_json(&madake_specs::json_schema()).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// A plan file that was read.
+struct Checked {
+    name: String,
+    reading: Reading,
+}
+
+fn validate_all(global: &Global, validate: &Validate) -> anyhow::Result<ExitCode> {
+    let mut all = Vec::with_capacity(validate.paths.len());
+    let mut unreadable = false;
+    for path in &validate.paths {
+        match check(path, &validate.server_name) {
+            Ok(checked) => all.push(checked),
+            Err(error) => {
+                unreadable = true;
+                anstream::eprintln!("madake: {error:#}");
+            }
+        }
+    }
+    if validate.sarif {
+        let findings = all.iter().flat_map(|checked| &checked.reading.diagnostics);
+        say_json(&render_sarif(findings, env!("CARGO_PKG_VERSION")))?;
+    } else if global.json {
+        let mut files: Vec<Value> = all.iter().map(as_json).collect();
+        match files.pop() {
+            Some(only) if files.is_empty() => say_json(&only)?,
+            last => {
+                files.extend(last);
+                say_json(&Value::Array(files))?;
+            }
+        }
+    } else {
+        for checked in &all {
+            show(checked)?;
+        }
+    }
+    let worst = all
+        .iter()
+        .flat_map(|checked| &checked.reading.diagnostics)
+        .map(|finding| finding.severity)
+        .max();
+    Ok(match worst {
+        _ if unreadable => ExitCode::from(UNREADABLE),
+        Some(Severity::Error) => ExitCode::FAILURE,
+        Some(Severity::Warning) if validate.strict => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
+    })
+}
+
+fn check(path: &Path, server_name: &str) -> anyhow::Result<Checked> {
+    let (name, text, beside) = if path.as_os_str() == "-" {
         let mut text = String::new();
         std::io::stdin()
             .take(FILE_LIMIT + 1)
             .read_to_string(&mut text)
             .context("standard input cannot be read")?;
         // Includes are looked for where the plan file would be.
-        ("bamboo-specs/bamboo.yml".to_owned(), text)
+        ("bamboo-specs/bamboo.yml".to_owned(), text, None)
     } else {
-        let file = plan_file(&path)?;
+        let (file, beside) = plan_file(path)?;
         let text =
             std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
         let name = file.to_string_lossy();
-        (name.strip_prefix("./").unwrap_or(&name).to_owned(), text)
+        (name.strip_prefix("./").unwrap_or(&name).to_owned(), text, beside)
     };
-    let reading = validate(&name, &text, &server_name);
-    report(global, &name, &reading)?;
-    Ok(if reading.has_errors() {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    let mut reading = read_file(&name, &text, server_name);
+    reading.diagnostics.extend(beside);
+    Ok(Checked { name, reading })
 }
 
-/// The plan file that a path means.
-fn plan_file(path: &Path) -> anyhow::Result<PathBuf> {
+/// The plan file that a path means, and what there is to say of its neighbours.
+fn plan_file(path: &Path) -> anyhow::Result<(PathBuf, Option<Diagnostic>)> {
     if !path.is_dir() {
-        return Ok(path.to_owned());
+        return Ok((path.to_owned(), None));
     }
     for folder in [path.join("bamboo-specs"), path.to_owned()] {
         let names: Vec<String> = std::fs::read_dir(&folder)
@@ -68,8 +145,8 @@ fn plan_file(path: &Path) -> anyhow::Result<PathBuf> {
             .flatten()
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .collect();
-        if let Some((name, _)) = entry_file(names.iter().map(String::as_str)) {
-            return Ok(folder.join(name));
+        if let Some((name, warning)) = entry_file(names.iter().map(String::as_str)) {
+            return Ok((folder.join(name), warning));
         }
     }
     bail!(
@@ -78,7 +155,7 @@ fn plan_file(path: &Path) -> anyhow::Result<PathBuf> {
     )
 }
 
-fn validate(name: &str, text: &str, server_name: &str) -> Reading {
+fn read_file(name: &str, text: &str, server_name: &str) -> Reading {
     let tree = |path: &str| match std::fs::metadata(path) {
         Ok(found) if found.len() > FILE_LIMIT => Err(IncludeError::TooLarge),
         Ok(_) => {
@@ -90,46 +167,83 @@ fn validate(name: &str, text: &str, server_name: &str) -> Reading {
     read(name, text, &tree, &reading_options(server_name))
 }
 
-fn report(global: &Global, name: &str, reading: &Reading) -> anyhow::Result<()> {
-    let count = |severity| {
-        let found = reading.diagnostics.iter();
-        found.filter(|one| one.severity == severity).count()
-    };
-    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    if global.json {
-        let plans: Vec<_> = reading
-            .plans
-            .iter()
-            .map(|plan| {
-                json!({
-                    "key": plan.configuration.key.to_string(),
-                    "name": plan.configuration.name,
-                    "line": plan.position.line,
-                })
+fn count(reading: &Reading, severity: Severity) -> usize {
+    let found = reading.diagnostics.iter();
+    found.filter(|one| one.severity == severity).count()
+}
+
+fn as_json(checked: &Checked) -> Value {
+    let reading = &checked.reading;
+    let plans: Vec<_> = reading
+        .plans
+        .iter()
+        .map(|plan| {
+            json!({
+                "key": plan.configuration.key.to_string(),
+                "name": plan.configuration.name,
+                "line": plan.position.line,
             })
-            .collect();
-        return say_json(&json!({
-            "file": name,
-            "plans": plans,
-            "errors": errors,
-            "warnings": warnings,
-            "diagnostics": reading.diagnostics,
-        }));
-    }
+        })
+        .collect();
+    let deployments: Vec<_> = reading
+        .deployments
+        .iter()
+        .map(|deployment| {
+            json!({
+                "name": deployment.configuration.name,
+                "line": deployment.position.line,
+            })
+        })
+        .collect();
+    json!({
+        "file": checked.name,
+        "plans": plans,
+        "deployments": deployments,
+        "errors": count(reading, Severity::Error),
+        "warnings": count(reading, Severity::Warning),
+        "diagnostics": reading.diagnostics,
+    })
+}
+
+/// The findings, document by document, and a line with the sum.
+fn show(checked: &Checked) -> anyhow::Result<()> {
+    let Checked { name, reading } = checked;
     let colour = is_terminal();
-    let findings = render_text(&reading.diagnostics, &reading.sources, colour);
-    if !findings.is_empty() {
-        say(findings)?;
+    let mut subjects: Vec<Option<&str>> = Vec::new();
+    for finding in &reading.diagnostics {
+        if !subjects.contains(&finding.subject.as_deref()) {
+            subjects.push(finding.subject.as_deref());
+        }
     }
-    let plans: Vec<String> = reading
+    for subject in &subjects {
+        let own: Vec<Diagnostic> = reading
+            .diagnostics
+            .iter()
+            .filter(|finding| finding.subject.as_deref() == *subject)
+            .cloned()
+            .collect();
+        if subjects.len() > 1 {
+            say(paint(DIM, format_args!("── {}", subject.unwrap_or("the file"))))?;
+        }
+        say(render_text(&own, &reading.sources, colour))?;
+    }
+    let what: Vec<String> = reading
         .plans
         .iter()
         .map(|plan| plan.configuration.key.to_string())
+        .chain(
+            reading
+                .deployments
+                .iter()
+                .map(|deployment| format!("deployment project {}", deployment.configuration.name)),
+        )
         .collect();
-    let plans = match plans.as_slice() {
-        [] => "no plan".to_owned(),
-        keys => keys.join(", "),
+    let what = if what.is_empty() {
+        "no plan".to_owned()
+    } else {
+        what.join(", ")
     };
+    let (errors, warnings) = (count(reading, Severity::Error), count(reading, Severity::Warning));
     let verdict = match (errors, warnings) {
         (0, 0) => paint(GOOD, "no findings"),
         (0, warnings) => paint(WARN, counted(warnings, "warning")),
@@ -140,7 +254,7 @@ fn report(global: &Global, name: &str, reading: &Reading) -> anyhow::Result<()> 
             paint(WARN, counted(warnings, "warning"))
         ),
     };
-    say(format_args!("{name}: {plans}: {verdict}"))
+    say(format_args!("{name}: {what}: {verdict}"))
 }
 
 fn counted(count: usize, what: &str) -> String {
@@ -149,4 +263,13 @@ fn counted(count: usize, what: &str) -> String {
     } else {
         format!("{count} {what}s")
     }
+}
+
+fn export(global: &Global, key: &str) -> anyhow::Result<()> {
+    let connection = Connection::look(global)?;
+    let answer = connection.get(at(&["plans", key, "specs"]))?;
+    if global.json {
+        return say_json(&answer);
+    }
+    say(text(&answer, "text").trim_end())
 }

@@ -88,11 +88,30 @@ impl fmt::Debug for Request {
 }
 
 impl Authorization {
+    /// Whether the credentials can be sent, for whoever saves them (RFC 7617: no colon in the user name, no control
+    /// characters).
+    ///
+    /// # Errors
+    /// A failure of the kind [`ErrorKind::Request`] whose sentence says what is wrong with them.
+    pub fn check(&self) -> Result<(), Failure> {
+        self.header().map(drop)
+    }
+
     fn header(&self) -> Result<HeaderValue, Failure> {
         let text = match self {
             Self::Basic { user, .. } if user.contains(':') => {
                 return Err(unfit(
                     "a user name for Basic authentication cannot have a colon in it".to_owned(),
+                ));
+            }
+            Self::Basic { user, password }
+                if [user.as_str(), password.expose()]
+                    .iter()
+                    .any(|text| text.contains(char::is_control)) =>
+            {
+                return Err(unfit(
+                    "user name and password for Basic authentication cannot have line breaks or other control characters in them"
+                        .to_owned(),
                 ));
             }
             Self::Basic { user, password } => {

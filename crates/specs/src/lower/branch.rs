@@ -1,9 +1,12 @@
 //! When plan branches are made and removed (bamboo-specs.md 8).
 
-use madake_domain::plan::{BranchCreation, BranchPolicy};
+use madake_domain::plan::{
+    BranchConfig, BranchCreation, BranchIntegration, BranchPolicy, IntegrationStrategy, MasterBranch,
+};
 
 use super::fields::Fields;
 use super::{Context, scalar};
+use crate::language::plan as language;
 use crate::report::{Finding, nearest, shown};
 use crate::yaml::{Node, Value};
 
@@ -12,7 +15,7 @@ const CREATIONS: [&str; 3] = ["manually", "for-new-branch", "for-pull-request"];
 /// The `branches` section.
 pub(super) fn branches(cx: &mut Context<'_>, node: &Node) -> BranchPolicy {
     let mut policy = BranchPolicy::default();
-    let Some(mut fields) = Fields::of(cx, node, "`branches`") else {
+    let Some(mut fields) = Fields::of(cx, node, &language::BRANCHES) else {
         return policy;
     };
     if let Some(create) = fields.take("create").and_then(|node| creation(cx, node)) {
@@ -21,9 +24,66 @@ pub(super) fn branches(cx: &mut Context<'_>, node: &Node) -> BranchPolicy {
     if let Some(node) = fields.take("delete") {
         deletion(cx, node, &mut policy);
     }
-    fields.not_run(cx, &["integration", "link-to-jira"]);
+    policy.integration = fields.take("integration").and_then(|node| integration(cx, node));
+    policy.link_to_jira = fields.flag(cx, "link-to-jira");
     fields.finish(cx);
     policy
+}
+
+/// How a branch is merged before it is built.
+fn integration(cx: &mut Context<'_>, node: &Node) -> Option<BranchIntegration> {
+    let mut fields = Fields::of(cx, node, &language::INTEGRATION)?;
+    let from = fields.text(cx, "merge-from");
+    let to = fields.text(cx, "merge-to");
+    let push_on_success = fields.flag(cx, "push-on-success").unwrap_or(false);
+    fields.finish(cx);
+    let strategy = match (from, to) {
+        (Some(from), None) => IntegrationStrategy::MergeFrom(from),
+        (None, Some(to)) => IntegrationStrategy::MergeTo(to),
+        (None, None) => {
+            let message = "`integration` has neither `merge-from` nor `merge-to`";
+            cx.add(Finding::error("missing-key", node.span, message));
+            return None;
+        }
+        (Some(_), Some(_)) => {
+            let message = "`integration` has either `merge-from` or `merge-to`";
+            cx.add(Finding::error("exclusive-keys", node.span, message));
+            return None;
+        }
+    };
+    Some(BranchIntegration {
+        strategy,
+        push_on_success,
+    })
+}
+
+/// The `branch-config` section.
+pub(super) fn config(cx: &mut Context<'_>, node: &Node) -> BranchConfig {
+    let mut config = BranchConfig::default();
+    if let Some(mut fields) = Fields::of(cx, node, &language::BRANCH_CONFIG) {
+        config.integration = fields.take("integration").and_then(|node| integration(cx, node));
+        config.disable_expiry = fields.flag(cx, "disable-expiry");
+        fields.finish(cx);
+    }
+    config
+}
+
+/// `master-branch` of a plan: a name, or a map.
+pub(super) fn master(cx: &mut Context<'_>, node: &Node) -> Option<MasterBranch> {
+    if node.as_map().is_none() {
+        return scalar::non_empty_text(cx, node, "`master-branch`").map(|name| MasterBranch {
+            name,
+            display_name: None,
+        });
+    }
+    let mut fields = Fields::of(cx, node, &language::MASTER_BRANCH)?;
+    let name = fields.need_text(cx, "name");
+    let display_name = fields.text(cx, "display-name");
+    fields.finish(cx);
+    Some(MasterBranch {
+        name: name?,
+        display_name,
+    })
 }
 
 fn creation(cx: &mut Context<'_>, node: &Node) -> Option<BranchCreation> {
@@ -51,10 +111,8 @@ fn creation(cx: &mut Context<'_>, node: &Node) -> Option<BranchCreation> {
         "for-pull-request" => {
             let mut accept_fork = false;
             if let Some(node) = options {
-                let mut fields = Fields::of(cx, node, "`for-pull-request`")?;
-                if let Some(node) = fields.take("accept-fork") {
-                    accept_fork = scalar::flag(cx, node, "`accept-fork`")?;
-                }
+                let mut fields = Fields::of(cx, node, &language::PULL_REQUESTS)?;
+                accept_fork = fields.flag(cx, "accept-fork").unwrap_or(false);
                 fields.finish(cx);
             }
             Some(BranchCreation::ForPullRequest { accept_fork })
@@ -88,7 +146,7 @@ fn deletion(cx: &mut Context<'_>, node: &Node, policy: &mut BranchPolicy) {
         }
         return;
     }
-    let Some(mut fields) = Fields::of(cx, node, "`delete`") else {
+    let Some(mut fields) = Fields::of(cx, node, &language::BRANCH_DELETION) else {
         return;
     };
     if let Some(node) = fields.take("after-deleted-days") {

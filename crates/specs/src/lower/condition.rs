@@ -5,19 +5,10 @@
 use madake_domain::plan::TriggerCondition;
 
 use super::fields::Fields;
-use super::{Context, scalar};
+use super::{Context, item, scalar};
+use crate::language::{State, trigger as language};
 use crate::report::{Finding, nearest, shown};
-use crate::yaml::{Entry, Node, Value};
-
-const KINDS: [&str; 7] = [
-    "green-plan",
-    "all-other-conditions",
-    "committers",
-    "minimum-commits",
-    "time-window",
-    "after",
-    "weekdays",
-];
+use crate::yaml::{Entry, Node, Value, boolean};
 
 const DAYS: [&str; 7] = [
     "monday",
@@ -31,35 +22,57 @@ const DAYS: [&str; 7] = [
 
 const END_OF_DAY: u16 = 24 * 60;
 
-/// The conditions of a trigger, which must all hold.
-pub(super) fn conditions(cx: &mut Context<'_>, node: &Node) -> Vec<TriggerCondition> {
+/// The conditions of a trigger, which must all hold, and those of apps by dotted name.
+pub(super) fn conditions(
+    cx: &mut Context<'_>,
+    node: &Node,
+) -> (Vec<TriggerCondition>, Vec<(String, String)>) {
+    let (mut conditions, mut others) = (Vec::new(), Vec::new());
     let items = match &node.value {
-        Value::List(items) => items,
-        Value::Broken => return Vec::new(),
+        Value::List(items) => items.as_slice(),
+        Value::Map(_) => std::slice::from_ref(node),
+        Value::Broken => return (conditions, others),
         _ => {
             scalar::wrong_type(cx, node, "`conditions`", "a list");
-            return Vec::new();
+            return (conditions, others);
         }
     };
-    let mut conditions = Vec::new();
     for item in items {
         match &item.value {
-            Value::Map(map) => conditions.extend(map.entries.iter().filter_map(|entry| condition(cx, entry))),
+            Value::Map(map) => {
+                for entry in &map.entries {
+                    conditions.extend(condition(cx, entry, &mut others));
+                }
+            }
             Value::Broken => {}
-            _ => scalar::wrong_type(cx, item, "a condition", &super::fields::any_of(&KINDS)),
+            _ => {
+                let names: Vec<&str> = language::CONDITIONS.names().collect();
+                scalar::wrong_type(cx, item, "a condition", &super::fields::any_of(&names));
+            }
         }
     }
-    conditions
+    (conditions, others)
 }
 
-fn condition(cx: &mut Context<'_>, entry: &Entry) -> Option<TriggerCondition> {
+fn condition(
+    cx: &mut Context<'_>,
+    entry: &Entry,
+    others: &mut Vec<(String, String)>,
+) -> Option<TriggerCondition> {
     let node = &entry.value;
-    match entry.key.text.as_str() {
+    let choice = item::known(cx, &language::CONDITIONS, &entry.key.text, entry.key.span)?;
+    cx.report
+        .document_key(entry.key.span, node.span, language::CONDITIONS.id, choice.name);
+    match choice.name {
         "green-plan" => green_plan(cx, node),
         "all-other-conditions" => {
-            if !node.says_nothing() {
-                cx.not_run(entry.key.span, "`all-other-conditions`");
+            let settings = scalar::free(cx, node);
+            if let State::NotYet(instead) = choice.state
+                && settings.iter().any(|(_, value)| boolean(value) != Some(false))
+            {
+                cx.not_run(entry.key.span, "`all-other-conditions`", instead);
             }
+            others.extend(settings);
             None
         }
         "committers" => {
@@ -74,38 +87,24 @@ fn condition(cx: &mut Context<'_>, entry: &Entry) -> Option<TriggerCondition> {
             .map(|count| TriggerCondition::MinimumCommits { count }),
         "time-window" => time_window(cx, node),
         "after" => after(cx, node),
-        "weekdays" => weekdays(cx, node),
-        name => {
-            let message = format!("there is no condition `{}`", shown(name));
-            cx.add(
-                Finding::error("unknown-condition", entry.key.span, message)
-                    .expected(super::fields::any_of(&KINDS))
-                    .suggestion(nearest(name, KINDS)),
-            );
-            None
-        }
+        _ => weekdays(cx, node),
     }
 }
 
 fn green_plan(cx: &mut Context<'_>, node: &Node) -> Option<TriggerCondition> {
+    let items = match &node.value {
+        Value::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(node),
+    };
     let mut plans = Vec::new();
-    for text in scalar::texts(cx, node, "`green-plan`") {
-        match text.trim().parse() {
-            Ok(key) => plans.push(key),
-            Err(error) => {
-                cx.add(
-                    Finding::error("bad-key", node.span, format!("{error}"))
-                        .expected("keys of plans, `PROJ-PLAN`"),
-                );
-                return None;
-            }
-        }
+    for item in items {
+        plans.push(scalar::plan_key(cx, item)?);
     }
     (!plans.is_empty()).then_some(TriggerCondition::GreenPlan { plans })
 }
 
 fn time_window(cx: &mut Context<'_>, node: &Node) -> Option<TriggerCondition> {
-    let mut fields = Fields::of(cx, node, "`time-window`")?;
+    let mut fields = Fields::of(cx, node, &language::TIME_WINDOW)?;
     let from = fields.take("from").map(|node| minute(cx, node));
     let until = fields.take("until").map(|node| minute(cx, node));
     let time_zone = time_zone(cx, &mut fields);
@@ -133,7 +132,7 @@ fn after(cx: &mut Context<'_>, node: &Node) -> Option<TriggerCondition> {
         let from = minute(cx, node)?;
         return window(cx, node, from, END_OF_DAY, None);
     }
-    let mut fields = Fields::of(cx, node, "`after`")?;
+    let mut fields = Fields::of(cx, node, &language::AFTER)?;
     let time = fields.take("time");
     let time_zone = time_zone(cx, &mut fields);
     fields.finish(cx);
@@ -210,7 +209,7 @@ fn time_zone(cx: &mut Context<'_>, fields: &mut Fields<'_>) -> Option<String> {
 fn weekdays(cx: &mut Context<'_>, node: &Node) -> Option<TriggerCondition> {
     let mut zone = None;
     let list = if node.as_map().is_some() {
-        let mut fields = Fields::of(cx, node, "`weekdays`")?;
+        let mut fields = Fields::of(cx, node, &language::WEEKDAYS)?;
         let days = fields.take("days");
         zone = time_zone(cx, &mut fields);
         fields.finish(cx);

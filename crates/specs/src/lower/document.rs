@@ -1,18 +1,23 @@
 //! Tells the kinds of document apart (bamboo-specs.md 2.1) and hands each to its section.
 
-use super::{Context, permission, plan, scalar};
+use super::{Context, deployment, permission, plan, scalar, version_1};
 use crate::options::Options;
 use crate::report::{Finding, Report, nearest, shown};
 use crate::source::Span;
 use crate::yaml::{Map, Node, Value};
-use crate::{DocumentPosition, OtherDocument, OtherKind, PlanDocument, Reading};
+use crate::{DeploymentDocument, DocumentPosition, OtherDocument, OtherKind, PlanDocument, Reading};
 
 use crate::yaml::Document;
 
 /// Adds what a document says to the reading.
 pub(crate) fn lower(document: Document, options: &Options<'_>, report: &mut Report, reading: &mut Reading) {
-    let Document { root, faulty } = document;
-    let mut cx = Context { options, report };
+    let Document { root, faulty, id } = document;
+    report.resume_document(id);
+    let mut cx = Context {
+        options,
+        report,
+        whole_not_run: false,
+    };
     let map = match &root.value {
         Value::Map(map) => map,
         Value::Null | Value::Broken => return,
@@ -38,63 +43,119 @@ pub(crate) fn lower(document: Document, options: &Options<'_>, report: &mut Repo
         note(OtherKind::ForAnotherServer, reading);
         return;
     }
-    match kind(map) {
-        Kind::Plan => {
-            let errors = cx.report.errors();
-            let configuration = plan::plan(&mut cx, map, &root);
+    let kind = kind(map);
+    if let Some(subject) = subject(&kind, map) {
+        cx.report.name_document(subject);
+    }
+    let errors = cx.report.errors();
+    match kind {
+        Kind::Plan | Kind::Version1 => {
+            let (configuration, header) = if let Kind::Plan = kind {
+                (plan::plan(&mut cx, map, &root), "plan")
+            } else {
+                (version_1::plan(&mut cx, map, &root), "project")
+            };
             let permissions = map
                 .get("plan-permissions")
                 .and_then(|entry| permission::beside_plan(&mut cx, map, entry));
+            let Some(configuration) = configuration else {
+                return;
+            };
             if faulty || cx.report.errors() > errors {
                 return;
             }
-            if let Some(configuration) = configuration {
-                let plan_key = map.get("plan").map_or(root.span, |entry| entry.key.span);
-                let twin = reading
-                    .plans
-                    .iter()
-                    .find(|other| other.configuration.key == configuration.key);
-                if let Some(twin) = twin {
-                    let message = format!(
-                        "the plan `{}` is defined twice, first in {}:{}",
-                        configuration.key, twin.position.file, twin.position.line
-                    );
-                    cx.add(Finding::error("duplicate-plan", plan_key, message));
-                    return;
-                }
-                let position = position(plan_key, &cx);
-                reading.plans.push(PlanDocument {
-                    configuration,
-                    position,
-                });
-                reading.permissions.extend(permissions);
+            let header = map.get(header).map_or(root.span, |entry| entry.key.span);
+            let twin = reading
+                .plans
+                .iter()
+                .find(|other| other.configuration.key == configuration.key);
+            if let Some(twin) = twin {
+                let message = format!(
+                    "the plan `{}` is defined twice, first in {}:{}",
+                    configuration.key, twin.position.file, twin.position.line
+                );
+                cx.add(Finding::error("duplicate-plan", header, message));
+                return;
             }
+            let position = position(header, &cx);
+            reading.plans.push(PlanDocument {
+                configuration,
+                position,
+            });
+            reading.permissions.extend(permissions);
         }
         Kind::PlanPermissions => {
-            let errors = cx.report.errors();
             let permissions = permission::document(&mut cx, map, &root);
             if !faulty && cx.report.errors() == errors {
                 reading.permissions.extend(permissions);
             }
         }
         Kind::Deployment => {
-            cx.not_run(root.span, "a deployment document");
+            let header = map.get("deployment").map_or(root.span, |entry| entry.key.span);
+            cx.not_run(header, "deployment projects", "nothing is deployed");
+            cx.whole_not_run = true;
+            let configuration = deployment::deployment(&mut cx, map, &root);
             note(OtherKind::Deployment, reading);
+            if !faulty && cx.report.errors() == errors {
+                let position = position(header, &cx);
+                reading
+                    .deployments
+                    .extend(configuration.map(|configuration| DeploymentDocument {
+                        configuration,
+                        position,
+                    }));
+            }
         }
         Kind::DeploymentPermissions => {
-            cx.not_run(root.span, "a deployment permissions document");
+            let header = map.get("deployment").map_or(root.span, |entry| entry.key.span);
+            cx.not_run(
+                header,
+                "permissions of deployment projects",
+                "nobody gets them yet",
+            );
+            cx.whole_not_run = true;
+            let permissions = permission::deployment_document(&mut cx, map, &root);
             note(OtherKind::DeploymentPermissions, reading);
+            if !faulty && cx.report.errors() == errors {
+                reading.deployment_permissions.extend(permissions);
+            }
         }
-        Kind::Version1 => cx.add(
-            Finding::error(
-                "version-1",
-                map.entries.first().map_or(root.span, |entry| entry.key.span),
-                "this is the first version of the format, which is not read",
-            )
-            .expected("`version: 2` with `plan:`, `stages:` and the jobs at the root"),
-        ),
         Kind::Unknown if faulty => {}
         Kind::Unknown => unrecognised(&mut cx, &root, Some(map)),
+    }
+}
+
+/// What a document is about, as far as can be told: `plan PROJ-PLAN`.
+fn subject(kind: &Kind, map: &Map) -> Option<String> {
+    let inner = |outer: &str, key: &str| {
+        let value = &map.get(outer)?.value;
+        match value.as_map() {
+            Some(map) => map.get(key)?.value.as_text(),
+            None => value.as_text(),
+        }
+        .map(shown)
+    };
+    match kind {
+        Kind::Plan => {
+            let plan = map.get("plan")?.value.as_map()?;
+            let text = |key: &str| plan.get(key)?.value.as_text().map(shown);
+            match (text("project-key"), text("key")) {
+                (Some(project), Some(key)) => Some(format!("plan {project}-{key}")),
+                _ => text("name").map(|name| format!("plan {name}")),
+            }
+        }
+        Kind::Version1 => {
+            let project = map.get("project")?.value.as_map()?;
+            let plan = project.get("plan")?.value.as_map()?.get("key")?.value.as_text()?;
+            let project = project.get("key")?.value.as_text()?;
+            Some(format!("plan {}-{}", shown(project), shown(plan)))
+        }
+        Kind::PlanPermissions => inner("plan", "key").map(|key| format!("permissions of plan {key}")),
+        Kind::Deployment => inner("deployment", "name").map(|name| format!("deployment project {name}")),
+        Kind::DeploymentPermissions => {
+            inner("deployment", "name").map(|name| format!("permissions of deployment project {name}"))
+        }
+        Kind::Unknown => None,
     }
 }
 

@@ -1,38 +1,60 @@
-//! Takes a map apart key by key and reports what nobody asked for.
+//! Takes a map apart key by key, by the table of its section, and reports what nobody asked for.
 
-use super::Context;
+use super::{Context, path, scalar};
+use crate::language::{Section, State};
 use crate::report::{Finding, nearest, shown};
+use crate::source::Span;
 use crate::yaml::{Entry, Map, Node, Value};
 
 /// The entries of a map, and which of them were asked for.
 pub(super) struct Fields<'n> {
-    /// The map in the words of a message: `a job`.
-    what: &'static str,
+    section: &'static Section,
     map: &'n Map,
+    /// Where it is said that something is missing.
+    place: Span,
     known: Vec<&'static str>,
+    /// Keys about which the section itself says whether they are acted on.
+    settled: Vec<&'static str>,
+    /// An entry that is not a key of this map but its name (options that are indented as siblings of the name).
+    name: Option<&'n Entry>,
 }
 
 impl<'n> Fields<'n> {
-    /// The entries of `map`.
-    pub(super) fn new(map: &'n Map, what: &'static str) -> Self {
+    /// The entries of `map`, which starts at `place`.
+    pub(super) fn new(cx: &mut Context<'_>, map: &'n Map, section: &'static Section, place: Span) -> Self {
+        for entry in &map.entries {
+            if let Some(key) = section.key(&entry.key.text) {
+                cx.report
+                    .document_key(entry.key.span, entry.value.span, section.id, key.name);
+            }
+        }
         Self {
-            what,
+            section,
             map,
-            known: Vec::new(),
+            place,
+            known: Vec::with_capacity(section.keys.len()),
+            settled: Vec::new(),
+            name: None,
         }
     }
 
+    /// The same, where one entry is the name that the others are options of.
+    pub(super) fn beside(mut self, name: Option<&'n Entry>) -> Self {
+        self.name = name;
+        self
+    }
+
     /// The entries of a node that must be a map; anything else is reported.
-    pub(super) fn of(cx: &mut Context<'_>, node: &'n Node, what: &'static str) -> Option<Self> {
+    pub(super) fn of(cx: &mut Context<'_>, node: &'n Node, section: &'static Section) -> Option<Self> {
         match &node.value {
-            Value::Map(map) => Some(Self::new(map, what)),
+            Value::Map(map) => Some(Self::new(cx, map, section, node.span)),
             Value::Broken => None,
             _ => {
                 cx.add(
                     Finding::error(
                         "wrong-type",
                         node.span,
-                        format!("{what} cannot be {}", node.kind()),
+                        format!("{} cannot be {}", section.what, node.kind()),
                     )
                     .expected("a map"),
                 );
@@ -43,6 +65,11 @@ impl<'n> Fields<'n> {
 
     /// The entry with this key.
     pub(super) fn entry(&mut self, key: &'static str) -> Option<&'n Entry> {
+        debug_assert!(
+            self.section.key(key).is_some(),
+            "`{key}` is not in the table of {}",
+            self.section.what
+        );
         self.known.push(key);
         self.map.get(key)
     }
@@ -54,47 +81,147 @@ impl<'n> Fields<'n> {
             .filter(|value| !value.is_null())
     }
 
-    /// Keys that are understood but not acted on: a warning each, unless they say nothing.
-    pub(super) fn not_run(&mut self, cx: &mut Context<'_>, keys: &[&'static str]) {
-        for key in keys {
-            if let Some(entry) = self.entry(key)
-                && !entry.value.says_nothing()
-            {
-                cx.not_run(entry.key.span, &format!("`{key}`"));
-            }
+    /// The same, where the caller says itself whether the value is acted on.
+    pub(super) fn take_settled(&mut self, key: &'static str) -> Option<&'n Node> {
+        self.settled.push(key);
+        self.take(key)
+    }
+
+    /// Says that a key which the table does not have has been reported already.
+    pub(super) fn reported(&mut self, key: &'static str) {
+        self.settled.push(key);
+    }
+
+    /// The value of a key that must be given; its absence is reported.
+    pub(super) fn need(&mut self, cx: &mut Context<'_>, key: &'static str) -> Option<&'n Node> {
+        let found = self.take(key);
+        if found.is_none() {
+            let message = format!("{} has no `{key}`", self.section.what);
+            cx.add(Finding::error("missing-key", self.place, message));
+        }
+        found
+    }
+
+    fn called(&self, key: &str) -> String {
+        format!("`{key}` of {}", self.section.what)
+    }
+
+    /// A text that must be given and not be empty.
+    pub(super) fn need_text(&mut self, cx: &mut Context<'_>, key: &'static str) -> Option<String> {
+        let node = self.need(cx, key)?;
+        scalar::non_empty_text(cx, node, &self.called(key))
+    }
+
+    /// A text, if it is given.
+    pub(super) fn text(&mut self, cx: &mut Context<'_>, key: &'static str) -> Option<String> {
+        let node = self.take(key)?;
+        scalar::text(cx, node, &self.called(key))
+    }
+
+    /// A text, empty where it is not given.
+    pub(super) fn text_or_empty(&mut self, cx: &mut Context<'_>, key: &'static str) -> String {
+        self.text(cx, key).unwrap_or_default()
+    }
+
+    /// A boolean, if it is given.
+    pub(super) fn flag(&mut self, cx: &mut Context<'_>, key: &'static str) -> Option<bool> {
+        let node = self.take(key)?;
+        scalar::flag(cx, node, &self.called(key))
+    }
+
+    /// A whole number, if it is given.
+    pub(super) fn number(&mut self, cx: &mut Context<'_>, key: &'static str, least: u32) -> Option<u32> {
+        let node = self.take(key)?;
+        scalar::number(cx, node, &self.called(key), least)
+    }
+
+    /// Texts, none where they are not given.
+    pub(super) fn texts(&mut self, cx: &mut Context<'_>, key: &'static str) -> Vec<String> {
+        match self.take(key) {
+            Some(node) => scalar::texts(cx, node, &self.called(key)),
+            None => Vec::new(),
         }
     }
 
-    /// Reports the keys that nobody asked for: an error when one is nearly a known key, since then something that
-    /// the author wants would not happen; else a warning.
-    pub(super) fn finish(self, cx: &mut Context<'_>) {
-        self.finish_except(cx, None);
+    /// A path below the working directory, empty where it is not given.
+    pub(super) fn path(&mut self, cx: &mut Context<'_>, key: &'static str) -> String {
+        match self.take(key) {
+            Some(node) => path::relative(cx, node, &self.called(key)).unwrap_or_default(),
+            None => String::new(),
+        }
     }
 
-    /// Like [`Fields::finish`], with one entry that is not a key of this map but its name (options that are
-    /// indented as siblings of the name).
-    pub(super) fn finish_except(self, cx: &mut Context<'_>, name: Option<&Entry>) {
-        let Self { what, map, known } = self;
+    /// A path below the working directory where a lone `/` means the directory itself, as it does in Bamboo.
+    pub(super) fn destination(&mut self, cx: &mut Context<'_>, key: &'static str) -> String {
+        match self.take(key) {
+            Some(node) if node.as_text().is_some_and(|text| text.trim() == "/") => String::new(),
+            Some(node) => path::relative(cx, node, &self.called(key)).unwrap_or_default(),
+            None => String::new(),
+        }
+    }
+
+    /// The entries that the table does not have.
+    pub(super) fn others(&self) -> impl Iterator<Item = &'n Entry> + use<'n> {
+        let section = self.section;
+        self.map
+            .entries
+            .iter()
+            .filter(move |entry| section.key(&entry.key.text).is_none())
+    }
+
+    /// Reports the keys that nobody asked for, and those that are read and not acted on.
+    pub(super) fn finish(self, cx: &mut Context<'_>) {
+        let Self {
+            section,
+            map,
+            known,
+            settled,
+            name,
+            ..
+        } = self;
+        debug_assert!(
+            section.names().all(|name| known.contains(&name)),
+            "a key in the table of {} is never asked for",
+            section.what
+        );
         for entry in &map.entries {
-            let key = entry.key.text.as_str();
-            if known.contains(&key) || name.is_some_and(|name| name.key.text == key) {
+            let written = entry.key.text.as_str();
+            if name.is_some_and(|name| std::ptr::eq(name, entry)) {
                 continue;
             }
-            let absent = known.iter().copied().filter(|known| !map.has(known));
-            let suggestion = nearest(key, absent);
-            let message = format!("`{}` is not a key of {what}", shown(key));
-            cx.add(match suggestion {
-                Some(_) => Finding::error("unknown-key", entry.key.span, message).suggestion(suggestion),
-                None => Finding::warning("unknown-key", entry.key.span, message)
-                    .note(format!("it has no effect; {what} takes {}", list(&known))),
-            });
+            let Some(key) = section.key(written) else {
+                if section.others.is_none() && !settled.contains(&written) {
+                    unknown(cx, section, map, entry);
+                }
+                continue;
+            };
+            if let State::NotYet(instead) = key.state
+                && !settled.contains(&key.name)
+                && !entry.value.says_nothing()
+            {
+                cx.not_run(entry.key.span, &format!("`{}`", key.name), instead);
+            }
         }
     }
 }
 
-/// `a`, `b` and `c`
-fn list(names: &[&str]) -> String {
-    joined(names, "and")
+fn unknown(cx: &mut Context<'_>, section: &Section, map: &Map, entry: &Entry) {
+    let written = entry.key.text.as_str();
+    let absent = section.names().filter(|known| !map.has(known));
+    let suggestion = nearest(written, absent);
+    let message = format!("`{}` is not a key of {}", shown(written), section.what);
+    let finding = Finding::warning("unknown-key", entry.key.span, message);
+    cx.add(match suggestion {
+        Some(_) => finding.suggestion(suggestion).note("it has no effect as it is"),
+        None => {
+            let names: Vec<&str> = section.names().collect();
+            finding.note(format!(
+                "it has no effect; {} takes {}",
+                section.what,
+                joined(&names, "and")
+            ))
+        }
+    });
 }
 
 /// `a`, `b` or `c`

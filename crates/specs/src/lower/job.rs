@@ -3,27 +3,14 @@
 use std::collections::BTreeSet;
 
 use madake_domain::key::MAX_PART_LENGTH;
-use madake_domain::plan::{Job, Requirement};
+use madake_domain::plan::{Artifact, ArtifactSubscription, Job, Requirement};
 
 use super::fields::Fields;
 use super::{Context, docker, other, scalar, task};
+use crate::language::job as language;
 use crate::report::{Finding, shown};
 use crate::source::Span;
 use crate::yaml::{Entry, Node, Value};
-
-/// The keys of a job.
-pub(super) const KEYS: [&str; 10] = [
-    "key",
-    "description",
-    "enabled",
-    "tasks",
-    "final-tasks",
-    "requirements",
-    "artifacts",
-    "artifact-subscriptions",
-    "docker",
-    "other",
-];
 
 /// The longest key that is made from a name.
 const MAX_MADE_KEY: usize = 20;
@@ -31,30 +18,19 @@ const MAX_MADE_KEY: usize = 20;
 /// A job whose key is given by the file, or still to be made.
 pub(super) struct ReadJob {
     pub(super) job: Job,
-    key_span: Option<Span>,
+    pub(super) key_span: Option<Span>,
 }
 
 /// The job that a root key defines. Nothing below the key is a job without tasks.
 pub(super) fn job(cx: &mut Context<'_>, entry: &Entry) -> ReadJob {
     let mut read = ReadJob {
-        job: Job {
-            name: entry.key.text.clone(),
-            key: String::new(),
-            description: String::new(),
-            enabled: true,
-            tasks: Vec::new(),
-            final_tasks: Vec::new(),
-            requirements: Vec::new(),
-            docker: None,
-            timeout_seconds: None,
-            clean_working_directory: false,
-        },
+        job: Job::new(entry.key.text.as_str(), ""),
         key_span: None,
     };
     if entry.value.is_null() {
         return read;
     }
-    let Some(mut fields) = Fields::of(cx, &entry.value, "a job") else {
+    let Some(mut fields) = Fields::of(cx, &entry.value, &language::JOB) else {
         return read;
     };
     let job = &mut read.job;
@@ -64,12 +40,8 @@ pub(super) fn job(cx: &mut Context<'_>, entry: &Entry) -> ReadJob {
         job.key = key;
         read.key_span = Some(node.span);
     }
-    if let Some(node) = fields.take("description") {
-        job.description = scalar::text(cx, node, "the job's description").unwrap_or_default();
-    }
-    if let Some(node) = fields.take("enabled") {
-        job.enabled = scalar::flag(cx, node, "`enabled`").unwrap_or(true);
-    }
+    job.description = fields.text_or_empty(cx, "description");
+    job.enabled = fields.flag(cx, "enabled").unwrap_or(true);
     if let Some(node) = fields.take("tasks") {
         job.tasks = task::tasks(cx, node, "`tasks`");
     }
@@ -78,26 +50,91 @@ pub(super) fn job(cx: &mut Context<'_>, entry: &Entry) -> ReadJob {
     }
     if let Some(node) = fields.take("requirements") {
         job.requirements = requirements(cx, node);
-        if !job.requirements.is_empty() {
-            cx.add(
-                Finding::warning(
-                    "not-run",
-                    node.span,
-                    "`requirements` are part of Bamboo's format, but this version does not act on them",
-                )
-                .note("the job runs on any agent, whether or not it has the capabilities"),
-            );
-        }
+    }
+    if let Some(node) = fields.take("artifacts") {
+        job.artifacts = artifacts(cx, node);
+    }
+    if let Some(node) = fields.take("artifact-subscriptions") {
+        job.artifact_subscriptions = subscriptions(cx, node);
     }
     if let Some(node) = fields.take("docker") {
         job.docker = docker::docker(cx, node);
     }
     if let Some(node) = fields.take("other") {
-        job.clean_working_directory = other::clean_working_directory(cx, node);
+        (job.clean_working_directory, job.other) = other::of_job(cx, node);
     }
-    fields.not_run(cx, &["artifacts", "artifact-subscriptions"]);
     fields.finish(cx);
     read
+}
+
+/// Files that the job keeps.
+fn artifacts(cx: &mut Context<'_>, node: &Node) -> Vec<Artifact> {
+    let mut artifacts: Vec<Artifact> = Vec::new();
+    for item in items(cx, node, "`artifacts`") {
+        let Some(mut fields) = Fields::of(cx, item, &language::ARTIFACT) else {
+            continue;
+        };
+        let name = fields.need_text(cx, "name");
+        let pattern = fields.need_text(cx, "pattern");
+        let location = fields.destination(cx, "location");
+        let required = fields.flag(cx, "required").unwrap_or(false);
+        let shared = fields.flag(cx, "shared").unwrap_or(true);
+        let http_compression = fields.flag(cx, "httpCompressionOn").unwrap_or(true);
+        fields.finish(cx);
+        let (Some(name), Some(pattern)) = (name, pattern) else {
+            continue;
+        };
+        if artifacts.iter().any(|other| other.name == name) {
+            let message = format!("the job has two artifacts `{}`", shown(&name));
+            cx.add(Finding::warning("duplicate-artifact", item.span, message));
+        }
+        artifacts.push(Artifact {
+            name,
+            location,
+            pattern,
+            required,
+            shared,
+            http_compression,
+        });
+    }
+    artifacts
+}
+
+/// Artifacts that the job gets; `None` is all.
+fn subscriptions(cx: &mut Context<'_>, node: &Node) -> Option<Vec<ArtifactSubscription>> {
+    let mut subscriptions = Vec::new();
+    for item in items(cx, node, "`artifact-subscriptions`") {
+        if let Value::Scalar(artifact) = &item.value {
+            subscriptions.push(ArtifactSubscription {
+                artifact: artifact.clone(),
+                destination: String::new(),
+            });
+            continue;
+        }
+        let Some(mut fields) = Fields::of(cx, item, &language::SUBSCRIPTION) else {
+            continue;
+        };
+        let artifact = fields.need_text(cx, "artifact");
+        let destination = fields.destination(cx, "destination");
+        fields.finish(cx);
+        subscriptions.extend(artifact.map(|artifact| ArtifactSubscription {
+            artifact,
+            destination,
+        }));
+    }
+    Some(subscriptions)
+}
+
+/// The items of a list; anything else is reported.
+fn items<'n>(cx: &mut Context<'_>, node: &'n Node, what: &str) -> &'n [Node] {
+    match &node.value {
+        Value::List(items) => items,
+        Value::Null | Value::Broken => &[],
+        _ => {
+            scalar::wrong_type(cx, node, what, "a list");
+            &[]
+        }
+    }
 }
 
 fn is_key(text: &str) -> bool {
@@ -160,32 +197,28 @@ pub(super) fn give_keys(cx: &mut Context<'_>, jobs: &mut [ReadJob], definitions:
         }
     }
     for (index, (job, definition)) in jobs.iter_mut().zip(definitions).enumerate() {
-        if !job.job.key.is_empty() {
-            continue;
+        if job.job.key.is_empty() {
+            job.job.key = made_key(&definition.key.text, index, &taken);
+            taken.insert(job.job.key.clone());
         }
-        let mut base = key_from(&definition.key.text);
-        if base.is_empty() {
-            base = format!("JOB{}", index + 1);
-        }
-        let free = std::iter::once(base.clone())
-            .chain((2u32..).map(|number| format!("{base}{number}")))
-            .find(|key| !taken.contains(key))
-            .expect("an endless row of numbers has one that is free");
-        taken.insert(free.clone());
-        job.job.key = free;
     }
 }
 
+/// A key that is not taken yet, made from a job's name, or from its place among the jobs, from 0.
+pub(super) fn made_key(name: &str, place: usize, taken: &BTreeSet<String>) -> String {
+    let mut base = key_from(name);
+    if base.is_empty() {
+        base = format!("JOB{}", place + 1);
+    }
+    std::iter::once(base.clone())
+        .chain((2u32..).map(|number| format!("{base}{number}")))
+        .find(|key| !taken.contains(key))
+        .expect("an endless row of numbers has one that is free")
+}
+
 /// `- key` asks for a capability, `- key: regex` for one whose whole value matches.
-fn requirements(cx: &mut Context<'_>, node: &Node) -> Vec<Requirement> {
-    let items = match &node.value {
-        Value::List(items) => items,
-        Value::Broken => return Vec::new(),
-        _ => {
-            scalar::wrong_type(cx, node, "`requirements`", "a list");
-            return Vec::new();
-        }
-    };
+pub(super) fn requirements(cx: &mut Context<'_>, node: &Node) -> Vec<Requirement> {
+    let items = items(cx, node, "`requirements`");
     let mut requirements = Vec::new();
     for item in items {
         match &item.value {

@@ -1,26 +1,38 @@
 //! The tree of a document to domain plans: one file per section of the format.
 //!
 //! Each section has a function that takes its node and gives what it understood; mistakes go to the report, and
-//! reading goes on, so that all of them are found at once.
+//! reading goes on, so that all of them are found at once. Which keys a section has is said in `language`.
 
 pub(crate) mod document;
 
+mod any_task;
 mod branch;
+mod branch_override;
 mod condition;
+mod dependency;
+mod deployment;
 mod docker;
+mod docker_task;
 mod fields;
+mod item;
 mod job;
+mod notification;
 mod other;
 mod path;
 mod permission;
 mod plan;
+mod remote_task;
 mod repository;
 mod scalar;
 mod script;
 mod stage;
 mod task;
+mod task_condition;
+mod tool_task;
 mod trigger;
 mod variable;
+mod vcs_task;
+mod version_1;
 
 use crate::options::Options;
 use crate::report::{Finding, Report};
@@ -30,6 +42,8 @@ use crate::source::Span;
 pub(crate) struct Context<'a> {
     pub(crate) options: &'a Options<'a>,
     pub(crate) report: &'a mut Report,
+    /// Whether the whole document is not acted on yet, so that its parts need not say so too.
+    pub(crate) whole_not_run: bool,
 }
 
 impl Context<'_> {
@@ -37,12 +51,10 @@ impl Context<'_> {
         self.report.add(finding);
     }
 
-    /// Says that `what` is understood but not acted on.
-    fn not_run(&mut self, span: Span, what: &str) {
-        self.add(Finding::warning(
-            "not-run",
-            span,
-            format!("{what} is part of Bamboo's format, but this version does not act on it"),
-        ));
+    /// Says that `what` is read but not acted on, and what happens instead.
+    fn not_run(&mut self, span: Span, what: &str, instead: &str) {
+        if !self.whole_not_run {
+            self.add(Finding::warning("not-run", span, format!("read, not run yet: {what}")).note(instead));
+        }
     }
 }

@@ -1,40 +1,71 @@
-//! `other` of plans and jobs (bamboo-specs.md 11), and plan sections that are not acted on.
+//! `other` of plans and jobs (bamboo-specs.md 11).
+
+use madake_domain::plan::{
+    BuildExpiry, ConcurrencyStrategy, ExpiryPeriod, HangingDetection, JobOther, PatternLabel, PlanOther,
+};
 
 use super::fields::Fields;
 use super::{Context, scalar};
-use crate::yaml::{Map, Node, Value, boolean};
+use crate::language::{job, plan};
+use crate::report::{Finding, shown};
+use crate::source::Span;
+use crate::yaml::{Node, Value, boolean};
 
-/// Sections of a plan that are understood but not acted on.
-const SECTIONS_NOT_RUN: [&str; 3] = ["branch-overrides", "branch-config", "notifications"];
-
-/// How many builds of one plan branch may run at once; `None`: the server's default.
-pub(super) fn concurrent_builds(cx: &mut Context<'_>, node: &Node) -> Option<u32> {
-    let mut fields = Fields::of(cx, node, "`other` of a plan")?;
+/// `other` of a plan: how many builds of one branch run at once (`None`: the server's default), and the rest.
+pub(super) fn of_plan(cx: &mut Context<'_>, node: &Node) -> (Option<u32>, PlanOther) {
+    let mut other = PlanOther::default();
+    let Some(mut fields) = Fields::of(cx, node, &plan::OTHER) else {
+        return (None, other);
+    };
     let builds = fields
         .take("concurrent-build-plugin")
-        .and_then(|node| concurrent_build_plugin(cx, node));
-    fields.not_run(cx, &["force-stop-build", "all-other-apps"]);
+        .and_then(|node| concurrent_builds(cx, node, &mut other));
+    other.force_stop_build = fields.flag(cx, "force-stop-build");
+    if let Some(node) = fields.take("all-other-apps")
+        && let Some(mut apps) = Fields::of(cx, node, &plan::PLAN_APPS)
+    {
+        if let Some(node) = apps.take("custom") {
+            let mut settings = Custom::of(cx, node);
+            other.build_expiry = settings.expiry(cx);
+            other.custom = settings.left;
+        }
+        apps.finish(cx);
+    }
     fields.finish(cx);
-    builds
+    (builds, other)
 }
 
-fn concurrent_build_plugin(cx: &mut Context<'_>, node: &Node) -> Option<u32> {
-    match &node.value {
-        Value::Map(map) => {
-            let mut fields = Fields::new(map, "`concurrent-build-plugin`");
-            let builds = fields
-                .take("number-of-concurrent-builds")
-                .and_then(|node| count(cx, node));
-            if let Some(entry) = fields.entry("execution-strategy")
-                && entry.value.as_text() != Some("block-triggering")
-            {
-                cx.not_run(entry.key.span, "this `execution-strategy`");
-            }
-            fields.finish(cx);
-            builds
-        }
-        _ => count(cx, node),
+fn concurrent_builds(cx: &mut Context<'_>, node: &Node, other: &mut PlanOther) -> Option<u32> {
+    if !matches!(node.value, Value::Map(_)) {
+        return count(cx, node);
     }
+    let mut fields = Fields::of(cx, node, &plan::CONCURRENT_BUILDS)?;
+    let builds = fields
+        .take("number-of-concurrent-builds")
+        .and_then(|node| count(cx, node));
+    if let Some(entry) = fields.entry("execution-strategy") {
+        let text = entry.value.as_text().unwrap_or_default();
+        match text.trim().to_ascii_lowercase().replace('_', "-").as_str() {
+            "block-triggering" => other.concurrency_strategy = Some(ConcurrencyStrategy::BlockTriggering),
+            "stop-oldest-builds" => {
+                other.concurrency_strategy = Some(ConcurrencyStrategy::StopOldestBuilds);
+                cx.not_run(
+                    entry.key.span,
+                    "`stop-oldest-builds`",
+                    "a build over the limit waits",
+                );
+            }
+            _ => scalar::unknown_word(
+                cx,
+                &entry.value,
+                "strategy",
+                text,
+                &["block-triggering", "stop-oldest-builds"],
+            ),
+        }
+    }
+    fields.finish(cx);
+    builds
 }
 
 fn count(cx: &mut Context<'_>, node: &Node) -> Option<u32> {
@@ -44,43 +75,126 @@ fn count(cx: &mut Context<'_>, node: &Node) -> Option<u32> {
     scalar::number(cx, node, "the number of concurrent builds", 1)
 }
 
-/// Whether a job empties its working directory after the build.
-pub(super) fn clean_working_directory(cx: &mut Context<'_>, node: &Node) -> bool {
-    let Some(mut fields) = Fields::of(cx, node, "`other` of a job") else {
-        return false;
+/// `other` of a job: whether it empties its working directory after the build, and the rest.
+pub(super) fn of_job(cx: &mut Context<'_>, node: &Node) -> (bool, JobOther) {
+    let mut other = JobOther::default();
+    let Some(mut fields) = Fields::of(cx, node, &job::OTHER) else {
+        return (false, other);
     };
-    let clean = fields
-        .take("clean-working-dir")
-        .and_then(|node| scalar::flag(cx, node, "`clean-working-dir`"));
-    fields.not_run(cx, &["all-other-apps"]);
-    fields.finish(cx);
-    clean.unwrap_or(false)
-}
-
-/// Warns of the sections of a plan that are not acted on, unless they say what holds anyway.
-pub(super) fn sections_not_run(cx: &mut Context<'_>, map: &Map) {
-    for name in SECTIONS_NOT_RUN {
-        if let Some(entry) = map.get(name)
-            && !entry.value.says_nothing()
-        {
-            cx.not_run(entry.key.span, &format!("`{name}`"));
+    let clean = fields.flag(cx, "clean-working-dir").unwrap_or(false);
+    let apps_node = fields.take_settled("all-other-apps");
+    if let Some(node) = apps_node
+        && let Some(mut apps) = Fields::of(cx, node, &job::APPS)
+    {
+        if let Some(node) = apps.take("custom") {
+            let mut settings = Custom::of(cx, node);
+            other.hanging = settings.hanging(cx);
+            other.pattern_label = settings.pattern_label(cx);
+            other.custom = settings.left;
+        }
+        apps.finish(cx);
+        let says_something = other.pattern_label.is_some()
+            || other
+                .hanging
+                .is_some_and(|hanging| hanging.enabled != Some(false))
+            || other
+                .custom
+                .iter()
+                .any(|(_, value)| boolean(value) != Some(false));
+        if says_something {
+            cx.not_run(node.span, "`all-other-apps`", "these settings have no effect yet");
         }
     }
-    if let Some(entry) = map.get("dependencies") {
-        let harmless = entry.value.says_nothing()
-            || entry.value.as_map().is_some_and(|dependencies| {
-                dependencies
-                    .get("plans")
-                    .is_none_or(|plans| plans.value.says_nothing())
-                    && dependencies.entries.iter().all(|inner| {
-                        let text = inner.value.as_text();
-                        inner.key.text == "plans"
-                            || text == Some("none")
-                            || text.is_some_and(|text| boolean(text).is_some())
-                    })
-            });
-        if !harmless {
-            cx.not_run(entry.key.span, "`dependencies`");
+    fields.finish(cx);
+    (clean, other)
+}
+
+/// Settings of apps, taken one by one.
+struct Custom {
+    place: Span,
+    left: Vec<(String, String)>,
+}
+
+impl Custom {
+    fn of(cx: &mut Context<'_>, node: &Node) -> Self {
+        Self {
+            place: node.span,
+            left: scalar::free(cx, node),
         }
+    }
+
+    fn take(&mut self, name: &str) -> Option<String> {
+        let at = self.left.iter().position(|(key, _)| key == name)?;
+        Some(self.left.remove(at).1)
+    }
+
+    fn has(&self, prefix: &str) -> bool {
+        self.left.iter().any(|(key, _)| key.starts_with(prefix))
+    }
+
+    fn flag(&mut self, name: &str) -> Option<bool> {
+        self.take(name).as_deref().and_then(boolean)
+    }
+
+    fn parsed<T: std::str::FromStr>(&mut self, cx: &mut Context<'_>, name: &str) -> Option<T> {
+        let text = self.take(name).filter(|text| !text.trim().is_empty())?;
+        let parsed = text.trim().parse().ok();
+        if parsed.is_none() {
+            let message = format!("`{name}` cannot be `{}`", shown(&text));
+            cx.add(Finding::warning("wrong-type", self.place, message).expected("a number"));
+        }
+        parsed
+    }
+
+    fn expiry(&mut self, cx: &mut Context<'_>) -> Option<BuildExpiry> {
+        self.has("buildExpiryConfig.").then(|| BuildExpiry {
+            enabled: self.flag("buildExpiryConfig.enabled").unwrap_or(false),
+            duration: self.parsed(cx, "buildExpiryConfig.duration"),
+            period: match self.take("buildExpiryConfig.period").as_deref() {
+                Some("weeks") => ExpiryPeriod::Weeks,
+                Some("months") => ExpiryPeriod::Months,
+                _ => ExpiryPeriod::Days,
+            },
+            results: self.flag("buildExpiryConfig.expiryTypeResult").unwrap_or(false),
+            artifacts: self.flag("buildExpiryConfig.expiryTypeArtifact").unwrap_or(false),
+            logs: self.flag("buildExpiryConfig.expiryTypeBuildLog").unwrap_or(false),
+            builds_to_keep: self.parsed(cx, "buildExpiryConfig.buildsToKeep"),
+            maximum_builds_to_keep: self.parsed(cx, "buildExpiryConfig.maximumBuildsToKeep"),
+            labels_to_keep: self
+                .take("buildExpiryConfig.labelsToKeep")
+                .unwrap_or_default()
+                .split([',', ' '])
+                .filter(|label| !label.is_empty())
+                .map(str::to_owned)
+                .collect(),
+        })
+    }
+
+    fn hanging(&mut self, cx: &mut Context<'_>) -> Option<HangingDetection> {
+        self.has("buildHangingConfig.").then(|| HangingDetection {
+            enabled: self.flag("buildHangingConfig.enabled"),
+            minutes_between_logs: self.parsed(cx, "buildHangingConfig.minutesBetweenLogs"),
+            minutes_queue_timeout: self.parsed(cx, "buildHangingConfig.minutesQueueTimeout"),
+            multiplier: self
+                .parsed::<f64>(cx, "buildHangingConfig.multiplier")
+                .filter(|multiplier| multiplier.is_finite()),
+        })
+    }
+
+    fn pattern_label(&mut self, cx: &mut Context<'_>) -> Option<PatternLabel> {
+        let (regex, label) = (self.take("auto.regex"), self.take("auto.label"));
+        let regex = regex.filter(|regex| !regex.is_empty())?;
+        if let Err(reason) = scalar::check_pattern(&regex) {
+            let message = format!(
+                "`auto.regex` `{}` is not a regular expression that can be used here: {reason}",
+                shown(&regex)
+            );
+            cx.add(Finding::error("bad-pattern", self.place, message));
+            return None;
+        }
+        Some(PatternLabel {
+            regex,
+            label: label.unwrap_or_default(),
+        })
     }
 }

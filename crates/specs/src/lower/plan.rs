@@ -1,66 +1,98 @@
 //! The plan document: its sections, and the jobs between them (bamboo-specs.md 3).
 
+use std::collections::BTreeSet;
+
 use madake_domain::key::{PlanKey, ProjectKey};
 use madake_domain::plan::{Job, PlanConfiguration};
 
+use super::branch_override::{self, ReadOverride};
 use super::fields::Fields;
-use super::{Context, branch, docker, job, other, repository, scalar, stage, trigger, variable};
+use super::{
+    Context, branch, dependency, docker, job, notification, other, repository, scalar, stage, trigger,
+    variable,
+};
+use crate::language::job::JOB;
+use crate::language::plan as language;
 use crate::report::{Finding, nearest, shown};
 use crate::yaml::{Entry, Map, Node, Value};
 
-/// Root keys that are sections; every other one is a job.
-const SECTIONS: [&str; 16] = [
-    "version",
-    "server-name",
-    "plan",
-    "stages",
-    "variables",
-    "repositories",
-    "triggers",
-    "branches",
-    "branch-overrides",
-    "branch-config",
-    "dependencies",
-    "notifications",
-    "labels",
-    "docker",
-    "other",
-    "plan-permissions",
-];
-
 /// What a plan document says; `None` when it has mistakes without which there is no plan.
 pub(super) fn plan(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<PlanConfiguration> {
+    let mut fields = Fields::new(cx, map, &language::DOCUMENT, root.span);
+    fields.entry("version");
+    fields.entry("server-name");
+    // Permissions inside a plan document are read by the caller.
+    fields.entry("plan-permissions");
     version(cx, map);
+    fields.entry("plan");
     let header = header(cx, map, root);
-    let docker = section(map, "docker").and_then(|node| docker::docker(cx, node));
-    let stages = stage::stages(cx, map, root);
-    let jobs = jobs(cx, map, &stages);
-    let variables = section(map, "variables").map_or_else(Vec::new, |node| variable::variables(cx, node));
-    let repositories = map
-        .get("repositories")
+    let docker = fields.take("docker").and_then(|node| docker::docker(cx, node));
+    let stages = match fields.entry("stages") {
+        Some(entry) => stage::stages(cx, entry),
+        None => {
+            missing_stages(cx, map, root);
+            Vec::new()
+        }
+    };
+    let repositories = fields
+        .entry("repositories")
         .and_then(|entry| repository::repositories(cx, &entry.value));
-    let triggers = map
-        .get("triggers")
+    let overrides = match fields.take("branch-overrides") {
+        Some(node) => branch_override::overrides(cx, node, repositories.as_deref()),
+        None => Vec::new(),
+    };
+    let jobs = jobs(cx, map, &fields, &stages, &overrides);
+    let variables = match fields.take("variables") {
+        Some(node) => variable::variables(cx, node),
+        None => Vec::new(),
+    };
+    let triggers = fields
+        .entry("triggers")
         .and_then(|entry| trigger::triggers(cx, &entry.value, repositories.as_deref()));
-    let branches = section(map, "branches")
+    let branches = fields
+        .take("branches")
         .map(|node| branch::branches(cx, node))
         .unwrap_or_default();
-    let labels = section(map, "labels").map(|node| scalar::texts(cx, node, "the labels"));
-    let concurrent_builds = section(map, "other").and_then(|node| other::concurrent_builds(cx, node));
-    other::sections_not_run(cx, map);
+    let labels = fields
+        .take("labels")
+        .map(|node| scalar::texts(cx, node, "the labels"));
+    let (concurrent_builds, other) = fields
+        .take("other")
+        .map(|node| other::of_plan(cx, node))
+        .unwrap_or_default();
+    let dependencies = fields
+        .take_settled("dependencies")
+        .map(|node| (dependency::dependencies(cx, node), node))
+        .map(|(dependencies, node)| {
+            if !dependencies.plans.is_empty() {
+                cx.not_run(node.span, "`dependencies`", "no plan is started");
+            }
+            dependencies
+        })
+        .unwrap_or_default();
+    let notifications = fields
+        .take("notifications")
+        .map(|node| notification::of_plan(cx, node))
+        .unwrap_or_default();
+    let branch_config = fields
+        .take("branch-config")
+        .map(|node| branch::config(cx, node))
+        .unwrap_or_default();
+    fields.finish(cx);
+    let branch_overrides = branch_override::settle(cx, overrides, &jobs);
     let Header {
-        project_key,
         key,
         name,
         description,
         enabled,
+        rerunnable,
+        master_branch,
     } = header?;
     Some(PlanConfiguration {
-        project_key,
-        key,
-        name,
         description,
         enabled,
+        rerunnable,
+        master_branch,
         stages: stages.into_iter().map(|stage| stage.stage).collect(),
         jobs,
         variables,
@@ -70,13 +102,21 @@ pub(super) fn plan(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<PlanC
         concurrent_builds,
         docker,
         labels,
+        dependencies,
+        notifications,
+        branch_overrides,
+        branch_config,
+        other,
+        ..PlanConfiguration::new(key, name)
     })
 }
 
-fn section<'m>(map: &'m Map, key: &str) -> Option<&'m Node> {
-    map.get(key)
-        .map(|entry| &entry.value)
-        .filter(|value| !value.is_null())
+fn missing_stages(cx: &mut Context<'_>, map: &Map, root: &Node) {
+    let below_plan = map.get("plan").and_then(|entry| entry.value.as_map());
+    if !below_plan.is_some_and(|plan| plan.has("stages")) {
+        let span = map.get("plan").map_or(root.span, |entry| entry.key.span);
+        cx.add(Finding::error("missing-key", span, "the plan has no `stages`"));
+    }
 }
 
 /// `version: 2`, in each document of a plan file.
@@ -98,11 +138,12 @@ pub(super) fn version(cx: &mut Context<'_>, map: &Map) {
 }
 
 struct Header {
-    project_key: ProjectKey,
     key: PlanKey,
     name: String,
     description: String,
     enabled: bool,
+    rerunnable: bool,
+    master_branch: Option<madake_domain::plan::MasterBranch>,
 }
 
 fn header(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<Header> {
@@ -119,43 +160,52 @@ fn header(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<Header> {
         cx.add(finding);
         return None;
     }
-    let mut fields = Fields::of(cx, &entry.value, "the plan")?;
+    let mut fields = Fields::of(cx, &entry.value, &language::HEADER)?;
     let project_key = required(cx, &mut fields, entry, "project-key").and_then(|(text, node)| {
         let parsed = text.parse::<ProjectKey>().ok();
         or_bad_key(cx, node, parsed, "a project's key")
     });
     let short = required(cx, &mut fields, entry, "key");
     let name = required(cx, &mut fields, entry, "name").map(|(text, _)| text);
-    let description = fields
-        .take("description")
-        .and_then(|node| scalar::text(cx, node, "the plan's description"));
-    let enabled = fields
-        .take("enabled")
-        .and_then(|node| scalar::flag(cx, node, "`enabled`"));
-    if let Some(node) = fields.take("rerunnable")
-        && scalar::flag(cx, node, "`rerunnable`") == Some(false)
-    {
-        cx.not_run(node.span, "`rerunnable: false`");
-    }
-    fields.not_run(cx, &["master-branch"]);
-    if let Some(stages) = fields.entry("stages") {
+    let description = fields.text_or_empty(cx, "description");
+    let enabled = fields.flag(cx, "enabled").unwrap_or(true);
+    let rerunnable = match fields.take("rerunnable") {
+        Some(node) => {
+            let rerunnable = scalar::flag(cx, node, "`rerunnable`").unwrap_or(true);
+            if !rerunnable {
+                cx.not_run(
+                    node.span,
+                    "`rerunnable: false`",
+                    "failed jobs may be run again all the same",
+                );
+            }
+            rerunnable
+        }
+        None => true,
+    };
+    let master_branch = fields
+        .take("master-branch")
+        .and_then(|node| branch::master(cx, node));
+    if let Some(stages) = fields.others().find(|entry| entry.key.text == "stages") {
         cx.add(
             Finding::error("misplaced", stages.key.span, "`stages` is nested in `plan`")
                 .expected("`stages` at the root of the document, beside `plan`"),
         );
+        fields.reported("stages");
     }
     fields.finish(cx);
     let (short, node) = short?;
     let checked = project_key.clone().or_else(|| "P".parse().ok())?;
     let parsed = PlanKey::new(&checked, &short).ok();
     let key = or_bad_key(cx, node, parsed, "a plan's key")?;
-    let project_key = project_key?;
+    project_key?;
     Some(Header {
-        project_key,
         key,
         name: name?,
-        description: description.unwrap_or_default(),
-        enabled: enabled.unwrap_or(true),
+        description,
+        enabled,
+        rerunnable,
+        master_branch,
     })
 }
 
@@ -173,7 +223,8 @@ fn required<'n>(
     scalar::non_empty_text(cx, node, &format!("the plan's `{key}`")).map(|text| (text, node))
 }
 
-fn or_bad_key<K>(cx: &mut Context<'_>, node: &Node, parsed: Option<K>, what: &str) -> Option<K> {
+/// The key that a text is; reports that it is none.
+pub(super) fn or_bad_key<K>(cx: &mut Context<'_>, node: &Node, parsed: Option<K>, what: &str) -> Option<K> {
     if parsed.is_none() {
         let text = node.as_text().unwrap_or_default();
         let made = job::key_from(text);
@@ -187,21 +238,23 @@ fn or_bad_key<K>(cx: &mut Context<'_>, node: &Node, parsed: Option<K>, what: &st
 }
 
 /// The jobs at the root, in the order of the file.
-fn jobs(cx: &mut Context<'_>, map: &Map, stages: &[stage::ReadStage<'_>]) -> Vec<Job> {
-    let entries: Vec<&Entry> = map
-        .entries
+fn jobs(
+    cx: &mut Context<'_>,
+    map: &Map,
+    fields: &Fields<'_>,
+    stages: &[stage::ReadStage<'_>],
+    overrides: &[ReadOverride<'_>],
+) -> Vec<Job> {
+    let entries: Vec<&Entry> = fields.others().collect();
+    let named: BTreeSet<&str> = stages
         .iter()
-        .filter(|entry| !SECTIONS.contains(&entry.key.text.as_str()))
+        .chain(overrides.iter().flat_map(|one| one.stages.iter().flatten()))
+        .flat_map(|stage| stage.stage.jobs.iter().map(String::as_str))
         .collect();
-    let is_named = |name: &str| {
-        stages
-            .iter()
-            .any(|stage| stage.stage.jobs.iter().any(|job| job == name))
-    };
     let mut jobs = Vec::new();
     let mut definitions = Vec::new();
     for entry in &entries {
-        let named = is_named(&entry.key.text);
+        let named = named.contains(entry.key.text.as_str());
         if !named && !looks_like_job(entry) {
             not_a_job(cx, map, entry);
             continue;
@@ -218,9 +271,34 @@ fn jobs(cx: &mut Context<'_>, map: &Map, stages: &[stage::ReadStage<'_>]) -> Vec
     }
     job::give_keys(cx, &mut jobs, &definitions);
     let jobs: Vec<Job> = jobs.into_iter().map(|job| job.job).collect();
+    let known: BTreeSet<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
+    missing_jobs(cx, stages, &known, |finding, name| {
+        let below_jobs = map
+            .get("jobs")
+            .and_then(|entry| entry.value.as_map())
+            .and_then(|jobs| jobs.get(name));
+        match below_jobs {
+            Some(definition) => finding
+                .related(definition.key.span, "defined here, below `jobs`")
+                .note("job definitions stand at the root of the document"),
+            None => finding
+                .expected(format!("a root key `{}:` with the job's tasks", shown(name)))
+                .suggestion(nearest(name, entries.iter().map(|entry| entry.key.text.as_str()))),
+        }
+    });
+    jobs
+}
+
+/// Reports the jobs that stages name and that are not known.
+pub(super) fn missing_jobs(
+    cx: &mut Context<'_>,
+    stages: &[stage::ReadStage<'_>],
+    known: &BTreeSet<&str>,
+    advise: impl Fn(Finding, &str) -> Finding,
+) {
     for stage in stages {
         for (name, node) in stage.stage.jobs.iter().zip(&stage.job_nodes) {
-            if jobs.iter().any(|job| job.name == *name) {
+            if known.contains(name.as_str()) {
                 continue;
             }
             let message = format!(
@@ -228,32 +306,18 @@ fn jobs(cx: &mut Context<'_>, map: &Map, stages: &[stage::ReadStage<'_>]) -> Vec
                 shown(&stage.stage.name),
                 shown(name)
             );
-            let finding = Finding::error("missing-job", node.span, message);
-            let below_jobs = map
-                .get("jobs")
-                .and_then(|entry| entry.value.as_map())
-                .and_then(|jobs| jobs.get(name));
-            cx.add(match below_jobs {
-                Some(definition) => finding
-                    .related(definition.key.span, "defined here, below `jobs`")
-                    .note("job definitions stand at the root of the document"),
-                None => finding
-                    .expected(format!("a root key `{}:` with the job's tasks", shown(name)))
-                    .suggestion(nearest(name, entries.iter().map(|entry| entry.key.text.as_str()))),
-            });
+            cx.add(advise(Finding::error("missing-job", node.span, message), name));
         }
     }
-    jobs
 }
 
 /// Whether a root key that no stage names may be a job all the same.
 fn looks_like_job(entry: &Entry) -> bool {
     matches!(entry.value.value, Value::Broken)
-        || entry.value.as_map().is_some_and(|map| {
-            map.entries
-                .iter()
-                .any(|inner| job::KEYS.contains(&inner.key.text.as_str()))
-        })
+        || entry
+            .value
+            .as_map()
+            .is_some_and(|map| map.entries.iter().any(|inner| JOB.key(&inner.key.text).is_some()))
 }
 
 /// Reports a root key that is neither a section nor a job.
@@ -266,7 +330,7 @@ fn not_a_job(cx: &mut Context<'_>, map: &Map, entry: &Entry) {
         );
         return;
     }
-    if job::KEYS.contains(&name) {
+    if JOB.key(name).is_some() {
         let message = format!("`{name}` stands at the root of the document");
         cx.add(
             Finding::error("misplaced", entry.key.span, message).expected(format!("`{name}` inside a job")),
@@ -277,10 +341,11 @@ fn not_a_job(cx: &mut Context<'_>, map: &Map, entry: &Entry) {
         "job '{}' is not referenced by any stage and has none of the job keys",
         shown(name)
     );
-    let absent = SECTIONS.into_iter().filter(|section| !map.has(section));
+    let absent = language::DOCUMENT.names().filter(|section| !map.has(section));
     let suggestion = nearest(name, absent);
-    cx.add(match suggestion {
-        Some(_) => Finding::error("unknown-section", entry.key.span, message).suggestion(suggestion),
-        None => Finding::warning("unknown-section", entry.key.span, message).note("it has no effect"),
-    });
+    cx.add(
+        Finding::warning("unknown-section", entry.key.span, message)
+            .suggestion(suggestion)
+            .note("it has no effect"),
+    );
 }

@@ -1,43 +1,15 @@
 //! Repositories of a plan and what counts as a change in them (bamboo-specs.md 6).
 
-use madake_domain::plan::{ChangeDetection, FileFilter, PlanRepository, RepositorySource};
+use madake_domain::plan::{
+    ChangeDetection, FileFilter, PlanRepository, QuietPeriod, RepositoryAuthentication, RepositoryDefinition,
+    RepositoryOptions, RepositoryScope, RepositorySource, SecretText, SharedCredentials,
+};
 
 use super::fields::Fields;
-use super::{Context, scalar, task};
+use super::{Context, item, scalar};
+use crate::language::repository as language;
 use crate::report::{Finding, nearest, shown};
-use crate::yaml::{Entry, Map, Node, Value};
-
-const TYPES: [&str; 4] = ["git", "github", "bitbucket", "bitbucket-server"];
-
-/// Keys that say who we are to the repository. What a plan file says is not used for that.
-const CREDENTIALS: [&str; 9] = [
-    "ssh-key",
-    "ssh-key-passphrase",
-    "username",
-    "user",
-    "password",
-    "shared-credentials",
-    "public-key",
-    "private-key",
-    "app-id",
-];
-
-/// Options that are understood but not acted on.
-const NOT_RUN: [&str; 13] = [
-    "command-timeout-minutes",
-    "lfs",
-    "verbose-logs",
-    "use-shallow-clones",
-    "cache-on-agents",
-    "submodules",
-    "submodules-use-shallow-clones",
-    "ssh-key-applies-to-submodules",
-    "fetch-all",
-    "viewer",
-    "webhook-enabled",
-    "branch-config",
-    "branch-detection-config",
-];
+use crate::yaml::{Entry, Node, Value};
 
 /// The `repositories` section; `None` when it is there without a value, which is as if it were not there.
 pub(super) fn repositories(cx: &mut Context<'_>, node: &Node) -> Option<Vec<PlanRepository>> {
@@ -63,26 +35,20 @@ pub(super) fn repositories(cx: &mut Context<'_>, node: &Node) -> Option<Vec<Plan
     Some(repositories)
 }
 
-fn repository(cx: &mut Context<'_>, item: &Node) -> Option<PlanRepository> {
-    let named = |name: &str| PlanRepository {
-        name: name.to_owned(),
-        source: RepositorySource::Named,
-        branch: None,
-        change_detection: ChangeDetection::default(),
-    };
-    let map = match &item.value {
+fn repository(cx: &mut Context<'_>, node: &Node) -> Option<PlanRepository> {
+    let map = match &node.value {
         Value::Scalar(_) => {
-            return scalar::non_empty_text(cx, item, "the name of a repository").map(|name| named(&name));
+            return scalar::non_empty_text(cx, node, "the name of a repository").map(PlanRepository::named);
         }
         Value::Map(map) if !map.entries.is_empty() => map,
         Value::Broken => return None,
         _ => {
-            scalar::wrong_type(cx, item, "a repository", "`- name` or `- name: {type: git, ...}`");
+            scalar::wrong_type(cx, node, "a repository", "`- name` or `- name: {type: git, ...}`");
             return None;
         }
     };
     let entry = &map.entries[0];
-    let mut repository = named(&entry.key.text);
+    let mut repository = PlanRepository::named(entry.key.text.as_str());
     if let Some(sibling) = map.entries.get(1) {
         if !entry.value.is_null() {
             let message = "a repository is a list item of its own";
@@ -92,8 +58,9 @@ fn repository(cx: &mut Context<'_>, item: &Node) -> Option<PlanRepository> {
             );
             return None;
         }
-        task::indentation(cx, sibling.key.span, &entry.key.text);
-        options(cx, map, Some(entry), entry, &mut repository)?;
+        item::indentation(cx, sibling.key.span, &entry.key.text);
+        let fields = Fields::new(cx, map, &language::REPOSITORY, entry.key.span).beside(Some(entry));
+        options(cx, fields, entry, &mut repository);
     } else if !entry.value.is_null() {
         if entry.value.as_map().is_none() {
             if !matches!(entry.value.value, Value::Broken) {
@@ -101,115 +68,222 @@ fn repository(cx: &mut Context<'_>, item: &Node) -> Option<PlanRepository> {
             }
             return None;
         }
-        options(cx, entry.value.as_map()?, None, entry, &mut repository)?;
+        let fields = Fields::of(cx, &entry.value, &language::REPOSITORY)?;
+        options(cx, fields, entry, &mut repository);
     }
     Some(repository)
 }
 
-fn options(
-    cx: &mut Context<'_>,
-    map: &Map,
-    name: Option<&Entry>,
-    named_at: &Entry,
-    repository: &mut PlanRepository,
-) -> Option<()> {
-    let mut fields = Fields::new(map, "a repository");
-    if let Some(node) = fields.take("scope") {
-        let scope = scalar::text(cx, node, "`scope`")?;
-        if scope != "global" && scope != "project" {
-            let message = format!("there is no scope `{}`", shown(&scope));
-            cx.add(
-                Finding::error("unknown-value", node.span, message)
-                    .expected("`global` or `project`")
-                    .suggestion(nearest(&scope, ["global", "project"])),
-            );
-        }
-    }
+fn options(cx: &mut Context<'_>, mut fields: Fields<'_>, named_at: &Entry, repository: &mut PlanRepository) {
+    repository.scope = fields.take("scope").and_then(|node| scope(cx, node));
     if let Some(node) = fields.take("branch") {
         repository.branch = scalar::non_empty_text(cx, node, "the branch");
     }
     if let Some(node) = fields.take("change-detection") {
         repository.change_detection = change_detection(cx, node);
     }
-    let address = match fields.take("type") {
-        Some(node) => address(cx, &mut fields, node, named_at),
-        None => None,
-    };
-    if let Some(address) = address {
+    let kind = fields.take("type");
+    let described = Described::of(cx, &mut fields);
+    if let Some(node) = kind
+        && let Some((address, definition)) = described.definition(cx, node, named_at)
+    {
         repository.source = RepositorySource::Url(address);
+        repository.definition = Some(definition);
     }
-    if let Some(entry) = fields.entry("plugin-key") {
-        cx.add(
-            Finding::warning(
-                "not-run",
-                entry.key.span,
-                "repositories of plugins are part of Bamboo's format, but this version does not read them",
-            )
-            .note("the server has to know a repository of this name"),
-        );
-        fields.entry("server-config");
-    }
-    for key in CREDENTIALS {
-        if let Some(entry) = fields.entry(key) {
-            let message = format!("`{key}` in a plan file is not used by this version");
-            cx.add(
-                Finding::warning("not-run", entry.key.span, message)
-                    .note("link the repository on the server, with its credentials, and name it here"),
-            );
+    let mut settings = Vec::new();
+    for key in ["server-config", "branch-config", "branch-detection-config"] {
+        if let Some(node) = fields.take(key) {
+            let inner = scalar::free(cx, node).into_iter();
+            settings.extend(inner.map(|(name, value)| (format!("{key}.{name}"), value)));
         }
     }
-    fields.not_run(cx, &NOT_RUN);
-    fields.finish_except(cx, name);
-    Some(())
+    if let Some(plugin_key) = fields.text(cx, "plugin-key") {
+        repository.definition = Some(RepositoryDefinition::App { plugin_key, settings });
+    }
+    repository.options = RepositoryOptions {
+        command_timeout_minutes: fields.number(cx, "command-timeout-minutes", 1),
+        lfs: fields.flag(cx, "lfs"),
+        verbose_logs: fields.flag(cx, "verbose-logs"),
+        use_shallow_clones: fields.flag(cx, "use-shallow-clones"),
+        cache_on_agents: fields.flag(cx, "cache-on-agents"),
+        submodules: fields.flag(cx, "submodules"),
+        submodules_use_shallow_clones: fields.flag(cx, "submodules-use-shallow-clones"),
+        ssh_key_applies_to_submodules: fields.flag(cx, "ssh-key-applies-to-submodules"),
+        fetch_all: fields.flag(cx, "fetch-all"),
+        viewer: fields
+            .take("viewer")
+            .map(|node| scalar::free(cx, node))
+            .unwrap_or_default(),
+    };
+    fields.finish(cx);
 }
 
-/// The address that a repository's type and its options come to.
-fn address(cx: &mut Context<'_>, fields: &mut Fields<'_>, kind: &Node, named_at: &Entry) -> Option<String> {
-    let name = scalar::text(cx, kind, "the type of a repository")?;
-    let mut required = |cx: &mut Context<'_>, key: &'static str| {
-        let node = fields.take(key);
-        if node.is_none() {
-            let message = format!("the repository `{}` has no `{key}`", shown(&named_at.key.text));
-            cx.add(Finding::error("missing-key", named_at.key.span, message));
-        }
-        let node = node?;
-        let text = scalar::non_empty_text(cx, node, &format!("`{key}`"))?;
-        if is_address(&text) {
-            return Some(text);
-        }
-        let message = format!("`{}` is not the address of a repository", shown(&text));
-        cx.add(Finding::error("bad-address", node.span, message));
-        None
-    };
-    match name.as_str() {
-        "git" => required(cx, "url"),
-        "github" => {
-            let slug = required(cx, "repository")?;
-            let base = fields
-                .take("base-url")
-                .and_then(|node| scalar::non_empty_text(cx, node, "`base-url`"))
-                .filter(|base| is_address(base));
-            let base = base.as_deref().unwrap_or("https://github.com");
-            Some(format!("{}/{slug}.git", base.trim_end_matches('/')))
-        }
-        "bitbucket" => required(cx, "slug").map(|slug| format!("https://bitbucket.org/{slug}.git")),
-        "bitbucket-server" => {
-            let address = required(cx, "clone-url");
-            for key in ["server", "project", "slug"] {
-                fields.entry(key);
-            }
-            address
-        }
+fn scope(cx: &mut Context<'_>, node: &Node) -> Option<RepositoryScope> {
+    let text = scalar::text(cx, node, "`scope`")?;
+    match text.trim().to_ascii_lowercase().as_str() {
+        "global" => Some(RepositoryScope::Global),
+        "project" => Some(RepositoryScope::Project),
         _ => {
-            let message = format!("there is no repository type `{}`", shown(&name));
-            cx.add(
-                Finding::error("unknown-value", kind.span, message)
-                    .expected(super::fields::any_of(&TYPES))
-                    .suggestion(nearest(&name, TYPES)),
-            );
+            scalar::unknown_word(cx, node, "scope", &text, &["global", "project"]);
             None
         }
     }
+}
+
+/// What a repository that is described has, whatever its type.
+struct Described<'n> {
+    url: Option<&'n Node>,
+    repository: Option<&'n Node>,
+    slug: Option<&'n Node>,
+    clone_url: Option<&'n Node>,
+    base_url: Option<&'n Node>,
+    server: String,
+    project: String,
+    public_key: Option<String>,
+    private_key: Option<SecretText>,
+    webhook_enabled: Option<bool>,
+    authentication: RepositoryAuthentication,
+}
+
+impl<'n> Described<'n> {
+    fn of(cx: &mut Context<'_>, fields: &mut Fields<'n>) -> Self {
+        let private_key = secret(cx, fields, "private-key");
+        let user = fields.text(cx, "user");
+        let username = fields.text(cx, "username").or(user);
+        let password = secret(cx, fields, "password");
+        let key = secret(cx, fields, "ssh-key");
+        let passphrase = secret(cx, fields, "ssh-key-passphrase");
+        let app_id = fields.text(cx, "app-id");
+        let shared = fields
+            .take("shared-credentials")
+            .and_then(|node| shared_credentials(cx, node));
+        let authentication = match (shared, app_id, key, username) {
+            (Some(shared), ..) => RepositoryAuthentication::Shared(shared),
+            (None, Some(app_id), key, _) => RepositoryAuthentication::GitHubApp {
+                app_id,
+                key: key.unwrap_or_default(),
+            },
+            (None, None, Some(key), _) => RepositoryAuthentication::Key { key, passphrase },
+            (None, None, None, Some(username)) => RepositoryAuthentication::Password {
+                username,
+                password: password.unwrap_or_default(),
+            },
+            (None, None, None, None) => RepositoryAuthentication::None,
+        };
+        Self {
+            url: fields.take("url"),
+            repository: fields.take("repository"),
+            slug: fields.take("slug"),
+            clone_url: fields.take("clone-url"),
+            base_url: fields.take("base-url"),
+            server: fields.text_or_empty(cx, "server"),
+            project: fields.text_or_empty(cx, "project"),
+            public_key: fields.text(cx, "public-key"),
+            private_key,
+            webhook_enabled: fields.flag(cx, "webhook-enabled"),
+            authentication,
+        }
+    }
+
+    /// The address that a repository of this type comes to, and how it is described.
+    fn definition(
+        self,
+        cx: &mut Context<'_>,
+        kind: &Node,
+        named_at: &Entry,
+    ) -> Option<(String, RepositoryDefinition)> {
+        let name = scalar::text(cx, kind, "the type of a repository")?;
+        let authentication = self.authentication;
+        match name.as_str() {
+            "git" => {
+                let url = address(cx, self.url, "url", named_at)?;
+                Some((url.clone(), RepositoryDefinition::Git { url, authentication }))
+            }
+            "github" => {
+                let repository = address(cx, self.repository, "repository", named_at)?;
+                let base_url = self
+                    .base_url
+                    .and_then(|node| address(cx, Some(node), "base-url", named_at));
+                let base = base_url.as_deref().unwrap_or("https://github.com");
+                Some((
+                    format!("{}/{repository}.git", base.trim_end_matches('/')),
+                    RepositoryDefinition::GitHub {
+                        repository,
+                        authentication,
+                        webhook_enabled: self.webhook_enabled,
+                        base_url,
+                    },
+                ))
+            }
+            "bitbucket" => {
+                let slug = address(cx, self.slug, "slug", named_at)?;
+                Some((
+                    format!("https://bitbucket.org/{slug}.git"),
+                    RepositoryDefinition::BitbucketCloud { slug, authentication },
+                ))
+            }
+            "bitbucket-server" => {
+                let clone_url = address(cx, self.clone_url, "clone-url", named_at)?;
+                let slug = match self.slug {
+                    Some(node) => scalar::text(cx, node, "`slug`")?,
+                    None => String::new(),
+                };
+                Some((
+                    clone_url.clone(),
+                    RepositoryDefinition::BitbucketServer {
+                        server: self.server,
+                        project: self.project,
+                        slug,
+                        clone_url,
+                        public_key: self.public_key,
+                        private_key: self.private_key,
+                    },
+                ))
+            }
+            _ => {
+                let message = format!("there is no repository type `{}`", shown(&name));
+                cx.add(
+                    Finding::error("unknown-value", kind.span, message)
+                        .expected(super::fields::any_of(&language::TYPES))
+                        .suggestion(nearest(&name, language::TYPES)),
+                );
+                None
+            }
+        }
+    }
+}
+
+fn secret(cx: &mut Context<'_>, fields: &mut Fields<'_>, key: &'static str) -> Option<SecretText> {
+    let node = fields.take(key)?;
+    scalar::secret(cx, node, key)
+}
+
+fn shared_credentials(cx: &mut Context<'_>, node: &Node) -> Option<SharedCredentials> {
+    if node.as_map().is_none() {
+        let name = scalar::non_empty_text(cx, node, "`shared-credentials`")?;
+        return Some(SharedCredentials { name, scope: None });
+    }
+    let mut fields = Fields::of(cx, node, &language::SHARED_CREDENTIALS)?;
+    let name = fields.need_text(cx, "name");
+    let scope = fields.take("scope").and_then(|node| scope(cx, node));
+    fields.finish(cx);
+    Some(SharedCredentials { name: name?, scope })
+}
+
+/// The address below a key that the type needs.
+fn address(cx: &mut Context<'_>, node: Option<&Node>, key: &str, named_at: &Entry) -> Option<String> {
+    let Some(node) = node else {
+        let message = format!("the repository `{}` has no `{key}`", shown(&named_at.key.text));
+        cx.add(Finding::error("missing-key", named_at.key.span, message));
+        return None;
+    };
+    let text = scalar::non_empty_text(cx, node, &format!("`{key}`"))?;
+    if is_address(&text) {
+        return Some(text);
+    }
+    let message = format!("`{}` is not the address of a repository", shown(&text));
+    cx.add(Finding::error("bad-address", node.span, message));
+    None
 }
 
 /// Refuses what a version control program would take for an option or for a command to run.
@@ -221,7 +295,7 @@ fn is_address(text: &str) -> bool {
 
 fn change_detection(cx: &mut Context<'_>, node: &Node) -> ChangeDetection {
     let mut detection = ChangeDetection::default();
-    let Some(mut fields) = Fields::of(cx, node, "`change-detection`") else {
+    let Some(mut fields) = Fields::of(cx, node, &language::CHANGE_DETECTION) else {
         return detection;
     };
     if let Some(node) = fields.take("exclude-changeset-pattern") {
@@ -246,9 +320,20 @@ fn change_detection(cx: &mut Context<'_>, node: &Node) -> ChangeDetection {
             );
         }
     }
-    fields.not_run(cx, &["quiet-period", "commit-isolation"]);
+    detection.quiet_period = fields
+        .take("quiet-period")
+        .and_then(|node| quiet_period(cx, node));
+    detection.commit_isolation = fields.flag(cx, "commit-isolation");
     fields.finish(cx);
     detection
+}
+
+fn quiet_period(cx: &mut Context<'_>, node: &Node) -> Option<QuietPeriod> {
+    let mut fields = Fields::of(cx, node, &language::QUIET_PERIOD)?;
+    let seconds = fields.number(cx, "quiet-period-seconds", 0).unwrap_or(10);
+    let max_retries = fields.number(cx, "max-retries", 0).unwrap_or(5);
+    fields.finish(cx);
+    Some(QuietPeriod { seconds, max_retries })
 }
 
 fn file_filter(cx: &mut Context<'_>, kind: &Node, pattern: &Node) -> Option<FileFilter> {

@@ -2,9 +2,12 @@
 
 use madake_domain::plan::{Interpreter, ScriptSource, ScriptTask, Task, TaskAction};
 
-use super::task::{Common, Item};
+use super::item::Item;
+use super::task::Common;
 use super::{Context, path, scalar};
+use crate::language::task as language;
 use crate::report::{Finding, shown};
+use crate::source::Span;
 use crate::yaml::{Node, Value};
 
 const SHAPE: &str = "a text, a list of texts, or a map with `scripts` or `file`";
@@ -18,17 +21,14 @@ pub(super) fn script(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
         environment: String::new(),
         working_directory: String::new(),
     };
-    let Some(mut fields) = item.fields("a script") else {
-        let source = item
-            .value
-            .filter(|node| !node.is_null())
-            .and_then(|node| body(cx, node));
-        if item.value.is_none_or(Node::is_null) {
-            cx.add(Finding::error("missing-key", item.span(), "the script is empty").expected(SHAPE));
+    let beside = item.short();
+    let Some(mut fields) = item.fields(cx, &language::SCRIPT) else {
+        if beside.is_none() {
+            cx.add(Finding::error("missing-key", item.span, "the script is empty").expected(SHAPE));
         }
-        script.source = ScriptSource::Inline(source?);
+        script.source = ScriptSource::Inline(body(cx, beside?)?);
         substitution(cx, item, &script.source);
-        return Some(Common::default().task("script", TaskAction::Script(script)));
+        return Some(Common::default().task(TaskAction::Script(script)));
     };
     let common = Common::of(cx, &mut fields);
     if let Some(node) = fields.take("interpreter") {
@@ -36,18 +36,10 @@ pub(super) fn script(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
     }
     let scripts = fields.take("scripts");
     let file = fields.take("file");
-    if let Some(node) = fields.take("argument") {
-        script.argument = scalar::text(cx, node, "`argument`").unwrap_or_default();
-    }
-    if let Some(node) = fields.take("environment") {
-        script.environment = scalar::text(cx, node, "`environment`").unwrap_or_default();
-    }
-    if let Some(node) = fields.take("working-dir") {
-        script.working_directory = path::relative(cx, node, "`working-dir`").unwrap_or_default();
-    }
-    let beside = item
-        .value
-        .filter(|node| !node.is_null() && node.as_map().is_none());
+    script.argument = fields.text_or_empty(cx, "argument");
+    script.environment = fields.text_or_empty(cx, "environment");
+    script.working_directory = fields.path(cx, "working-dir");
+    let has_body = fields.others().any(|entry| entry.key.text == "body");
     let source = match (scripts.or(beside), file) {
         (Some(node), None) => body(cx, node).map(ScriptSource::Inline),
         (None, Some(node)) => scalar::non_empty_text(cx, node, "`file`")
@@ -61,17 +53,17 @@ pub(super) fn script(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
         (None, None) => {
             let finding = Finding::error(
                 "missing-key",
-                item.span(),
+                item.span,
                 "the script has neither `scripts` nor `file`",
             );
-            cx.add(finding.suggestion(item.has("body").then_some("scripts")));
+            cx.add(finding.suggestion(has_body.then_some("scripts")));
             None
         }
     };
-    item.finish(cx, fields);
+    fields.finish(cx);
     script.source = source?;
     substitution(cx, item, &script.source);
-    Some(common.task("script", TaskAction::Script(script)))
+    Some(common.task(TaskAction::Script(script)))
 }
 
 /// Points at variables whose values outsiders choose (whoever may name a branch) and that are put into the body as
@@ -98,7 +90,7 @@ fn substitution(cx: &mut Context<'_>, item: &Item<'_>, source: &ScriptSource) {
         );
         let variable = format!("$bamboo_{}", name.replace('.', "_"));
         cx.add(
-            Finding::info("script-substitution", item.span(), message).expected(format!(
+            Finding::info("script-substitution", item.span, message).expected(format!(
                 "the environment variable, in quotes: `\"{}\"`",
                 shown(&variable)
             )),
@@ -130,14 +122,19 @@ fn body(cx: &mut Context<'_>, node: &Node) -> Option<String> {
 
 fn interpreter(cx: &mut Context<'_>, node: &Node) -> Option<Interpreter> {
     let text = scalar::text(cx, node, "the interpreter")?;
+    interpreter_named(cx, node.span, &text)
+}
+
+/// The interpreter of this name, in any case; nothing means the default.
+pub(super) fn interpreter_named(cx: &mut Context<'_>, place: Span, text: &str) -> Option<Interpreter> {
     match text.trim().to_ascii_lowercase().as_str() {
-        "shell" => Some(Interpreter::Shell),
-        "binsh_or_cmdexe" | "/bin/sh" | "cmd" | "cmd.exe" => Some(Interpreter::BinShOrCmdExe),
+        "" | "shell" => Some(Interpreter::Shell),
+        "binsh_or_cmdexe" | "/bin/sh" | "sh" | "cmd" | "cmd.exe" => Some(Interpreter::BinShOrCmdExe),
         "windows_power_shell" | "powershell" => Some(Interpreter::PowerShell),
         _ => {
-            let message = format!("there is no interpreter `{}`", shown(&text));
+            let message = format!("there is no interpreter `{}`", shown(text));
             cx.add(
-                Finding::error("unknown-interpreter", node.span, message)
+                Finding::error("unknown-interpreter", place, message)
                     .expected("`SHELL`, `BINSH_OR_CMDEXE` or `WINDOWS_POWER_SHELL`")
                     .note("under `SHELL` the first line of the script chooses: `#!/bin/bash`"),
             );

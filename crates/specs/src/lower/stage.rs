@@ -3,7 +3,8 @@
 use madake_domain::plan::Stage;
 
 use super::fields::Fields;
-use super::{Context, job, scalar};
+use super::{Context, item, scalar};
+use crate::language::{job, plan as language};
 use crate::report::{Finding, shown};
 use crate::yaml::{Entry, Map, Node, Value};
 
@@ -15,16 +16,8 @@ pub(super) struct ReadStage<'n> {
     pub(super) job_nodes: Vec<&'n Node>,
 }
 
-/// The stages of a plan document.
-pub(super) fn stages<'n>(cx: &mut Context<'_>, map: &'n Map, root: &Node) -> Vec<ReadStage<'n>> {
-    let Some(entry) = map.get("stages") else {
-        let below_plan = map.get("plan").and_then(|entry| entry.value.as_map());
-        if !below_plan.is_some_and(|plan| plan.has("stages")) {
-            let span = map.get("plan").map_or(root.span, |entry| entry.key.span);
-            cx.add(Finding::error("missing-key", span, "the plan has no `stages`"));
-        }
-        return Vec::new();
-    };
+/// The `stages` of a plan document.
+pub(super) fn stages<'n>(cx: &mut Context<'_>, entry: &'n Entry) -> Vec<ReadStage<'n>> {
     let items = match &entry.value.value {
         Value::List(items) => items,
         Value::Broken => return Vec::new(),
@@ -97,8 +90,9 @@ fn stage<'n>(cx: &mut Context<'_>, item: &'n Node) -> Option<(&'n Entry, ReadSta
             cx.add(Finding::error("stage-shape", siblings[0].key.span, message).expected(SHAPE));
             return None;
         }
-        super::task::indentation(cx, siblings[0].key.span, &key.key.text);
-        options(cx, Fields::new(map, "a stage"), Some(key), &mut read);
+        item::indentation(cx, siblings[0].key.span, &key.key.text);
+        let fields = Fields::new(cx, map, &language::STAGE, key.key.span).beside(Some(key));
+        options(cx, fields, &mut read);
         return Some((key, read));
     }
     match &key.value.value {
@@ -106,7 +100,10 @@ fn stage<'n>(cx: &mut Context<'_>, item: &'n Node) -> Option<(&'n Entry, ReadSta
         Value::Map(map) if let Some(inline) = inline_job(map) => {
             inline_error(cx, inline);
         }
-        Value::Map(map) => options(cx, Fields::new(map, "a stage"), None, &mut read),
+        Value::Map(map) => {
+            let fields = Fields::new(cx, map, &language::STAGE, key.key.span);
+            options(cx, fields, &mut read);
+        }
         Value::Null => {
             let message = format!("the stage `{}` has no jobs", shown(&key.key.text));
             cx.add(Finding::error("stage-shape", key.key.span, message).expected(SHAPE));
@@ -116,23 +113,14 @@ fn stage<'n>(cx: &mut Context<'_>, item: &'n Node) -> Option<(&'n Entry, ReadSta
     Some((key, read))
 }
 
-fn options<'n>(cx: &mut Context<'_>, mut fields: Fields<'n>, name: Option<&Entry>, read: &mut ReadStage<'n>) {
-    let manual = fields
-        .take("manual")
-        .and_then(|node| scalar::flag(cx, node, "`manual`"));
-    let final_stage = fields
-        .take("final")
-        .and_then(|node| scalar::flag(cx, node, "`final`"));
-    let description = fields
-        .take("description")
-        .and_then(|node| scalar::text(cx, node, "the stage's description"));
+fn options<'n>(cx: &mut Context<'_>, mut fields: Fields<'n>, read: &mut ReadStage<'n>) {
+    read.stage.manual = fields.flag(cx, "manual").unwrap_or(false);
+    read.stage.final_stage = fields.flag(cx, "final").unwrap_or(false);
+    read.stage.description = fields.text_or_empty(cx, "description");
     if let Some(node) = fields.take("jobs") {
         jobs(cx, node, read);
     }
-    read.stage.manual = manual.unwrap_or(false);
-    read.stage.final_stage = final_stage.unwrap_or(false);
-    read.stage.description = description.unwrap_or_default();
-    fields.finish_except(cx, name);
+    fields.finish(cx);
 }
 
 fn jobs<'n>(cx: &mut Context<'_>, node: &'n Node, read: &mut ReadStage<'n>) {
@@ -174,12 +162,12 @@ fn jobs<'n>(cx: &mut Context<'_>, node: &'n Node, read: &mut ReadStage<'n>) {
 /// A job written where a stage's options belong.
 fn inline_job(map: &Map) -> Option<&Entry> {
     map.entries.iter().find(|entry| {
-        let is_job_key = job::KEYS.contains(&entry.key.text.as_str()) && entry.key.text != "description";
+        let is_job_key = job::JOB.key(&entry.key.text).is_some() && entry.key.text != "description";
         let holds_job = entry.value.as_map().is_some_and(|inner| {
             inner
                 .entries
                 .iter()
-                .any(|inner| job::KEYS.contains(&inner.key.text.as_str()))
+                .any(|inner| job::JOB.key(&inner.key.text).is_some())
         });
         is_job_key || (holds_job && entry.key.text != "jobs")
     })
@@ -187,7 +175,7 @@ fn inline_job(map: &Map) -> Option<&Entry> {
 
 fn inline_error(cx: &mut Context<'_>, entry: &Entry) {
     let name = shown(&entry.key.text);
-    let message = if job::KEYS.contains(&entry.key.text.as_str()) {
+    let message = if job::JOB.key(&entry.key.text).is_some() {
         format!("`{name}` of a job stands inside a stage")
     } else {
         format!("the job `{name}` is written inside a stage")

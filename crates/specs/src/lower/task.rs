@@ -1,35 +1,16 @@
 //! Tasks (bamboo-specs.md 4).
 
-use madake_domain::plan::{CheckoutTask, Task, TaskAction};
+use madake_domain::plan::{
+    ArtifactDownloadItem, ArtifactDownloadTask, CheckoutTask, InjectScope, InjectVariablesTask, StopJobTask,
+    Task, TaskAction, TaskCondition, TestFormat, TestParserTask, TestReportKind,
+};
 
 use super::fields::Fields;
-use super::{Context, path, scalar, script};
+use super::item::{self, Item};
+use super::{Context, any_task, path, remote_task, scalar, script, task_condition, tool_task, vcs_task};
+use crate::language::task as language;
 use crate::report::{Finding, nearest, shown};
-use crate::source::Span;
-use crate::yaml::{Entry, Map, Node, Value};
-
-/// Tasks that run.
-const RUN: [&str; 3] = ["script", "checkout", "clean"];
-
-/// Tasks that may be named but do not run yet.
-const NOT_RUN: [&str; 13] = [
-    "artifact-download",
-    "inject-variables",
-    "test-parser",
-    "maven",
-    "command",
-    "ssh",
-    "scp",
-    "stop-job",
-    "vcs-tag",
-    "vcs-branch",
-    "vcs-commit",
-    "vcs-push",
-    "any-task",
-];
-
-/// Keys that any task takes.
-const COMMON: [&str; 3] = ["description", "enabled", "conditions"];
+use crate::yaml::{Node, Value};
 
 /// The tasks of a list.
 pub(super) fn tasks(cx: &mut Context<'_>, node: &Node, what: &str) -> Vec<Task> {
@@ -43,106 +24,26 @@ pub(super) fn tasks(cx: &mut Context<'_>, node: &Node, what: &str) -> Vec<Task> 
     }
 }
 
-/// One item of a task list, taken apart.
-pub(super) struct Item<'n> {
-    name: &'n str,
-    span: Span,
-    /// What stands behind the name.
-    pub(super) value: Option<&'n Node>,
-    /// The map that has the options: the value, or the item itself when its options are siblings of the name.
-    options: Option<&'n Map>,
-    /// The entry of `options` that is the name.
-    name_entry: Option<&'n Entry>,
-}
-
-fn is_task(name: &str) -> bool {
-    RUN.contains(&name) || NOT_RUN.contains(&name)
-}
-
-fn take_apart<'n>(cx: &mut Context<'_>, node: &'n Node) -> Option<Item<'n>> {
-    let map = match &node.value {
-        Value::Scalar(name) => {
-            return Some(Item {
-                name,
-                span: node.span,
-                value: None,
-                options: None,
-                name_entry: None,
-            });
-        }
-        Value::Map(map) => map,
-        Value::Broken => return None,
-        Value::Null | Value::List(_) => {
-            scalar::wrong_type(
-                cx,
-                node,
-                "a task",
-                "a task's name, or a map from it to its options",
-            );
-            return None;
-        }
-    };
-    let entry = map
-        .entries
-        .iter()
-        .find(|entry| is_task(&entry.key.text))
-        .or_else(|| map.entries.first())?;
-    let siblings = || map.entries.iter().filter(|other| !std::ptr::eq(*other, entry));
-    let item = |options, name_entry| Item {
-        name: entry.key.text.as_str(),
-        span: entry.key.span,
-        value: Some(&entry.value),
-        options,
-        name_entry,
-    };
-    let Some(sibling) = siblings().next() else {
-        return Some(item(entry.value.as_map(), None));
-    };
-    let only_common = siblings().all(|other| COMMON.contains(&other.key.text.as_str()));
-    if is_task(&entry.key.text) && (entry.value.is_null() || (only_common && entry.value.as_map().is_none()))
-    {
-        indentation(cx, sibling.key.span, &entry.key.text);
-        return Some(item(Some(map), Some(entry)));
+fn task(cx: &mut Context<'_>, node: &Node) -> Option<Task> {
+    let item = item::take_apart(cx, node, &language::TASKS)?;
+    if item.is_broken() {
+        return None;
     }
-    let message = format!(
-        "a task is a list item of its own, and `{}` stands in the same one",
-        shown(&sibling.key.text)
-    );
-    cx.add(
-        Finding::error("task-shape", sibling.key.span, message)
-            .expected("`- ` in front of each task, its options indented below it"),
-    );
-    None
-}
-
-/// Says that options stand beside the name that they belong to.
-pub(super) fn indentation(cx: &mut Context<'_>, span: Span, name: &str) {
-    let message = format!(
-        "the options of `{}` are indented as if they stood beside it",
-        shown(name)
-    );
-    cx.add(Finding::warning("indentation", span, message).expected("four spaces more than the `-`"));
-}
-
-impl<'n> Item<'n> {
-    /// The options, if there are any.
-    pub(super) fn fields(&self, what: &'static str) -> Option<Fields<'n>> {
-        self.options.map(|map| Fields::new(map, what))
-    }
-
-    /// Reports the options that nobody asked for.
-    pub(super) fn finish(&self, cx: &mut Context<'_>, fields: Fields<'n>) {
-        fields.finish_except(cx, self.name_entry);
-    }
-
-    /// Whether there is an option of this name.
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.options.is_some_and(|map| map.has(key))
-    }
-
-    /// The place of the task's name.
-    pub(super) fn span(&self) -> Span {
-        self.span
+    match item.choice.name {
+        "script" => script::script(cx, &item),
+        "checkout" => checkout(cx, &item),
+        "clean" => without_options(cx, &item, TaskAction::Clean),
+        "dump-variables" => without_options(cx, &item, TaskAction::DumpVariables),
+        "artifact-download" => artifact_download(cx, &item),
+        "inject-variables" => inject_variables(cx, &item),
+        "test-parser" => test_parser(cx, &item),
+        "stop-job" => stop_job(cx, &item),
+        "maven" => tool_task::maven(cx, &item),
+        "command" => tool_task::command(cx, &item),
+        "ssh" => remote_task::ssh(cx, &item),
+        "scp" => remote_task::scp(cx, &item),
+        "any-task" => any_task::any_task(cx, &item),
+        name => vcs_task::task(cx, name, &item),
     }
 }
 
@@ -151,161 +52,231 @@ impl<'n> Item<'n> {
 pub(super) struct Common {
     description: String,
     enabled: Option<bool>,
-    conditional: bool,
+    conditions: Vec<TaskCondition>,
 }
 
 impl Common {
     /// Reads the keys that any task takes.
     pub(super) fn of(cx: &mut Context<'_>, fields: &mut Fields<'_>) -> Self {
-        let description = fields
-            .take("description")
-            .and_then(|node| scalar::text(cx, node, "the task's description"));
-        let enabled = fields
-            .take("enabled")
-            .and_then(|node| scalar::flag(cx, node, "`enabled`"));
-        let conditions = fields
-            .entry("conditions")
-            .filter(|entry| !entry.value.says_nothing());
-        if let Some(entry) = conditions {
-            cx.add(
-                Finding::warning(
-                    "not-run",
-                    entry.key.span,
-                    "`conditions` of tasks are part of Bamboo's format, but this version does not evaluate them",
-                )
-                .note("the task fails with a message, rather than run when it should not"),
-            );
-        }
         Self {
-            description: description.unwrap_or_default(),
-            enabled,
-            conditional: conditions.is_some(),
+            description: fields.text_or_empty(cx, "description"),
+            enabled: fields.flag(cx, "enabled"),
+            conditions: fields
+                .take("conditions")
+                .map(|node| task_condition::conditions(cx, node))
+                .unwrap_or_default(),
         }
     }
 
     /// The task that does `action`.
-    pub(super) fn task(self, name: &str, action: TaskAction) -> Task {
-        let action = match action {
-            TaskAction::Unsupported { name } => TaskAction::Unsupported { name },
-            _ if self.conditional => TaskAction::Unsupported {
-                name: format!("{name} with conditions"),
-            },
-            action => action,
-        };
+    pub(super) fn task(self, action: TaskAction) -> Task {
         Task {
             description: self.description,
             enabled: self.enabled.unwrap_or(true),
+            conditions: self.conditions,
             action,
         }
     }
 }
 
-fn task(cx: &mut Context<'_>, node: &Node) -> Option<Task> {
-    let item = take_apart(cx, node)?;
-    match item.name {
-        "script" => script::script(cx, &item),
-        "checkout" => checkout(cx, &item),
-        "clean" => clean(cx, &item),
-        name if NOT_RUN.contains(&name) => Some(not_run(cx, &item)),
-        name => {
-            let message = format!("there is no task `{}`", shown(name));
-            let finding = Finding::error("unknown-task", item.span, message);
-            let suggestion = nearest(name, RUN.into_iter().chain(NOT_RUN));
-            cx.add(match suggestion {
-                Some(_) => finding.suggestion(suggestion),
-                None => finding.expected("`script`, `checkout`, `clean` or another task of Bamboo's format"),
-            });
+fn checkout(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
+    let mut checkout = CheckoutTask::default();
+    let mut common = Common::default();
+    if let Some(mut fields) = item.fields(cx, &language::CHECKOUT) {
+        common = Common::of(cx, &mut fields);
+        checkout.repository = fields
+            .take("repository")
+            .and_then(|node| repository_name(cx, node));
+        checkout.path = match fields.take("path") {
+            Some(node) => path::relative(cx, node, "the path of the checkout")?,
+            None => String::new(),
+        };
+        checkout.force_clean_build = fields.flag(cx, "force-clean-build").unwrap_or(false);
+        fields.finish(cx);
+    }
+    if let Some(node) = item.short() {
+        checkout.repository = scalar::non_empty_text(cx, node, "the repository of the checkout");
+    }
+    Some(common.task(TaskAction::Checkout(checkout)))
+}
+
+/// A repository by name, or as `{name: ..., scope: ...}`.
+fn repository_name(cx: &mut Context<'_>, node: &Node) -> Option<String> {
+    if node.as_map().is_none() {
+        return scalar::non_empty_text(cx, node, "the repository of the checkout");
+    }
+    let mut fields = Fields::of(cx, node, &language::REPOSITORY_REFERENCE)?;
+    fields.entry("scope");
+    let name = fields.need_text(cx, "name");
+    fields.finish(cx);
+    name
+}
+
+fn without_options(cx: &mut Context<'_>, item: &Item<'_>, action: TaskAction) -> Option<Task> {
+    let mut fields = item.options(cx, &language::CLEAN)?;
+    let common = Common::of(cx, &mut fields);
+    fields.finish(cx);
+    Some(common.task(action))
+}
+
+fn stop_job(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
+    let mut fields = item.options(cx, &language::STOP_JOB)?;
+    let common = Common::of(cx, &mut fields);
+    let success = fields.flag(cx, "success").unwrap_or(false);
+    fields.finish(cx);
+    Some(common.task(TaskAction::StopJob(StopJobTask { success })))
+}
+
+fn artifact_download(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
+    let mut fields = item.options(cx, &language::ARTIFACT_DOWNLOAD)?;
+    let common = Common::of(cx, &mut fields);
+    let source_plan = match fields.take("source-plan") {
+        Some(node) => Some(scalar::plan_key(cx, node)?),
+        None => None,
+    };
+    let custom_branch = fields.text(cx, "custom-branch");
+    let artifacts = fields.take("artifacts");
+    let single = ArtifactDownloadItem {
+        name: fields.text(cx, "name"),
+        destination: fields.destination(cx, "destination"),
+    };
+    fields.finish(cx);
+    let items = match artifacts.map(|node| (node, &node.value)) {
+        Some((_, Value::List(items))) if !items.is_empty() => items
+            .iter()
+            .filter_map(|item| download_item(cx, item, &single.destination))
+            .collect(),
+        Some((_, Value::List(_) | Value::Broken)) | None => vec![single],
+        Some((node, _)) => {
+            scalar::wrong_type(cx, node, "`artifacts`", "a list");
+            return None;
+        }
+    };
+    Some(common.task(TaskAction::ArtifactDownload(ArtifactDownloadTask {
+        source_plan,
+        custom_branch,
+        items,
+    })))
+}
+
+/// One artifact by name, with options, or `{}` for all; `destination` is what the task says for all of them.
+fn download_item(cx: &mut Context<'_>, node: &Node, destination: &str) -> Option<ArtifactDownloadItem> {
+    let mut item = ArtifactDownloadItem {
+        name: None,
+        destination: destination.to_owned(),
+    };
+    if let Value::Scalar(name) = &node.value {
+        item.name = Some(name.clone());
+        return Some(item);
+    }
+    let mut fields = Fields::of(cx, node, &language::DOWNLOAD_ITEM)?;
+    item.name = fields.text(cx, "name");
+    if node.as_map().is_some_and(|map| map.has("destination")) {
+        item.destination = fields.destination(cx, "destination");
+    } else {
+        fields.entry("destination");
+    }
+    fields.finish(cx);
+    Some(item)
+}
+
+fn inject_variables(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
+    let mut task = InjectVariablesTask {
+        file: String::new(),
+        scope: InjectScope::Local,
+        namespace: "inject".to_owned(),
+    };
+    let mut common = Common::default();
+    if let Some(node) = item.short() {
+        scalar::non_empty_text(cx, node, "the file of variables")?;
+        task.file = path::relative(cx, node, "the file of variables")?;
+    }
+    match item.fields(cx, &language::INJECT_VARIABLES) {
+        Some(mut fields) => {
+            common = Common::of(cx, &mut fields);
+            let file = match item.short() {
+                Some(_) => fields.take("file"),
+                None => fields.need(cx, "file"),
+            };
+            let file = file.map(|node| path::relative(cx, node, "the file of variables"));
+            if let Some(node) = fields.take("scope") {
+                task.scope = scope(cx, node).unwrap_or_default();
+            }
+            if let Some(namespace) = fields.text(cx, "namespace") {
+                task.namespace = namespace;
+            }
+            fields.finish(cx);
+            if item.short().is_none() {
+                task.file = file??;
+            }
+        }
+        None if item.short().is_none() => {
+            missing_value(cx, item, "the path of a file, or a map with `file`");
+            return None;
+        }
+        None => {}
+    }
+    Some(common.task(TaskAction::InjectVariables(task)))
+}
+
+fn scope(cx: &mut Context<'_>, node: &Node) -> Option<InjectScope> {
+    let text = scalar::text(cx, node, "the scope of variables")?;
+    match text.trim().to_ascii_lowercase().as_str() {
+        "local" => Some(InjectScope::Local),
+        "result" => Some(InjectScope::Result),
+        _ => {
+            scalar::unknown_word(cx, node, "scope of variables", &text, &["LOCAL", "RESULT"]);
             None
         }
     }
 }
 
-fn checkout(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
-    let mut checkout = CheckoutTask {
-        repository: None,
-        path: String::new(),
-        force_clean_build: false,
-    };
+/// Says that a task that needs a value has none.
+pub(super) fn missing_value(cx: &mut Context<'_>, item: &Item<'_>, expected: &str) {
+    let message = format!("`{}` has nothing behind it", item.choice.name);
+    cx.add(Finding::error("missing-key", item.span, message).expected(expected));
+}
+
+fn test_parser(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
     let mut common = Common::default();
-    if let Some(mut fields) = item.fields("a checkout") {
-        common = Common::of(cx, &mut fields);
-        checkout.repository = fields
-            .take("repository")
-            .and_then(|node| repository_name(cx, node));
-        if let Some(node) = fields.take("path") {
-            checkout.path = path::relative(cx, node, "the path of the checkout")?;
+    let (mut patterns, mut ignore_time) = (Vec::new(), false);
+    let mut format = item.short().map(|node| test_format(cx, node));
+    match item.fields(cx, &language::TEST_PARSER) {
+        Some(mut fields) => {
+            common = Common::of(cx, &mut fields);
+            let node = match format {
+                Some(_) => fields.take("type"),
+                None => fields.need(cx, "type"),
+            };
+            format = format.or_else(|| node.map(|node| test_format(cx, node)));
+            patterns = fields.texts(cx, "test-results");
+            ignore_time = fields.flag(cx, "ignore-time").unwrap_or(false);
+            fields.finish(cx);
         }
-        if let Some(node) = fields.take("force-clean-build") {
-            checkout.force_clean_build = scalar::flag(cx, node, "`force-clean-build`").unwrap_or(false);
-        }
-        item.finish(cx, fields);
+        None if format.is_none() => missing_value(cx, item, "`junit` or another format of test reports"),
+        None => {}
     }
-    if let Some(node) = item
-        .value
-        .filter(|node| !node.is_null() && node.as_map().is_none())
-    {
-        checkout.repository = scalar::non_empty_text(cx, node, "the repository of the checkout");
-    }
-    Some(common.task("checkout", TaskAction::Checkout(checkout)))
+    Some(common.task(TaskAction::TestParser(TestParserTask {
+        format: format??,
+        patterns,
+        ignore_time,
+    })))
 }
 
-/// A repository by name, or as `{name: ..., scope: ...}`.
-fn repository_name(cx: &mut Context<'_>, node: &Node) -> Option<String> {
-    let Some(map) = node.as_map() else {
-        return scalar::non_empty_text(cx, node, "the repository of the checkout");
-    };
-    let mut fields = Fields::new(map, "a repository of a checkout");
-    fields.entry("scope");
-    let name = fields.take("name");
-    fields.finish(cx);
-    if name.is_none() {
-        scalar::wrong_type(
-            cx,
-            node,
-            "the repository of the checkout",
-            "the name of a repository",
-        );
+/// A format of test reports by name, or a text with variables that will name one.
+pub(super) fn test_format(cx: &mut Context<'_>, node: &Node) -> Option<TestFormat> {
+    let text = scalar::non_empty_text(cx, node, "the format of test reports")?;
+    if let Some(kind) = TestReportKind::from_name(&text) {
+        return Some(TestFormat::Known(kind));
     }
-    scalar::non_empty_text(cx, name?, "the repository of the checkout")
-}
-
-fn clean(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
-    let mut common = Common::default();
-    if let Some(mut fields) = item.fields("a clean task") {
-        common = Common::of(cx, &mut fields);
-        item.finish(cx, fields);
-    } else if let Some(node) = item.value.filter(|node| !node.is_null()) {
-        scalar::wrong_type(cx, node, "the options of `clean`", "nothing, or a map");
-        return None;
+    if text.contains("${") {
+        return Some(TestFormat::Variable(text));
     }
-    Some(common.task("clean", TaskAction::Clean))
-}
-
-fn not_run(cx: &mut Context<'_>, item: &Item<'_>) -> Task {
-    let plugin = item
-        .options
-        .and_then(|map| map.get("plugin-key"))
-        .and_then(|entry| entry.value.as_text())
-        .filter(|_| item.name == "any-task");
-    let name = plugin.unwrap_or(item.name);
-    let message = format!(
-        "the task `{}` is part of Bamboo's format, but this version does not run it",
-        shown(name)
-    );
+    let message = format!("there is no format of test reports `{}`", shown(&text));
     cx.add(
-        Finding::warning("not-run", item.span, message)
-            .note("the job fails with a message when it comes to this task"),
+        Finding::error("unknown-value", node.span, message)
+            .expected(super::fields::any_of(&language::TEST_FORMATS))
+            .suggestion(nearest(&text, language::TEST_FORMATS)),
     );
-    let mut common = Common::default();
-    if let Some(map) = item.options {
-        let text = |key| map.get(key).and_then(|entry| entry.value.as_text());
-        common.description = text("description").unwrap_or_default().to_owned();
-        common.enabled = text("enabled").and_then(crate::yaml::boolean);
-    }
-    common.task(
-        name,
-        TaskAction::Unsupported {
-            name: name.to_owned(),
-        },
-    )
+    None
 }

@@ -3,23 +3,11 @@
 use madake_domain::plan::{PlanRepository, Trigger, TriggerKind};
 
 use super::fields::Fields;
-use super::{Context, condition, scalar, task};
+use super::{Context, condition, item, scalar, task};
+use crate::language::trigger as language;
 use crate::report::{Finding, nearest, shown};
 use crate::source::Span;
-use crate::yaml::{Map, Node, Value};
-
-/// Triggers by push that the hosts of repositories have; to us they are all the same.
-const PUSH: [&str; 3] = [
-    "bitbucket-server-trigger",
-    "bitbucket-cloud-trigger",
-    "github-trigger",
-];
-
-const NOT_RUN: [&str; 2] = ["tag", "after-deployment"];
-
-const KINDS: [&str; 8] = [
-    "remote", "polling", "cron", PUSH[0], PUSH[1], PUSH[2], NOT_RUN[0], NOT_RUN[1],
-];
+use crate::yaml::{Node, Value};
 
 /// The `triggers` section; `None` when it is there without a value, which is as if it were not there.
 pub(super) fn triggers(
@@ -43,119 +31,84 @@ pub(super) fn triggers(
     )
 }
 
-/// A trigger in the making: its name, and what stands behind it.
-struct Item<'n> {
-    name: &'n str,
-    span: Span,
-    value: Option<&'n Node>,
-    options: Option<&'n Map>,
-    siblings: bool,
-}
-
-fn take_apart<'n>(cx: &mut Context<'_>, node: &'n Node) -> Option<Item<'n>> {
-    match &node.value {
-        Value::Scalar(name) => Some(Item {
-            name,
-            span: node.span,
-            value: None,
-            options: None,
-            siblings: false,
-        }),
-        Value::Map(map) if !map.entries.is_empty() => {
-            let entry = &map.entries[0];
-            let sibling = map.entries.get(1);
-            if let Some(sibling) = sibling {
-                if !entry.value.is_null() {
-                    let message = "a trigger is a list item of its own";
-                    cx.add(
-                        Finding::error("trigger-shape", sibling.key.span, message)
-                            .expected("`- ` in front of each trigger, its options indented below it"),
-                    );
-                    return None;
-                }
-                task::indentation(cx, sibling.key.span, &entry.key.text);
-            }
-            Some(Item {
-                name: &entry.key.text,
-                span: entry.key.span,
-                value: Some(&entry.value).filter(|value| !value.is_null()),
-                options: if sibling.is_some() {
-                    Some(map)
-                } else {
-                    entry.value.as_map()
-                },
-                siblings: sibling.is_some(),
-            })
-        }
-        Value::Broken => None,
-        _ => {
-            scalar::wrong_type(cx, node, "a trigger", &super::fields::any_of(&KINDS));
-            None
-        }
-    }
-}
-
 fn trigger(cx: &mut Context<'_>, node: &Node, repositories: Option<&[PlanRepository]>) -> Option<Trigger> {
-    let item = take_apart(cx, node)?;
-    if NOT_RUN.contains(&item.name) {
-        cx.not_run(item.span, &format!("the trigger `{}`", item.name));
+    let item = item::take_apart(cx, node, &language::TRIGGERS)?;
+    if item.is_broken() {
         return None;
     }
-    if !KINDS.contains(&item.name) {
-        let message = format!("there is no trigger `{}`", shown(item.name));
-        cx.add(
-            Finding::error("unknown-trigger", item.span, message)
-                .expected(super::fields::any_of(&KINDS))
-                .suggestion(nearest(item.name, KINDS)),
-        );
-        return None;
-    }
-    let short = item.value.filter(|value| value.as_map().is_none());
-    if matches!(
-        short,
-        Some(Node {
-            value: Value::Broken,
-            ..
-        })
-    ) {
-        return None;
-    }
-    let mut fields = item.options.map(|map| Fields::new(map, "a trigger"));
-    let kind = match item.name {
+    let section = match item.choice.name {
+        "remote" => &language::REMOTE,
+        "polling" => &language::POLLING,
+        "cron" => &language::CRON,
+        "tag" => &language::TAG,
+        "after-deployment" => &language::AFTER_DEPLOYMENT,
+        _ => &language::PUSH,
+    };
+    let short = item.short();
+    let mut fields = item.fields(cx, section);
+    let kind = match item.choice.name {
         "remote" => remote(cx, fields.as_mut(), short),
         "polling" => polling(cx, item.span, fields.as_mut(), short),
         "cron" => cron(cx, item.span, fields.as_mut(), short),
-        _ => {
-            if let Some(node) = short {
-                scalar::wrong_type(cx, node, "the options of this trigger", "a map");
+        "tag" => {
+            refuse(cx, short);
+            let mut kind = TriggerKind::Tag {
+                filter: None,
+                in_branch: false,
+            };
+            if let Some(fields) = &mut fields {
+                kind = TriggerKind::Tag {
+                    filter: match fields.take("filter") {
+                        Some(node) => scalar::pattern(cx, node, "the filter of a tag trigger"),
+                        None => None,
+                    },
+                    in_branch: fields.flag(cx, "tagInBranch").unwrap_or(false),
+                };
             }
+            Some(kind)
+        }
+        "after-deployment" => {
+            refuse(cx, short);
+            match &mut fields {
+                Some(fields) => {
+                    let project = fields.need_text(cx, "deployment-project");
+                    let environment = fields.text(cx, "environment");
+                    project.map(|deployment_project| TriggerKind::AfterDeployment {
+                        deployment_project,
+                        environment,
+                    })
+                }
+                None => {
+                    task::missing_value(cx, &item, "a map with `deployment-project`");
+                    None
+                }
+            }
+        }
+        _ => {
+            refuse(cx, short);
             Some(TriggerKind::Push)
         }
     };
-    let mut trigger = Trigger {
-        description: String::new(),
-        repositories: Vec::new(),
-        conditions: Vec::new(),
-        kind: TriggerKind::Push,
-    };
+    let mut trigger = Trigger::from(TriggerKind::Push);
     if let Some(mut fields) = fields {
-        if let Some(node) = fields.take("description") {
-            trigger.description = scalar::text(cx, node, "the trigger's description").unwrap_or_default();
-        }
+        trigger.description = fields.text_or_empty(cx, "description");
         if let Some(node) = fields.take("repositories") {
             trigger.repositories = scalar::texts(cx, node, "`repositories`");
             check_names(cx, node, &trigger.repositories, repositories);
         }
         if let Some(node) = fields.take("conditions") {
-            trigger.conditions = condition::conditions(cx, node);
+            (trigger.conditions, trigger.other_conditions) = condition::conditions(cx, node);
         }
-        let name = item
-            .siblings
-            .then(|| node.as_map().and_then(|map| map.entries.first()));
-        fields.finish_except(cx, name.flatten());
+        fields.finish(cx);
     }
     trigger.kind = kind?;
     Some(trigger)
+}
+
+fn refuse(cx: &mut Context<'_>, short: Option<&Node>) {
+    if let Some(node) = short {
+        scalar::wrong_type(cx, node, "the options of this trigger", "a map");
+    }
 }
 
 /// A trigger that names a repository which the plan does not have would never fire.
@@ -182,7 +135,8 @@ fn remote(
     fields: Option<&mut Fields<'_>>,
     short: Option<&Node>,
 ) -> Option<TriggerKind> {
-    let node = short.or_else(|| fields.and_then(|fields| fields.take("ip")));
+    let given = fields.and_then(|fields| fields.take("ip"));
+    let node = short.or(given);
     let mut addresses = Vec::new();
     if let Some(node) = node {
         let texts = scalar::texts(cx, node, "the addresses of a remote trigger");
@@ -213,15 +167,15 @@ fn polling(
     let period = |cx: &mut Context<'_>, node: &Node| {
         scalar::number(cx, node, "the seconds between two polls", 1).map(u64::from)
     };
+    let (mut period_node, mut cron_node) = (None, None);
+    if let Some(fields) = fields {
+        (period_node, cron_node) = (fields.take("period"), fields.take("cron"));
+    }
     if let Some(node) = short {
         return Some(TriggerKind::Polling {
             period_seconds: Some(period(cx, node)?),
             cron: None,
         });
-    }
-    let (mut period_node, mut cron_node) = (None, None);
-    if let Some(fields) = fields {
-        (period_node, cron_node) = (fields.take("period"), fields.take("cron"));
     }
     if let (Some(_), Some(cron)) = (period_node, cron_node) {
         let message = "a polling trigger has either `period` or `cron`";
@@ -255,8 +209,8 @@ fn cron(
     fields: Option<&mut Fields<'_>>,
     short: Option<&Node>,
 ) -> Option<TriggerKind> {
-    let node = short.or_else(|| fields.and_then(|fields| fields.take("expression")));
-    let Some(node) = node else {
+    let given = fields.and_then(|fields| fields.take("expression"));
+    let Some(node) = short.or(given) else {
         cx.add(Finding::error(
             "missing-key",
             span,
@@ -269,7 +223,8 @@ fn cron(
     })
 }
 
-fn expression(cx: &mut Context<'_>, node: &Node) -> Option<String> {
+/// A cron expression.
+pub(super) fn expression(cx: &mut Context<'_>, node: &Node) -> Option<String> {
     let text = scalar::non_empty_text(cx, node, "the cron expression")?;
     match (cx.options.validate_cron)(&text) {
         Ok(()) => Some(text),

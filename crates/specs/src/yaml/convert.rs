@@ -10,7 +10,7 @@ use super::tags::{self, Visible};
 use super::{Entry, Key, Map, Node, Value, limits, stream};
 use crate::include::{self, SourceTree};
 use crate::options::Options;
-use crate::report::{Finding, Report, shown};
+use crate::report::{DocumentId, Finding, Report, shown};
 use crate::source::{FileId, Span};
 
 /// How many files may include each other; real ones go four deep (bamboo-specs.md 2.2).
@@ -29,6 +29,8 @@ pub(crate) struct Document {
     pub(crate) root: Node,
     /// Whether it has mistakes already.
     pub(crate) faulty: bool,
+    /// Which one it is.
+    pub(crate) id: DocumentId,
 }
 
 /// Reads the documents of a file and of all that it includes.
@@ -130,6 +132,22 @@ impl Loader<'_> {
     }
 
     fn document(&mut self, file: FileId, raw: &RawDocument<'_>) -> Vec<Document> {
+        let id = if self.depth == 0 {
+            self.report.begin_document()
+        } else {
+            self.report.current_document()
+        };
+        let mut documents = self.parsed_document(file, raw, id);
+        self.report.resume_document(id);
+        for document in &mut documents {
+            if document.id == DocumentId::default() {
+                document.id = id;
+            }
+        }
+        documents
+    }
+
+    fn parsed_document(&mut self, file: FileId, raw: &RawDocument<'_>, id: DocumentId) -> Vec<Document> {
         let first = Span::point(file, raw.line_offset + 1, 1);
         if let Some(line) = raw.tag_directive {
             let message = "a `%TAG` directive is not allowed in a plan file";
@@ -182,6 +200,7 @@ impl Loader<'_> {
             documents.push(Document {
                 root,
                 faulty: self.report.errors() > before,
+                id,
             });
         }
         documents
@@ -457,6 +476,7 @@ fn broken(span: Span) -> Document {
             span,
         },
         faulty: true,
+        id: DocumentId::default(),
     }
 }
 

@@ -11,7 +11,7 @@ const JOB: &str = "Build:\n  tasks: []\n";
 fn documents_stand_for_themselves() {
     let good = plan_text(JOB);
     let text = format!(
-        "{good}---\nversion: 2\nplan: [broken\n---\n# nothing\n---\nversion: 2\ndeployment: {{name: d}}\n---\nversion: 2\ndeployment: d\ndeployment-permissions: []\n---\n{}...\n",
+        "{good}---\nversion: 2\nplan: [broken\n---\n# nothing\n---\nversion: 2\ndeployment: {{name: d, source-plan: PROJ-PLAN}}\nrelease-naming: v1\nenvironments: []\n---\nversion: 2\ndeployment: d\ndeployment-permissions: []\n---\n{}...\n",
         good.replace("key: PLAN", "key: NEXT")
     );
     let result = reading(&text);
@@ -22,7 +22,9 @@ fn documents_stand_for_themselves() {
         .collect();
     assert_eq!(keys, ["PROJ-PLAN", "PROJ-NEXT"]);
     assert_eq!(result.plans[0].position.line, 2);
-    assert_eq!(result.plans[1].position.line, 24);
+    assert_eq!(result.plans[1].position.line, 26);
+    assert_eq!(result.deployments[0].configuration.name, "d");
+    assert_eq!(result.deployment_permissions[0].deployment, "d");
     let kinds: Vec<_> = result.other_documents.iter().map(|other| other.kind).collect();
     assert_eq!(kinds, [OtherKind::Deployment, OtherKind::DeploymentPermissions]);
     let errors: Vec<_> = result

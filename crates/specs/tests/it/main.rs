@@ -2,8 +2,11 @@
 
 mod corpus;
 mod documents;
+mod export;
 mod faults;
+mod format;
 mod hostile;
+mod language;
 mod properties;
 mod sections;
 

@@ -3,8 +3,8 @@
 use madake_domain::permission::Permission;
 use madake_domain::plan::{
     BranchCreation, BranchPolicy, ChangeDetection, CheckoutTask, FileFilter, Interpreter, PermissionEntry,
-    PlanConfiguration, RepositorySource, ScriptSource, ScriptTask, Task, TaskAction, TriggerCondition,
-    TriggerKind,
+    PlanConfiguration, RepositorySource, ScriptSource, ScriptTask, Task, TaskAction, TaskCondition,
+    TriggerCondition, TriggerKind,
 };
 
 use crate::{plan, plan_text, reading};
@@ -206,20 +206,22 @@ fn options_beside_their_task_count_with_a_warning() {
 
 #[test]
 fn tasks_that_do_not_run_are_named_and_never_run_unconditionally() {
-    let unsupported = |name: &str| TaskAction::Unsupported {
-        name: name.to_owned(),
-    };
     let tasks = tasks(concat!(
         "    - test-parser: junit\n",
         "    - any-task: {plugin-key: 'com.example:task', configuration: {a: b}, description: d}\n",
         "    - script: {scripts: deploy, conditions: [{variable: {exists: env}}]}\n",
         "    - script: {scripts: deploy, conditions: []}\n",
     ));
-    assert_eq!(tasks[0].action, unsupported("test-parser"));
-    assert_eq!(tasks[1].action, unsupported("com.example:task"));
+    assert_eq!(tasks[0].action.type_name(), "test-parser");
+    let TaskAction::Plugin(plugin) = &tasks[1].action else {
+        panic!("{:?}", tasks[1]);
+    };
+    assert_eq!(plugin.plugin_key, "com.example:task");
+    assert_eq!(plugin.configuration, [("a".to_owned(), "b".to_owned())]);
     assert_eq!(tasks[1].description, "d");
-    assert_eq!(tasks[2].action, unsupported("script with conditions"));
-    assert!(matches!(tasks[3].action, TaskAction::Script(_)));
+    let variable = "env".to_owned();
+    assert_eq!(tasks[2].conditions, [TaskCondition::Exists { variable }]);
+    assert_eq!(tasks[3].conditions, []);
 }
 
 #[test]
@@ -347,6 +349,10 @@ fn triggers_take_all_their_spellings() {
             cron("0 0 0 ? * *"),
             TriggerKind::Push,
             TriggerKind::Push,
+            TriggerKind::Tag {
+                filter: Some("v.*".to_owned()),
+                in_branch: false
+            },
         ]
     );
     assert_eq!(
@@ -413,6 +419,7 @@ fn branches_say_when_they_are_made_and_removed() {
         create,
         delete_after_deleted_days: deleted,
         delete_after_inactive_days: inactive,
+        ..BranchPolicy::default()
     };
     let new = |pattern: Option<&str>| BranchCreation::ForNewBranch {
         pattern: pattern.map(str::to_owned),

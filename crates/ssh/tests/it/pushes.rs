@@ -189,7 +189,9 @@ async fn pack_that_git_does_not_take_is_explained_after_the_client_has_sent_all(
         .await;
     let work = house.work_tree("work").await;
     house.commit(&work, "small", &noise(2_000)).await;
-    let push = house.try_git(&work, &["push", &house.url("hosted.git"), "master"]);
+    let url = house.url("hosted.git");
+    let arguments = ["push", &url, "master"];
+    let push = house.try_git(&work, &arguments);
     let (success, text) = tokio::time::timeout(std::time::Duration::from_secs(30), push)
         .await
         .expect("an answer, and the end");

@@ -114,6 +114,7 @@ fn filters_do_not_bear_on_first_builds() {
     let plan = filtered(ChangeDetection {
         file_filter: Some(FileFilter::IncludeOnly("src/.*".into())),
         exclude_changeset_pattern: Some(".*".into()),
+        ..ChangeDetection::default()
     });
     let facts = ChangeFacts {
         commits: commits(&["x"]).commits,
@@ -140,6 +141,7 @@ fn only_what_a_rule_looks_at_is_asked_for() {
     let mut full = filtered(ChangeDetection {
         file_filter: Some(FileFilter::IncludeOnly("x".into())),
         exclude_changeset_pattern: Some("x".into()),
+        ..ChangeDetection::default()
     });
     let everything = needed(&full, &push_master());
     assert!(everything.paths && everything.commits && !everything.commits_since_build);

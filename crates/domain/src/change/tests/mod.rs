@@ -8,8 +8,7 @@ mod triggers;
 
 use super::*;
 use crate::plan::{
-    BranchCreation, BranchPolicy, ChangeDetection, FileFilter, PlanRepository, RepositorySource, Trigger,
-    TriggerCondition, TriggerKind,
+    BranchCreation, ChangeDetection, FileFilter, PlanRepository, Trigger, TriggerCondition, TriggerKind,
 };
 
 fn key(text: &str) -> PlanKey {
@@ -23,35 +22,14 @@ fn rev(name: &str) -> Option<Revision> {
 
 fn plan(triggers: Option<Vec<Trigger>>) -> PlanConfiguration {
     PlanConfiguration {
-        project_key: "PROJ".parse().expect("a key"),
-        key: key("PROJ-PLAN"),
-        name: "Plan".into(),
-        description: String::new(),
-        enabled: true,
-        stages: Vec::new(),
-        jobs: Vec::new(),
-        variables: Vec::new(),
-        repositories: Some(vec![PlanRepository {
-            name: "app".into(),
-            source: RepositorySource::Named,
-            branch: None,
-            change_detection: ChangeDetection::default(),
-        }]),
+        repositories: Some(vec![PlanRepository::named("app")]),
         triggers,
-        branches: BranchPolicy::default(),
-        concurrent_builds: None,
-        docker: None,
-        labels: None,
+        ..PlanConfiguration::new(key("PROJ-PLAN"), "Plan")
     }
 }
 
 fn trigger(kind: TriggerKind) -> Trigger {
-    Trigger {
-        description: String::new(),
-        repositories: Vec::new(),
-        conditions: Vec::new(),
-        kind,
-    }
+    Trigger::from(kind)
 }
 
 fn remote() -> Trigger {

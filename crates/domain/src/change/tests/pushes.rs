@@ -384,10 +384,8 @@ fn a_further_repository_builds_all_plan_branches_from_its_watched_branch() {
         .as_mut()
         .expect("there are some")
         .push(PlanRepository {
-            name: "lib".into(),
-            source: RepositorySource::Named,
             branch: Some("stable".into()),
-            change_detection: ChangeDetection::default(),
+            ..PlanRepository::named("lib")
         });
     let decisions = judge(&plan, &rows(), &arrival);
     assert_eq!(

@@ -64,6 +64,18 @@ impl Body {
         self.bytes.len()
     }
 
+    /// The JSON object, which must have these fields.
+    pub(crate) fn object_with(&self, required: &[&str]) -> Result<Map<String, Value>, Refused> {
+        let fields = self.object()?;
+        match required
+            .iter()
+            .find(|name| fields.get(**name).is_none_or(Value::is_null))
+        {
+            Some(missing) => Err(Refused::field(*missing, format!("{missing}: it is missing"))),
+            None => Ok(fields),
+        }
+    }
+
     /// The JSON object; an empty one where there is no body, or `null`.
     pub(crate) fn object(&self) -> Result<Map<String, Value>, Refused> {
         if self.bytes.trim_ascii().is_empty() {

@@ -32,6 +32,7 @@ const GLOBAL: Access = Access::Permission("ADMINISTRATION on the server");
 const OWN: Access = Access::Permission("ADMINISTRATION on the server, except for one's own");
 const SUBJECT: Access = Access::Permission("ADMINISTRATION on the thing that the permission is on");
 const READ: Access = Access::Permission("READ on the plan");
+const CONFIGURATION: Access = Access::Permission("VIEW_CONFIGURATION on the plan");
 const BUILD: Access = Access::Permission("BUILD on the plan");
 
 /// The routes of our own interface.
@@ -387,6 +388,12 @@ fn running() -> Routes {
     Routes::default()
         .add(Method::GET, "/rest/madake/1.0/plans", Access::Public, plans::list)
         .add(Method::GET, "/rest/madake/1.0/plans/{key}/why", READ, plans::why)
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/plans/{key}/specs",
+            CONFIGURATION,
+            plans::specs,
+        )
         .add(
             Method::POST,
             "/rest/madake/1.0/plans/{key}/trigger",

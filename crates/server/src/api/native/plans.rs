@@ -97,6 +97,17 @@ pub(super) async fn why(
     ))
 }
 
+/// `GET /plans/{key}/specs`: the version in force as a plan file, secrets covered.
+pub(super) async fn specs(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(key): Path<String>,
+) -> Result<Answer<Value>, Failure> {
+    let key: PlanKey = parse(&key)?;
+    let text = app.engine().export_plan(&visitor.caller, &key).await?;
+    Ok(Answer(json!({ "plan": key.to_string(), "text": text })))
+}
+
 /// `POST /plans/{key}/trigger?skipBranches=`: looks for changes, as the remote trigger does. 202 once it is stored.
 pub(super) async fn trigger(
     State(app): State<App>,

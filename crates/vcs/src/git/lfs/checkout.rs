@@ -124,17 +124,30 @@ fn put_in_place<'a>(
         paths.extend_from_slice(path);
         paths.push(0);
     }
+    let filter = format!("{} filter-process", word(git_lfs));
+    let filled = write_out(request, &paths).setting("filter.lfs.process", filter);
+    match filled.run_blocking() {
+        Ok(_) => {}
+        // A git-lfs that dies before it has greeted takes git with it: what is left are the pointers.
+        Err(ProcessError::Failed { .. }) => {
+            let unfiltered = write_out(request, &paths).setting("filter.lfs.process", "");
+            unfiltered.setting("filter.lfs.smudge", "").run_blocking()?;
+        }
+        Err(error) => return Err(error),
+    }
+    let paths: Vec<&[u8]> = there.iter().map(|(path, _)| *path).collect();
+    Ok(pointers_of(request.work_tree, &paths))
+}
+
+/// Writes files of the index out anew.
+fn write_out(request: &FillRequest<'_>, paths: &[u8]) -> GitCommand {
     command(request, "checkout-index")
-        .setting("filter.lfs.process", format!("{} filter-process", word(git_lfs)))
         // What git-lfs does not make of a pointer is for the log and no reason to have no checkout at all.
         .setting("filter.lfs.required", "false")
         // All of them are at hand. Should one vanish meanwhile, no server is asked that a commit names.
         .setting("lfs.url", "file:///nonexistent")
         .args(["--force", "--index", "-z", "--stdin"])
-        .input(paths)
-        .run_blocking()?;
-    let paths: Vec<&[u8]> = there.iter().map(|(path, _)| *path).collect();
-    Ok(pointers_of(request.work_tree, &paths))
+        .input(paths.to_vec())
 }
 
 fn command(request: &FillRequest<'_>, subcommand: &'static str) -> GitCommand {

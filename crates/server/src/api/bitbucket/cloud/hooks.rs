@@ -54,12 +54,7 @@ pub(super) async fn create(
     app.engine()
         .repository_for(&visitor.caller, &name, Permission::Administration)
         .await?;
-    let fields = body.object()?;
-    for needed in ["url", "events"] {
-        if fields.get(needed).is_none_or(Value::is_null) {
-            return Err(Refused::field(needed, format!("{needed}: it is missing")));
-        }
-    }
+    let fields = body.object_with(&["url", "events"])?;
     let mut request = subscription::request(&fields, ReceiverSettings::default())?;
     request.profile = Some(PROFILE.into());
     let kept = app

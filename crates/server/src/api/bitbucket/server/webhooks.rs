@@ -71,12 +71,7 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<Value>), Refused> {
     let name = repository_name(&key, &slug);
     allowed(&app, &visitor, &name).await?;
-    let fields = body.object()?;
-    for needed in ["name", "url", "events"] {
-        if fields.get(needed).is_none_or(Value::is_null) {
-            return Err(Refused::field(needed, format!("{needed}: it is missing")));
-        }
-    }
+    let fields = body.object_with(&["name", "url", "events"])?;
     let mut request = webhook::request(&fields, ReceiverSettings::default())?;
     request.profile = Some(PROFILE.into());
     let kept = app

@@ -1,0 +1,225 @@
+//! What an agent can do, what a job asks for, and why no agent fits (bamboo-specs.md 3.5).
+//!
+//! A capability is a key with a value: `system.git.executable` = `/usr/bin/git`, `os` = `linux`. A plan file may name
+//! it by its label alone, the part that people chose: `JDK 21` for `system.jdk.JDK 21`, `Maven 3` for
+//! `system.builder.mvn3.Maven 3`.
+//!
+//! Expressions of plans are matched in time linear in the value, and their size is bounded (hostile-inputs.md L1).
+
+mod fit;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use regex::{Regex, RegexBuilder};
+
+pub use fit::{AgentFit, AgentProfile, AgentState, Fit, find_agents};
+
+use crate::plan::Requirement;
+use crate::text::inert;
+
+/// The most memory that one compiled expression may take, in bytes.
+const REGEX_SIZE: usize = 1 << 20;
+/// The most characters of a key, value or expression that are shown in a sentence.
+const SHOWN: usize = 100;
+
+/// The capabilities of an agent: value by key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    values: BTreeMap<String, String>,
+}
+
+impl Capabilities {
+    /// Sets a capability; an earlier value of the key is replaced. So what an administrator says is added behind what
+    /// the agent found out by itself.
+    pub fn set(&mut self, key: impl Into<String>, value: impl Into<String>) {
+        self.values.insert(key.into(), value.into());
+    }
+
+    /// All keys with their values, sorted by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// The value of the capability with this key; where there is none, of the one with this label.
+    #[must_use]
+    pub fn value(&self, key_or_label: &str) -> Option<&str> {
+        let exact = self.values.get(key_or_label);
+        let found = exact.or_else(|| {
+            self.values
+                .iter()
+                .find(|(key, _)| label(key) == Some(key_or_label))
+                .map(|(_, value)| value)
+        })?;
+        Some(found)
+    }
+}
+
+impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Capabilities {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(all: I) -> Self {
+        let mut capabilities = Self::default();
+        for (key, value) in all {
+            capabilities.set(key, value);
+        }
+        capabilities
+    }
+}
+
+/// The part of a key that people chose: what follows `system.builder.KIND.` and `system.jdk.`.
+#[must_use]
+pub fn label(key: &str) -> Option<&str> {
+    let rest = key.strip_prefix("system.")?;
+    let label = match rest.strip_prefix("builder.") {
+        Some(builder) => builder.split_once('.')?.1,
+        None => rest.strip_prefix("jdk.")?,
+    };
+    (!label.is_empty()).then_some(label)
+}
+
+/// Who asks for a capability.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AskedBy {
+    /// The job's own list of requirements.
+    Job,
+    /// A task, by its number from 1 and its name.
+    Task(usize, String),
+    /// The image that the job runs in.
+    Docker,
+}
+
+impl fmt::Display for AskedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Job => f.write_str("the job"),
+            Self::Task(number, name) => write!(f, "task {number} ({})", inert(name, SHOWN)),
+            Self::Docker => f.write_str("its `docker` setting"),
+        }
+    }
+}
+
+/// What the value of a capability must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ValueTest {
+    /// Anything: the capability must be there.
+    Exists,
+    /// Exactly this.
+    Equals(String),
+    /// Something that this regular expression matches as a whole.
+    Matches(String),
+}
+
+/// A capability that a job needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Demand {
+    /// The capability's key, or its label.
+    pub key: String,
+    /// What its value must be.
+    pub test: ValueTest,
+    /// Who asks for it.
+    pub asked_by: AskedBy,
+}
+
+impl Demand {
+    /// What an entry of a job's `requirements` asks for.
+    #[must_use]
+    pub fn of_requirement(requirement: &Requirement) -> Self {
+        Self {
+            key: requirement.key.clone(),
+            test: match &requirement.matches {
+                Some(expression) => ValueTest::Matches(expression.clone()),
+                None => ValueTest::Exists,
+            },
+            asked_by: AskedBy::Job,
+        }
+    }
+
+    /// That a capability exists, asked for by a task.
+    #[must_use]
+    pub fn of_task(key: impl Into<String>, number: usize, name: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            test: ValueTest::Exists,
+            asked_by: AskedBy::Task(number, name.into()),
+        }
+    }
+
+    fn compiled(&self) -> CompiledDemand<'_> {
+        let expression = match &self.test {
+            ValueTest::Matches(expression) => Some(whole(expression)),
+            ValueTest::Exists | ValueTest::Equals(_) => None,
+        };
+        CompiledDemand {
+            demand: self,
+            expression,
+        }
+    }
+}
+
+impl fmt::Display for Demand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = inert(&self.key, SHOWN);
+        match &self.test {
+            ValueTest::Exists => write!(f, "`{key}`"),
+            ValueTest::Equals(value) => write!(f, "`{key}` with the value `{}`", inert(value, SHOWN)),
+            ValueTest::Matches(value) => {
+                write!(f, "`{key}` with a value that matches `{}`", inert(value, SHOWN))
+            }
+        }
+    }
+}
+
+/// Why an agent does not meet a demand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shortfall {
+    /// It has no such capability.
+    Missing,
+    /// It has, with another value.
+    OtherValue(String),
+    /// The expression of the demand cannot be read, so nobody meets it.
+    BadExpression(String),
+}
+
+/// A demand ready to be compared with many agents.
+struct CompiledDemand<'a> {
+    demand: &'a Demand,
+    expression: Option<Result<Regex, String>>,
+}
+
+impl CompiledDemand<'_> {
+    /// Why these capabilities do not meet the demand; `None`: they do.
+    fn shortfall(&self, capabilities: &Capabilities) -> Option<Shortfall> {
+        if let Some(Err(problem)) = &self.expression {
+            return Some(Shortfall::BadExpression(problem.clone()));
+        }
+        let Some(value) = capabilities.value(&self.demand.key) else {
+            return Some(Shortfall::Missing);
+        };
+        let met = match (&self.demand.test, &self.expression) {
+            (ValueTest::Equals(wanted), _) => value == wanted,
+            (ValueTest::Matches(_), Some(Ok(expression))) => expression.is_match(value),
+            (ValueTest::Exists, _) | (ValueTest::Matches(_), _) => true,
+        };
+        (!met).then(|| Shortfall::OtherValue(value.to_owned()))
+    }
+}
+
+/// The expression so that it must match the whole value. Read alone first, so that it cannot close the group.
+fn whole(expression: &str) -> Result<Regex, String> {
+    let bounded = |expression: &str| {
+        RegexBuilder::new(expression)
+            .size_limit(REGEX_SIZE)
+            .dfa_size_limit(REGEX_SIZE)
+            .build()
+    };
+    bounded(expression)
+        .and_then(|_| bounded(&format!(r"\A(?:{expression})\z")))
+        .map_err(|error| {
+            let text = error.to_string();
+            inert(text.lines().last().unwrap_or("it cannot be read"), 200)
+        })
+}
+
+#[cfg(test)]
+mod tests;
