@@ -4,6 +4,8 @@
 //! log has been silent for a while. Either alone is common: a slow machine, a long compilation. Where it is not known
 //! how long such a job usually takes, the silence alone counts.
 
+use crate::plan::HangingDetection;
+
 /// The limits of one job.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HangingRules {
@@ -32,18 +34,13 @@ impl Default for HangingRules {
 impl HangingRules {
     /// The rules of a server with what a plan says in their place.
     #[must_use]
-    pub fn with(
-        self,
-        enabled: Option<bool>,
-        multiplier: Option<f64>,
-        minutes_between_logs: Option<u32>,
-        minutes_queue_timeout: Option<u32>,
-    ) -> Self {
+    pub fn with(self, own: &HangingDetection) -> Self {
+        let multiplier = own.multiplier.filter(|it| it.is_finite());
         Self {
-            enabled: enabled.unwrap_or(self.enabled),
-            multiplier: multiplier.filter(|it| it.is_finite()).unwrap_or(self.multiplier),
-            minutes_between_logs: minutes_between_logs.unwrap_or(self.minutes_between_logs),
-            minutes_queue_timeout: minutes_queue_timeout.unwrap_or(self.minutes_queue_timeout),
+            enabled: own.enabled.unwrap_or(self.enabled),
+            multiplier: multiplier.unwrap_or(self.multiplier),
+            minutes_between_logs: own.minutes_between_logs.unwrap_or(self.minutes_between_logs),
+            minutes_queue_timeout: own.minutes_queue_timeout.unwrap_or(self.minutes_queue_timeout),
         }
     }
 }
@@ -187,20 +184,39 @@ mod tests {
         );
     }
 
+    fn only_multiplier(multiplier: f64) -> HangingDetection {
+        HangingDetection {
+            multiplier: Some(multiplier),
+            ..HangingDetection::default()
+        }
+    }
+
     #[test]
     fn what_a_plan_says_stands_before_what_the_server_says() {
         let server = HangingRules::default();
-        assert_eq!(server.with(None, None, None, None), server);
-        let plan = server.with(Some(true), Some(1.0), Some(2), Some(5));
+        assert_eq!(server.with(&HangingDetection::default()), server);
+        let plan = server.with(&HangingDetection {
+            enabled: Some(true),
+            multiplier: Some(1.0),
+            minutes_between_logs: Some(2),
+            minutes_queue_timeout: Some(5),
+        });
         assert!(hangs(&plan, &facts(2, 2, Some(2))).is_some());
         assert!(hangs(&server, &facts(2, 2, Some(2))).is_none());
-        assert_eq!(server.with(None, Some(f64::NAN), None, None), server);
-        let low = server.with(None, Some(-7.0), None, None);
+        assert_eq!(server.with(&only_multiplier(f64::NAN)), server);
+        let low = server.with(&only_multiplier(-7.0));
         assert!(
             hangs(&low, &facts(20, 20, Some(30))).is_none(),
             "less than once is once"
         );
-        assert!(!server.with(Some(false), None, None, None).enabled);
+        assert!(
+            !server
+                .with(&HangingDetection {
+                    enabled: Some(false),
+                    ..HangingDetection::default()
+                })
+                .enabled
+        );
     }
 
     #[test]

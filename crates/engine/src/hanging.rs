@@ -58,6 +58,7 @@ async fn findings(engine: &Engine, one: Build) -> Result<Vec<Finding>, EngineErr
         paused: engine.is_paused(),
     };
     let now = clock::now_ms();
+    let configuration = engine.configuration(one.version_id).await?;
     let mut found = Vec::new();
     let jobs: Vec<_> = one
         .schedule
@@ -78,7 +79,13 @@ async fn findings(engine: &Engine, one: Build) -> Result<Vec<Finding>, EngineErr
                 Ok::<_, EngineError>((row, lengths))
             })
             .await?;
-        let rules = engine.settings().hanging;
+        let rules = match configuration
+            .job(&row.name)
+            .and_then(|it| it.other.hanging.as_ref())
+        {
+            Some(own) => engine.settings().hanging.with(own),
+            None => engine.settings().hanging,
+        };
         let (what, reason) = match &job.state {
             JobState::Queued { since_ms } => {
                 ("waits too long", waits_too_long(&rules, now - since_ms, agents))

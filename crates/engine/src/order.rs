@@ -145,7 +145,7 @@ fn container(engine: &Engine, docker: &Docker) -> ContainerOrder {
     ContainerOrder {
         image: docker.image.clone(),
         volumes: docker.volumes.clone(),
-        default_volumes: true,
+        default_volumes: docker.use_default_volumes,
         run_arguments: docker.run_arguments.clone(),
         network: settings.sandbox.network,
         policy: settings.containers.clone(),
