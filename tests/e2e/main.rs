@@ -23,6 +23,7 @@ mod hostile_rest;
 mod hostile_support;
 mod hostile_webhook;
 mod hostile_webhook_formats;
+mod isolation;
 mod lfs;
 mod listening;
 mod mercurial;

@@ -16,7 +16,7 @@ pub(crate) struct Prerequisite {
 }
 
 /// What the tests need.
-pub(crate) const FOR_TESTS: [Prerequisite; 8] = [
+pub(crate) const FOR_TESTS: [Prerequisite; 11] = [
     Prerequisite {
         package: "git",
         is_there: || answers("git", "--version"),
@@ -40,6 +40,18 @@ pub(crate) const FOR_TESTS: [Prerequisite; 8] = [
     Prerequisite {
         package: "webhook",
         is_there: || answers("webhook", "-version"),
+    },
+    Prerequisite {
+        package: "bubblewrap",
+        is_there: || answers("bwrap", "--version"),
+    },
+    Prerequisite {
+        package: "docker.io",
+        is_there: || answers("dockerd", "--version"),
+    },
+    Prerequisite {
+        package: "busybox-static",
+        is_there: || Path::new("/bin/busybox").exists(),
     },
     Prerequisite {
         package: "openssl",

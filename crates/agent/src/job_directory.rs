@@ -12,6 +12,8 @@
 //! | `stop` | server | a request to stop, and who asked |
 //! | `outcome.json` | supervisor, last | what came of it; the log is complete |
 //! | `tmp/` | supervisor | scripts, and the job's temporary files |
+//! | `container` | supervisor, before it makes a container | its engine and name; gone with the container |
+//! | `private/` | supervisor | home and `/tmp` of a job that has its own |
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -161,6 +163,14 @@ impl JobDirectory {
 
     pub(crate) fn tmp_path(&self) -> PathBuf {
         self.path.join("tmp")
+    }
+
+    pub(crate) fn container_path(&self) -> PathBuf {
+        self.path.join("container")
+    }
+
+    pub(crate) fn private_path(&self) -> PathBuf {
+        self.path.join("private")
     }
 
     pub(crate) fn create(&self) -> Result<(), JobDirectoryError> {

@@ -7,9 +7,12 @@
 //! Linux only: sessions, `/proc` and child subreapers are what keeps a job's processes together.
 
 pub mod artifact;
+mod bubblewrap;
 pub mod capability_detection;
 mod clock;
+mod container;
 mod environment;
+pub mod isolation;
 pub mod job_directory;
 pub mod local;
 mod lock;

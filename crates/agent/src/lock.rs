@@ -10,7 +10,7 @@ use std::path::Path;
 
 use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::io::Errno;
-use rustix::process::{Flock, FlockType, fcntl_getlk};
+use rustix::process::{Flock, FlockType, Pid, fcntl_getlk};
 
 /// The lock, held until it is dropped.
 #[derive(Debug)]
@@ -33,6 +33,15 @@ impl JobLock {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The process that has the lock; `None` when nobody has, or it is this one.
+pub(crate) fn holder(path: &Path) -> io::Result<Option<Pid>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    Ok(fcntl_getlk(&file, &Flock::from(FlockType::WriteLock))?.and_then(|lock| lock.pid))
 }
 
 /// Whether another process has the lock.

@@ -17,6 +17,9 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_se
 /// The variable that each process of a job is born with: no two attempts share its value.
 pub(crate) const COOKIE_VARIABLE: &str = "bamboo_tmp_directory";
 
+/// The name of the processes that a sandbox is made of.
+pub(crate) const SANDBOX_PROGRAM: &str = "bwrap";
+
 /// How long killed processes may take to vanish; only one in an uninterruptible system call takes longer.
 const VANISHING_TIME: Duration = Duration::from_secs(5);
 
@@ -27,6 +30,7 @@ pub(crate) struct ProcessStat {
     pub(crate) name: String,
     state: u8,
     parent: i32,
+    group: i32,
     session: i32,
     /// Clock ticks between the start of the machine and the start of the process.
     pub(crate) start_ticks: u64,
@@ -49,6 +53,7 @@ impl ProcessStat {
             name: name.to_owned(),
             state: *fields.first()?.as_bytes().first()?,
             parent: fields.get(1)?.parse().ok()?,
+            group: fields.get(2)?.parse().ok()?,
             session: fields.get(3)?.parse().ok()?,
             start_ticks: fields.get(19)?.parse().ok()?,
         })
@@ -162,6 +167,15 @@ pub(crate) fn reap_dead_children() -> Children {
     }
 }
 
+/// Whether a process of the job still works in this group: the processes that a sandbox is made of stay there as long
+/// as anything lives inside, also what has left the group.
+pub(crate) fn works_in_group(group: Pid) -> bool {
+    let group = group.as_raw_nonzero().get();
+    all()
+        .iter()
+        .any(|process| process.group == group && !process.is_dead() && process.name != SANDBOX_PROGRAM)
+}
+
 /// Identifies the time between two starts of the machine; empty where the system does not say.
 pub(crate) fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id")
@@ -232,7 +246,8 @@ mod tests {
         let line = b"42 (a) b (c) S 7 42 41 0 -1 4194304 99 0 0 0 0 0 0 0 20 0 1 0 136209 3133440 383";
         let stat = ProcessStat::parse(line).unwrap();
         assert_eq!((stat.pid, stat.name.as_str(), stat.parent), (42, "a) b (c", 7));
-        assert_eq!((stat.session, stat.start_ticks, stat.state), (41, 136_209, b'S'));
+        assert_eq!((stat.group, stat.session), (42, 41));
+        assert_eq!((stat.start_ticks, stat.state), (136_209, b'S'));
     }
 
     #[test]

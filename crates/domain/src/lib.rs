@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, draws a random number, or touches a file, a socket or a database:
 //! `now`, ids and random bytes are arguments.
 
+pub mod hanging;
 pub mod hearing;
 pub mod key;
 pub mod permission;

@@ -10,6 +10,7 @@ use madake_agent::local::LocalAgent;
 use madake_domain::plan::PlanConfiguration;
 use madake_outgoing::client::Client;
 use madake_outgoing::mail::Mailer;
+use madake_protocol::{Bubblewrap, Isolation};
 use madake_store::seal::Sealer;
 use madake_store::{Store, StoreError, Topic, meta, plan};
 use madake_vcs::git::read::{GitReader, PoolLimits};
@@ -17,6 +18,7 @@ use madake_vcs::process::GitProgram;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::hanging::Told;
 use crate::heads::Refreshes;
 use crate::home::Home;
 use crate::intake::Lanes;
@@ -31,7 +33,7 @@ use crate::poll::Looks;
 use crate::settings::Settings;
 use crate::settled::Settled;
 use crate::telling::TellingLanes;
-use crate::{EngineError, changes, clean, intake, lease, mirrors, poll, reconcile, telling, timer};
+use crate::{EngineError, changes, clean, hanging, intake, lease, mirrors, poll, reconcile, telling, timer};
 
 /// How many plan configurations are kept parsed.
 const CONFIGURATIONS: usize = 2000;
@@ -74,6 +76,8 @@ struct Inner {
     stopping: CancellationToken,
     paused: AtomicBool,
     pausing: tokio::sync::Mutex<()>,
+    told_of_hanging: Told,
+    isolation: tokio::sync::OnceCell<Result<Isolation, String>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -130,6 +134,8 @@ impl Engine {
                 stopping: CancellationToken::new(),
                 paused: AtomicBool::new(false),
                 pausing: tokio::sync::Mutex::new(()),
+                told_of_hanging: Told::default(),
+                isolation: tokio::sync::OnceCell::new(),
                 home,
                 settings,
                 sealer,
@@ -146,6 +152,25 @@ impl Engine {
         lease::recover(self).await?;
         telling::recover(self).await?;
         self.note_base_url().await?;
+        let engine = self.clone();
+        self.loops().spawn(async move {
+            // The first job does not wait for it, and the server's log has it.
+            match engine.isolation().await {
+                Ok(Isolation::Process { reason }) if !reason.is_empty() => {
+                    tracing::info!("jobs run as plain processes: {reason}");
+                }
+                Ok(_) => {}
+                Err(error) => tracing::error!("jobs cannot run: {error}"),
+            }
+        });
+        let engine = self.clone();
+        self.loops().spawn(async move {
+            match engine.agent().remove_left_containers().await {
+                Ok(removed) if removed.is_empty() => {}
+                Ok(removed) => tracing::info!("removed containers of dead jobs: {}", removed.join(", ")),
+                Err(error) => tracing::debug!("containers of dead jobs were not looked for: {error}"),
+            }
+        });
         self.spawn(
             "intake",
             Topic::Events,
@@ -184,6 +209,9 @@ impl Engine {
         );
         self.every("changes", Duration::from_secs(2), |engine| async move {
             changes::run(&engine).await
+        });
+        self.every("hanging", hanging::INTERVAL, |engine| async move {
+            hanging::run(&engine).await
         });
         let reconcile = Duration::from_secs(self.settings().reconcile_seconds.max(1));
         self.every("reconcile", reconcile, |engine| async move {
@@ -309,6 +337,32 @@ impl Engine {
 
     pub(crate) fn agent(&self) -> &LocalAgent {
         &self.inner.agent
+    }
+
+    /// How jobs are kept apart from the machine: found out once, and what it is then is the same for all jobs.
+    ///
+    /// # Errors
+    /// When the way that is configured does not work here.
+    pub(crate) async fn isolation(&self) -> Result<Isolation, EngineError> {
+        let chosen = self.inner.isolation.get_or_init(|| async {
+            let settings = &self.settings().agent;
+            let choice = settings.isolation;
+            let mut hidden = settings.sandbox.hidden.clone();
+            hidden.push(self.home().root().to_owned());
+            let sandbox = Bubblewrap {
+                hidden,
+                ..settings.sandbox.clone()
+            };
+            tokio::task::spawn_blocking(move || madake_agent::isolation::choose(choice, &sandbox))
+                .await
+                .unwrap_or_else(|error| Err(error.to_string()))
+        });
+        chosen.await.clone().map_err(EngineError::Internal)
+    }
+
+    /// What this process has told of jobs that hang.
+    pub(crate) fn told_of_hanging(&self) -> &Told {
+        &self.inner.told_of_hanging
     }
 
     pub(crate) fn slots(&self) -> &Slots {

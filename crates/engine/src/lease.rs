@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use madake_agent::local::{Adoption, RunningJob};
 use madake_domain::schedule::{Input, JobOutcome, JobState, StageState};
-use madake_protocol::JobOrder;
+use madake_protocol::{DEFAULT_FINAL_TASKS_SECONDS, JobOrder};
 use madake_store::{build, build_query};
 
 use crate::finish::{fail, watch};
@@ -199,15 +199,27 @@ pub(crate) async fn cancel(engine: &Engine) -> Result<Option<Duration>, EngineEr
                     .filter(|stage| matches!(stage.state, StageState::Stopping { .. }));
                 for job in under_way.flat_map(|stage| &stage.jobs) {
                     if matches!(job.state, JobState::Leased { .. } | JobState::Running { .. }) {
-                        stopping.push((job.id, i64::from(job.attempt), stop.by.clone()));
+                        stopping.push((job.id, i64::from(job.attempt), stop.by.clone(), stop.at_ms));
                     }
                 }
             }
             Ok::<_, EngineError>(stopping)
         })
         .await?;
-    for (job_id, attempt, by) in stopping {
+    let patience_ms = longest_stop_ms(engine.settings().stop_grace_seconds);
+    for (job_id, attempt, by, at_ms) in stopping {
         let directory = engine.agent().job_directory(job_id, attempt);
+        if clock::now_ms() - at_ms > patience_ms {
+            match engine.agent().force_end(&directory) {
+                Ok(true) => tracing::warn!(
+                    job.id = job_id,
+                    "the supervisor of job {job_id} did not react to a stop and was killed"
+                ),
+                Ok(false) => {}
+                Err(error) => tracing::error!(job.id = job_id, "job {job_id} cannot be ended: {error}"),
+            }
+            continue;
+        }
         // A directory that is not there yet belongs to a job that is just being started; the sweep comes back.
         if let Err(error) = engine.agent().request_stop(&directory, &by) {
             tracing::debug!(
@@ -217,6 +229,16 @@ pub(crate) async fn cancel(engine: &Engine) -> Result<Option<Duration>, EngineEr
         }
     }
     Ok(Some(Duration::from_secs(1)))
+}
+
+/// How long a job may take to end after a stop, in milliseconds: the grace, its final tasks, and a minute.
+fn longest_stop_ms(grace_seconds: u64) -> i64 {
+    let seconds = grace_seconds
+        .saturating_add(DEFAULT_FINAL_TASKS_SECONDS)
+        .saturating_add(60);
+    i64::try_from(seconds)
+        .unwrap_or(i64::MAX / 1000)
+        .saturating_mul(1000)
 }
 
 /// Takes up the jobs that agents of this home had when the last server ended.

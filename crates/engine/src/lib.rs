@@ -20,6 +20,7 @@ mod engine;
 mod enqueue;
 mod facts;
 mod finish;
+mod hanging;
 mod heads;
 mod intake;
 mod lease;

@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
-use madake_domain::plan::{CheckoutTask, Job, Task, TaskAction, Variable};
+use madake_domain::plan::{CheckoutTask, Docker, Job, Task, TaskAction, Variable};
 use madake_domain::repository::{RepositoryKind, Scm};
 use madake_domain::variables::{
     BuildFacts, BuildRepository, JobFacts, ProposedBy, VariableLayers, VariableSource, build_specific,
     job_specific, looks_secret, resolve,
 };
-use madake_protocol::{DEFAULT_FINAL_TASKS_SECONDS, JobOrder, JobRepository, JobVariable};
+use madake_protocol::{
+    ContainerOrder, DEFAULT_FINAL_TASKS_SECONDS, Isolation, JobOrder, JobRepository, JobVariable,
+};
 use madake_store::build::{Build, Reason, Revision};
 use madake_store::plan::{Plan, PlanBranch};
 use madake_store::pull_request::{self, PullRequest};
@@ -130,7 +132,24 @@ pub(crate) async fn make(
         hg_program: settings.hg.clone(),
         hg_settings: engine.home().hg_job_settings(),
         clean_working_directory: definition.clean_working_directory,
+        isolation: match definition.docker.as_ref().or(configuration.docker.as_ref()) {
+            Some(docker) => Isolation::Container(container(engine, docker)),
+            None => engine.isolation().await?,
+        },
     })
+}
+
+/// The container that a plan asks for, within what an administrator allows.
+fn container(engine: &Engine, docker: &Docker) -> ContainerOrder {
+    let settings = &engine.settings().agent;
+    ContainerOrder {
+        image: docker.image.clone(),
+        volumes: docker.volumes.clone(),
+        default_volumes: docker.use_default_volumes,
+        run_arguments: docker.run_arguments.clone(),
+        network: settings.sandbox.network,
+        policy: settings.containers.clone(),
+    }
 }
 
 /// The name of a time zone that another process can find it by.

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use madake_domain::address::AddressPattern;
+use madake_domain::hanging::HangingRules;
 use madake_outgoing::client::ClientSettings;
 use madake_outgoing::guard::AddressPolicy;
 use madake_outgoing::mail::MailSettings;
+use madake_protocol::{Bubblewrap, ContainerPolicy, IsolationChoice};
 
 /// Settings of an engine.
 #[derive(Debug, Clone)]
@@ -26,6 +28,12 @@ pub struct Settings {
     pub job_timeout_seconds: u64,
     /// How long a job that is told to stop may take before it is killed, in seconds.
     pub stop_grace_seconds: u64,
+    /// When a job hangs or waits too long, where the plan says nothing.
+    pub hanging: HangingRules,
+    /// What follows from it.
+    pub when_hanging: WhenHanging,
+    /// How the built-in agents keep jobs apart from the machine.
+    pub agent: AgentSettings,
     /// How often the refs of hosted and attached repositories are compared with the ledger, in seconds.
     pub reconcile_seconds: u64,
     /// How often a linked repository is looked at for plans that say nothing of triggers, in seconds.
@@ -56,4 +64,25 @@ pub struct Settings {
     pub git: PathBuf,
     /// The `hg` program.
     pub hg: PathBuf,
+}
+
+/// What follows when a job hangs, or has waited too long for an agent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WhenHanging {
+    /// It is told of, in the ledger and in the server's log.
+    #[default]
+    Tell,
+    /// Its build is stopped besides.
+    Stop,
+}
+
+/// How the built-in agents keep jobs apart from the machine.
+#[derive(Debug, Clone, Default)]
+pub struct AgentSettings {
+    /// In which way.
+    pub isolation: IsolationChoice,
+    /// What isolated jobs see; the engine hides its home besides.
+    pub sandbox: Bubblewrap,
+    /// What plans may ask for that run in containers.
+    pub containers: ContainerPolicy,
 }

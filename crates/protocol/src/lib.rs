@@ -3,11 +3,15 @@
 //! An order goes to the agent as a [`JobOrder`], what came of it comes back as a [`JobOutcome`], and the log
 //! in between has the line format of [`log`]. Nothing here does I/O or reads a clock.
 
+mod container;
+mod isolation;
 pub mod log;
 mod message;
 mod order;
 mod outcome;
 
+pub use container::{ContainerOrder, ContainerPolicy};
+pub use isolation::{Bubblewrap, Isolation, IsolationChoice};
 pub use message::{FORMAT, MessageError};
 pub use order::{DEFAULT_FINAL_TASKS_SECONDS, DEFAULT_STOP_GRACE_SECONDS};
 pub use order::{JobOrder, JobRepository, JobVariable, Secret};

@@ -7,6 +7,7 @@ use madake_domain::plan::Task;
 use madake_domain::repository::Scm;
 use serde::{Deserialize, Serialize};
 
+use crate::isolation::Isolation;
 use crate::message::{self, MessageError};
 
 /// Seconds between a friendly and a forced end of a task, unless the order says otherwise.
@@ -81,6 +82,9 @@ pub struct JobOrder {
     /// Empties the working directory after the last task.
     #[serde(default)]
     pub clean_working_directory: bool,
+    /// How the job's commands are kept apart from the machine; checkouts are the agent's own work.
+    #[serde(default)]
+    pub isolation: Isolation,
 }
 
 fn default_stop_grace_seconds() -> u64 {
@@ -226,6 +230,7 @@ mod tests {
             hg_program: default_hg_program(),
             hg_settings: PathBuf::new(),
             clean_working_directory: false,
+            isolation: Isolation::default(),
         }
     }
 

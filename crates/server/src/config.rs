@@ -2,6 +2,7 @@
 //! before. Keys that are not known are refused with a suggestion, as a misspelt key that is passed over in silence
 //! costs an afternoon.
 
+mod agent;
 mod mail;
 
 use std::net::SocketAddr;
@@ -9,11 +10,13 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use madake_domain::address::AddressPattern;
-use madake_engine::settings::Settings;
+use madake_domain::hanging::HangingRules;
+use madake_engine::settings::{Settings, WhenHanging};
 use madake_outgoing::client::{ClientSettings, ProxySettings};
 use madake_outgoing::guard::{AddressPolicy, Allowed};
 use serde::Deserialize;
 
+pub use agent::AgentSection;
 pub use mail::{BrokersSection, MailSection};
 
 /// Why a configuration cannot be used: which key, from where, and what would do.
@@ -34,6 +37,8 @@ pub struct Configuration {
     pub ssh: SshSection,
     /// `[builds]`
     pub builds: BuildsSection,
+    /// `[agent]`
+    pub agent: AgentSection,
     /// `[repositories]`
     pub repositories: RepositoriesSection,
     /// `[triggers]`
@@ -99,6 +104,14 @@ pub struct BuildsSection {
     pub job_timeout_minutes: u64,
     /// Seconds between telling a job to stop and killing it.
     pub stop_grace_seconds: u64,
+    /// How many times its usual length a job has run before it may hang; 0: nothing is looked for.
+    pub hanging_multiplier: f64,
+    /// Minutes without a line in the log from which a job may hang.
+    pub hanging_silent_minutes: u32,
+    /// Minutes in the queue that are too long; 0: any time is fine.
+    pub queue_timeout_minutes: u32,
+    /// `tell` or `stop`: what follows when a job hangs or waits too long.
+    pub when_hanging: String,
 }
 
 impl Default for BuildsSection {
@@ -108,6 +121,39 @@ impl Default for BuildsSection {
             concurrent: 5,
             job_timeout_minutes: 24 * 60,
             stop_grace_seconds: 10,
+            hanging_multiplier: 2.5,
+            hanging_silent_minutes: 10,
+            queue_timeout_minutes: 60,
+            when_hanging: "tell".into(),
+        }
+    }
+}
+
+impl BuildsSection {
+    fn hanging(&self) -> Result<HangingRules, ConfigError> {
+        let multiplier = self.hanging_multiplier;
+        if !multiplier.is_finite() || (multiplier != 0.0 && multiplier < 1.0) {
+            return Err(ConfigError {
+                place: "builds.hanging-multiplier".into(),
+                problem: format!("`{multiplier}` is neither 1 or more nor 0, which turns it off"),
+            });
+        }
+        Ok(HangingRules {
+            enabled: multiplier > 0.0,
+            multiplier,
+            minutes_between_logs: self.hanging_silent_minutes,
+            minutes_queue_timeout: self.queue_timeout_minutes,
+        })
+    }
+
+    fn when_hanging(&self) -> Result<WhenHanging, ConfigError> {
+        match self.when_hanging.as_str() {
+            "tell" => Ok(WhenHanging::Tell),
+            "stop" => Ok(WhenHanging::Stop),
+            other => Err(ConfigError {
+                place: "builds.when-hanging".into(),
+                problem: format!("`{other}` is neither `tell` nor `stop`"),
+            }),
         }
     }
 }
@@ -244,7 +290,7 @@ impl Default for LogSection {
 }
 
 /// Each section and key, for suggestions and for the names of environment variables.
-pub const KEYS: [(&str, &[&str]); 9] = [
+pub const KEYS: [(&str, &[&str]); 10] = [
     (
         "server",
         &[
@@ -264,8 +310,13 @@ pub const KEYS: [(&str, &[&str]); 9] = [
             "concurrent",
             "job-timeout-minutes",
             "stop-grace-seconds",
+            "hanging-multiplier",
+            "hanging-silent-minutes",
+            "queue-timeout-minutes",
+            "when-hanging",
         ],
     ),
+    ("agent", agent::AGENT_KEYS),
     (
         "repositories",
         &[
@@ -411,6 +462,9 @@ impl Configuration {
             concurrent_builds: (self.builds.concurrent > 0).then_some(self.builds.concurrent),
             job_timeout_seconds: self.builds.job_timeout_minutes.max(1) * 60,
             stop_grace_seconds: self.builds.stop_grace_seconds,
+            hanging: self.builds.hanging()?,
+            when_hanging: self.builds.when_hanging()?,
+            agent: self.agent.settings()?,
             reconcile_seconds: self.repositories.reconcile_seconds,
             poll_seconds: self.repositories.poll_seconds,
             trigger_addresses: patterns("triggers.addresses", &self.triggers.addresses)?,
@@ -520,7 +574,14 @@ fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Conf
     }
     let list = matches!(
         key.as_str(),
-        "trusted-proxies" | "addresses" | "allow" | "allow-ports" | "executables"
+        "trusted-proxies"
+            | "addresses"
+            | "allow"
+            | "allow-ports"
+            | "executables"
+            | "readable"
+            | "writable"
+            | "container-volumes"
     );
     let number = matches!(
         key.as_str(),
@@ -536,6 +597,11 @@ fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Conf
             | "timeout-seconds"
             | "connections-per-host"
             | "port"
+            | "hanging-silent-minutes"
+            | "queue-timeout-minutes"
+            | "container-memory-megabytes"
+            | "container-processors"
+            | "container-processes"
     );
     let read = if list {
         let entries = value.split(',').map(str::trim).filter(|entry| !entry.is_empty());
@@ -554,6 +620,9 @@ fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Conf
                 .parse()
                 .map_err(|_| wrong(format!("`{value}` is not a number")))?,
         )
+    } else if key == "hanging-multiplier" {
+        let number = value.trim().parse();
+        toml::Value::Float(number.map_err(|_| wrong(format!("`{value}` is not a number")))?)
     } else if key.starts_with("allow-") {
         match value.trim() {
             "true" => toml::Value::Boolean(true),

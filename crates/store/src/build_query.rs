@@ -154,6 +154,21 @@ pub fn average_duration_ms(tx: &Tx<'_>, plan_branch_id: i64) -> Result<Option<Mi
     Ok(found.flatten())
 }
 
+/// How long a job of a plan took in its last successful builds, whatever the branch, in milliseconds.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn lengths_of_job(tx: &Tx<'_>, plan_id: i64, key: &str, limit: i64) -> Result<Vec<Millis>, StoreError> {
+    tx.all(
+        "SELECT job.finished_ms - job.started_ms FROM build JOIN job ON job.build_id = build.id
+           WHERE build.plan_id = $1 AND build.state = 'Successful' AND job.key = $2 AND job.state = 'done'
+             AND job.started_ms IS NOT NULL AND job.finished_ms IS NOT NULL
+           ORDER BY build.id DESC LIMIT $3",
+        params![plan_id, key, limit],
+        |row| row.get::<i64>(0),
+    )
+}
+
 /// The revisions of a build, the default repository first.
 ///
 /// # Errors

@@ -122,6 +122,8 @@ impl Server {
         command
             .args(["serve", "--listen", &format!("127.0.0.1:{}", self.port), "--home"])
             .arg(self.home())
+            // Jobs write down there what a test looks at, in a sandbox as well.
+            .env("MADAKE__AGENT__WRITABLE", self.folder.path())
             .envs(self.options.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

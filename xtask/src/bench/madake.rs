@@ -130,7 +130,12 @@ impl<'a> Madake<'a> {
         command
             .arg("--home")
             .arg(&self.home)
-            .args(["serve", "--listen", &self.address]);
+            .args(["serve", "--listen", &self.address])
+            // Jobs leave their marks beside the home, in a sandbox as well.
+            .env(
+                "MADAKE__AGENT__WRITABLE",
+                self.home.parent().unwrap_or(&self.home),
+            );
         Server::start(
             command,
             &self.home.join("serve.log"),

@@ -5,6 +5,7 @@ use std::io;
 
 use madake_protocol::{JobOrder, JobOutcome};
 
+use crate::container::remove_left_by;
 use crate::job_directory::JobDirectory;
 use crate::lock::JobLock;
 use crate::processes;
@@ -92,6 +93,7 @@ fn judge_blocking(directory: &JobDirectory) -> Result<Judgement, LocalAgentError
     }
     if directory.started_path().exists() {
         let started = directory.read_started().ok().flatten();
+        remove_left_by(&directory.container_path());
         let ended = processes::end_leftovers(started.as_ref(), &directory.tmp_path());
         let machine_went_down = started
             .is_some_and(|started| !started.boot_id.is_empty() && started.boot_id != processes::boot_id());

@@ -13,12 +13,14 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use madake_protocol::{JobOrder, StopRequest};
+use rustix::process::{Signal, kill_process};
 use tokio::process::Command;
 use tokio::sync::watch;
 
+use crate::container::{ContainerEngine, remove_of_dead_jobs};
 use crate::environment::inheritable;
 use crate::job_directory::{JobDirectory, JobDirectoryError};
-use crate::lock::is_held_elsewhere;
+use crate::lock::{holder, is_held_elsewhere};
 use crate::processes::COOKIE_VARIABLE;
 
 pub use adopt::Adoption;
@@ -165,6 +167,39 @@ impl LocalAgent {
     /// When the request cannot be written.
     pub fn request_stop(&self, directory: &JobDirectory, who: &str) -> Result<(), LocalAgentError> {
         Ok(directory.write_stop(&StopRequest::new(who))?)
+    }
+
+    /// Kills the supervisor of a job that does not react. Whoever waits for the job's end is told that it was lost,
+    /// and what it left running is ended then. A job that does not run is left alone; says whether one was killed.
+    ///
+    /// # Errors
+    /// When the lock cannot be looked at, or the system refuses.
+    pub fn force_end(&self, directory: &JobDirectory) -> Result<bool, LocalAgentError> {
+        let io = |action: &'static str| {
+            move |source: io::Error| LocalAgentError::Io {
+                action,
+                path: directory.path().to_owned(),
+                source,
+            }
+        };
+        let Some(supervisor) = holder(&directory.lock_path()).map_err(io("look at the lock of"))? else {
+            return Ok(false);
+        };
+        kill_process(supervisor, Signal::KILL).map_err(|error| io("end the supervisor of")(error.into()))?;
+        Ok(true)
+    }
+
+    /// Removes the containers of jobs of this agent whose supervisors are gone, and returns their names. Without a
+    /// container engine on this machine there are none.
+    ///
+    /// # Errors
+    /// When the engine refuses, as a sentence.
+    pub async fn remove_left_containers(&self) -> Result<Vec<String>, String> {
+        let Ok(engine) = ContainerEngine::find() else {
+            return Ok(Vec::new());
+        };
+        let removed = remove_of_dead_jobs(&engine, &self.jobs_directory).await;
+        removed.map_err(|error| error.to_string())
     }
 
     /// Removes a directory after its outcome was stored. One that is gone is fine.

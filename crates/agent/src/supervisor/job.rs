@@ -15,9 +15,11 @@ use crate::log::{Log, LogTotals, Stamp};
 use crate::processes;
 
 use super::checkout::{CheckoutFailure, check_out};
+use super::container::BeginError;
 use super::interruption::{Interruption, Lookout};
 use super::script_environment::ScriptEnvironment;
-use super::task_process::{self, PipeReader, ProcessEnd, signal_name};
+use super::surroundings::{Ahead, Surroundings};
+use super::task_process::{PipeReader, ProcessEnd, signal_name};
 use super::{clean, script, unrunnable};
 
 /// How long pipes may stay open after the last process of the job was killed.
@@ -43,6 +45,8 @@ struct Job<'a> {
     directory: &'a JobDirectory,
     log: Arc<Log>,
     environment: ScriptEnvironment,
+    surroundings: Surroundings,
+    ahead: Option<Ahead>,
     readers: Vec<PipeReader>,
     scripts: usize,
     checkout_ms: i64,
@@ -72,6 +76,8 @@ pub(crate) fn run(order: &JobOrder, directory: &JobDirectory, started_ms: i64) -
         directory,
         log,
         environment: ScriptEnvironment::new(order, &tmp_directory),
+        surroundings: Surroundings::default(),
+        ahead: None,
         readers: Vec::new(),
         scripts: 0,
         checkout_ms: 0,
@@ -111,7 +117,19 @@ impl Job<'_> {
             }
         }
         let lookout = Lookout::for_job(self.directory, order.timeout_seconds);
+        let surroundings = Surroundings::of(order, self.directory, &mut self.environment, &log, &lookout);
+        match surroundings {
+            Ok(surroundings) => self.surroundings = surroundings,
+            Err(error) => {
+                log.say(LogKind::Error, &error.to_string());
+                return Verdict::not_begun(&error);
+            }
+        }
+        log.say(LogKind::Simple, &self.surroundings.sentence());
+        self.begin_ahead(tmp_directory);
         let mut verdict = self.run_tasks(&lookout);
+        // Whatever was made ready and not used must not run in the place of a final task.
+        self.ahead = None;
         if order.final_tasks.iter().any(|task| task.enabled) {
             self.log.say(LogKind::Build, "Running the final tasks");
             self.run_final_tasks(lookout, &mut verdict);
@@ -221,14 +239,21 @@ impl Job<'_> {
     }
 
     fn run_script(&mut self, task: &ScriptTask, lookout: &Lookout<'_>) -> TaskEnd {
-        self.scripts += 1;
-        let (root, tmp_directory) = (&self.order.working_directory, self.directory.tmp_path());
-        let prepared = match script::prepare(task, root, &tmp_directory, &self.environment, self.scripts) {
+        let ahead = self.ahead.take();
+        let prepared = match &ahead {
+            Some(ahead) => Ok(ahead.script.clone()),
+            None => {
+                self.scripts += 1;
+                let (root, tmp_directory) = (&self.order.working_directory, self.directory.tmp_path());
+                script::prepare(task, root, &tmp_directory, &self.environment, self.scripts)
+            }
+        };
+        let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(error) => return TaskEnd::failed(error.to_string()),
         };
         self.log
-            .say(LogKind::Command, &format!("Running {}", prepared.shown));
+            .say(LogKind::Command, &format!("Running {}", prepared.shown()));
         let is_first = self.first_command_started_ms.is_none();
         if is_first {
             if let Err(error) = fs::write(self.directory.commanded_path(), b"") {
@@ -237,7 +262,6 @@ impl Job<'_> {
             self.first_command_started_ms = Some(now_ms());
         }
         let grace = Duration::from_secs(self.order.stop_grace_seconds);
-        let program = prepared.command.get_program().to_string_lossy().into_owned();
         let directory = self.directory;
         let make_start_durable = || {
             if is_first {
@@ -245,26 +269,42 @@ impl Job<'_> {
                 let _ = directory.sync();
             }
         };
-        let end = task_process::run(
-            prepared.command,
+        let end = self.surroundings.run(
+            &prepared,
+            ahead,
+            (lookout, grace),
             &self.log,
-            lookout,
-            grace,
             &mut self.readers,
             make_start_durable,
         );
         match end {
             Ok(ProcessEnd::Exited(0)) => TaskEnd::Succeeded,
             Ok(ProcessEnd::Exited(code)) => TaskEnd::Failed {
-                reason: format!("the script ended with exit code {code}"),
+                reason: self.surroundings.exit_reason(code),
                 exit_code: Some(code),
             },
             Ok(ProcessEnd::Signalled(signal)) => {
                 TaskEnd::failed(format!("the script was killed by {}", signal_name(signal)))
             }
             Ok(ProcessEnd::Interrupted(interruption)) => TaskEnd::Interrupted(interruption),
-            Err(error) => TaskEnd::failed(format!("cannot run `{program}`: {error}")),
+            Err(reason) => TaskEnd::failed(reason),
         }
+    }
+
+    /// Makes ready what can be made ready while the checkouts run.
+    fn begin_ahead(&mut self, tmp_directory: &Path) {
+        let (order, environment, scripts) = (self.order, &self.environment, &mut self.scripts);
+        self.ahead = self.surroundings.begin_ahead(&order.tasks, |task| {
+            *scripts += 1;
+            script::prepare(
+                task,
+                &order.working_directory,
+                tmp_directory,
+                environment,
+                *scripts,
+            )
+            .ok()
+        });
     }
 
     fn run_checkout(&mut self, task: &CheckoutTask, lookout: &Lookout<'_>) -> TaskEnd {
@@ -291,7 +331,10 @@ impl Job<'_> {
     }
 
     fn finish(mut self, verdict: Verdict, tmp_directory: &Path, started_ms: i64) -> JobOutcome {
-        let left_running = processes::end_descendants();
+        if let Err(reason) = self.surroundings.finish() {
+            self.log.say(LogKind::Error, &reason);
+        }
+        let left_running = self.surroundings.without_own(processes::end_descendants());
         if !left_running.is_empty() {
             self.log.say(
                 LogKind::Build,
@@ -319,6 +362,10 @@ impl Job<'_> {
         }
         // What cannot be removed here goes with the job's directory.
         let _ = clean::empty(tmp_directory);
+        let private = self.directory.private_path();
+        if private.exists() {
+            let _ = clean::empty(&private).and_then(|()| fs::remove_dir(&private));
+        }
         if self.log.leak_is_suspected() {
             self.log.say(
                 LogKind::Error,
@@ -372,6 +419,18 @@ impl Verdict {
         }
     }
 
+    /// For a job that has nothing to run in.
+    fn not_begun(error: &BeginError) -> Self {
+        match error {
+            BeginError::Interrupted(interruption) => Self {
+                result: interrupted_result(interruption),
+                exit_code: None,
+                message: error.to_string(),
+            },
+            _ => Self::error(error.to_string()),
+        }
+    }
+
     fn failed(called: &str, task: &Task, reason: &str, exit_code: Option<i32>) -> Self {
         Self {
             result: JobResult::Failed,
@@ -382,13 +441,17 @@ impl Verdict {
 
     fn interrupted(called: &str, task: &Task, interruption: &Interruption) -> Self {
         Self {
-            result: match interruption {
-                Interruption::Stop { .. } => JobResult::Stopped,
-                Interruption::TimeLimit { .. } => JobResult::TimedOut,
-            },
+            result: interrupted_result(interruption),
             exit_code: None,
             message: format!("{called}, '{}', was {}", task_name(task), interruption.reason()),
         }
+    }
+}
+
+fn interrupted_result(interruption: &Interruption) -> JobResult {
+    match interruption {
+        Interruption::Stop { .. } => JobResult::Stopped,
+        Interruption::TimeLimit { .. } => JobResult::TimedOut,
     }
 }
 

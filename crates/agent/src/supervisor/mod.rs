@@ -8,10 +8,12 @@
 mod checkout;
 mod clean;
 mod confine;
+mod container;
 mod interruption;
 mod job;
 mod script;
 mod script_environment;
+mod surroundings;
 mod task_process;
 mod words;
 
@@ -27,6 +29,7 @@ use madake_protocol::{FORMAT, JobOrder, JobOutcome, JobResult, JobStarted};
 use rustix::process::{getpid, set_child_subreaper, setsid};
 
 use crate::clock::now_ms;
+use crate::container::remove_left_by;
 use crate::job_directory::JobDirectory;
 use crate::lock::JobLock;
 use crate::processes;
@@ -99,6 +102,8 @@ pub fn supervise(job_directory: &Path) -> SupervisorExit {
             unrunnable(job_id, attempt, started_ms, reason)
         }
     };
+    // Only a job that broke off has left a note of its container.
+    remove_left_by(&directory.container_path());
     match write_outcome(&directory, &mut reserved, &outcome) {
         Ok(()) => SupervisorExit::Finished,
         Err(_) => SupervisorExit::OutcomeNotWritten,

@@ -5,11 +5,11 @@
 //! hold programs does not matter, a line that ends in a carriage return works, and a missing interpreter is
 //! named. Nothing of a plan ever becomes part of a shell's command line.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use madake_domain::plan::{Interpreter, ScriptSource, ScriptTask};
 
@@ -56,12 +56,22 @@ pub(crate) enum ScriptError {
     },
 }
 
-/// A process that is ready to run, and what to say about it.
-#[derive(Debug)]
+/// A script that is ready to run.
+#[derive(Debug, Clone)]
 pub(crate) struct PreparedScript {
-    pub(crate) command: Command,
-    /// The command for the log.
-    pub(crate) shown: String,
+    /// Program and arguments; what is run is never put together from text.
+    pub(crate) line: Vec<String>,
+    /// Where it runs: a real path below the working directory.
+    pub(crate) directory: PathBuf,
+    /// All of its environment; a later entry wins over an earlier.
+    pub(crate) environment: Vec<(OsString, OsString)>,
+}
+
+impl PreparedScript {
+    /// The program and where it runs, for the log.
+    pub(crate) fn shown(&self) -> String {
+        format!("{} (in {})", self.line.join(" "), self.directory.display())
+    }
 }
 
 /// Prepares a script; `number` counts the scripts of the job.
@@ -102,15 +112,10 @@ pub(crate) fn prepare(
     };
     line.push(file.to_string_lossy().into_owned());
     line.extend(arguments);
-    let mut command = Command::new(&line[0]);
-    command
-        .args(&line[1..])
-        .current_dir(&directory)
-        .env_clear()
-        .envs(environment.for_task(&task.environment)?);
     Ok(PreparedScript {
-        command,
-        shown: format!("{} (in {})", line.join(" "), directory.display()),
+        environment: environment.for_task(&task.environment)?,
+        line,
+        directory,
     })
 }
 

@@ -31,6 +31,10 @@ pub(crate) enum EnvironmentError {
 pub(crate) struct ScriptEnvironment {
     variables: Vec<ResolvedVariable>,
     environment: Vec<(OsString, OsString)>,
+    /// How many entries at the beginning are those of this machine.
+    of_machine: usize,
+    /// Whether scripts run where those mean nothing.
+    is_elsewhere: bool,
     tmp_directory: OsString,
 }
 
@@ -67,11 +71,14 @@ impl ScriptEnvironment {
         let mut shared = Self {
             variables,
             environment: inheritable(),
+            of_machine: 0,
+            is_elsewhere: false,
             tmp_directory: tmp_directory.as_os_str().to_owned(),
         };
         if shared.system("PATH").is_none() {
             shared.environment.push(("PATH".into(), DEFAULT_PATH.into()));
         }
+        shared.of_machine = shared.environment.len();
         let of_variables: Vec<_> = shared
             .variables
             .iter()
@@ -94,6 +101,11 @@ impl ScriptEnvironment {
         shared
     }
 
+    /// Leaves the environment of this machine out of what scripts get: a container has its own.
+    pub(crate) fn leave_out_machine(&mut self) {
+        self.is_elsewhere = true;
+    }
+
     /// The text with `${bamboo.name}` and `${system.NAME}` replaced; what is unknown stays.
     pub(crate) fn substituted(&self, text: &str) -> String {
         if text.contains("${") {
@@ -105,7 +117,8 @@ impl ScriptEnvironment {
 
     /// The whole environment of a task with these assignments of its own; a later entry wins over an earlier.
     pub(crate) fn for_task(&self, assignments: &str) -> Result<Vec<(OsString, OsString)>, EnvironmentError> {
-        let mut environment = self.environment.clone();
+        let first = if self.is_elsewhere { self.of_machine } else { 0 };
+        let mut environment = self.environment[first..].to_vec();
         for word in self.words(assignments)? {
             match word.split_once('=') {
                 Some((name, value)) if !name.is_empty() => environment.push((name.into(), value.into())),
@@ -161,6 +174,8 @@ mod tests {
                 ),
             ],
             environment: vec![("HOME".into(), "/home/m".into())],
+            of_machine: 1,
+            is_elsewhere: false,
             tmp_directory: "/tmp/1".into(),
         }
     }
@@ -194,6 +209,15 @@ mod tests {
                 "bamboo_tmp_directory=/tmp/1"
             ]
         );
+        let mut elsewhere = environment;
+        elsewhere.leave_out_machine();
+        assert_eq!(
+            elsewhere.for_task("").unwrap().len(),
+            1,
+            "no HOME of this machine"
+        );
+        assert_eq!(elsewhere.substituted("${system.HOME}"), "/home/m");
+        let environment = elsewhere;
         for bad in ["A", "=1", "A='"] {
             assert!(environment.for_task(bad).is_err(), "{bad}");
         }

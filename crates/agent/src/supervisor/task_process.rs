@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -15,8 +15,7 @@ use std::time::{Duration, Instant};
 use madake_protocol::log::LogKind;
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, kill_process_group, test_kill_process_group,
-    wait, waitid,
+    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, kill_process_group, wait, waitid,
 };
 
 use crate::log::{LineSplitter, Log};
@@ -84,23 +83,27 @@ enum Event {
 /// finds nothing may signal the group, its number cannot have been used again.
 type End = Arc<Mutex<Option<WaitStatus>>>;
 
-/// Starts the process, and returns when it has ended and its output is in the log. Readers of pipes that are
-/// still open are added to `readers`.
+/// Starts a process that leads a group of its own, with pipes for its output.
+pub(crate) fn start(command: &mut Command, stdin: Stdio) -> io::Result<Child> {
+    use std::os::unix::process::CommandExt;
+    command
+        .process_group(0)
+        .stdin(stdin)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+}
+
+/// Returns when the process has ended and its output is in the log. Readers of pipes that are still open are
+/// added to `readers`.
 pub(crate) fn run(
-    mut command: Command,
+    mut child: Child,
     log: &Arc<Log>,
     lookout: &Lookout<'_>,
     grace: Duration,
     readers: &mut Vec<PipeReader>,
     once_started: impl FnOnce(),
 ) -> io::Result<ProcessEnd> {
-    use std::os::unix::process::CommandExt;
-    let mut child = command
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
     let group = Pid::from_child(&child);
     let (events, incoming) = channel();
     let end: End = Arc::default();
@@ -192,7 +195,7 @@ impl Ending {
     /// Gives the rest of the group the rest of the grace, then ends everything that the job has running.
     fn finish(&self, grace: Duration, group: Pid) {
         while !self.forced && self.began.elapsed() < grace {
-            if processes::reap_dead_children() == Children::None || test_kill_process_group(group).is_err() {
+            if processes::reap_dead_children() == Children::None || !processes::works_in_group(group) {
                 break;
             }
             thread::sleep(Duration::from_millis(5));

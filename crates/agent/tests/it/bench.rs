@@ -10,7 +10,7 @@ use madake_agent::local::{JobEnd, LocalAgent};
 use madake_agent::log_tail::tail;
 use madake_domain::plan::{Interpreter, ScriptSource, ScriptTask, Task, TaskAction};
 use madake_protocol::log::{LogKind, LogLine};
-use madake_protocol::{FORMAT, JobOrder, JobOutcome, JobVariable};
+use madake_protocol::{FORMAT, Isolation, JobOrder, JobOutcome, JobVariable};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Longer than anything here takes on a busy machine.
@@ -75,6 +75,7 @@ impl Bench {
             hg_program: "hg".into(),
             hg_settings: self.home().join("hg-settings"),
             clean_working_directory: false,
+            isolation: Isolation::default(),
         }
     }
 
@@ -136,6 +137,19 @@ impl Bench {
             .stdout(Stdio::null())
             .spawn()
             .unwrap()
+    }
+
+    /// Removes containers of dead jobs as a server that starts does; the names of those that it removed.
+    pub(crate) fn remove_left_containers(&self, docker_host: &str) -> String {
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["sweep_entry", "--exact", "--test-threads=1"])
+            .arg(self.home())
+            .env("DOCKER_HOST", docker_host)
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        fs::read_to_string(self.home().join("removed")).unwrap()
     }
 
     /// Starts a supervisor as a server would, without an agent; its exit code tells what it did.

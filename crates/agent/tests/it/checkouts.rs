@@ -6,7 +6,7 @@ use std::process::Command;
 use madake_agent::local::JobEnd;
 use madake_domain::plan::{CheckoutTask, Task, TaskAction};
 use madake_domain::repository::Scm;
-use madake_protocol::{JobRepository, JobResult};
+use madake_protocol::{JobOrder, JobRepository, JobResult};
 
 use crate::bench::{Bench, script, task};
 
@@ -86,6 +86,14 @@ fn offered(name: &str, source: &Path, revision: &str, is_default: bool) -> JobRe
         origin: None,
         is_default,
     }
+}
+
+/// An order that checks a repository of the bench out at its second revision.
+pub(crate) fn with_repository(bench: &Bench) -> JobOrder {
+    let (app, _, second) = repository(bench.home(), "app");
+    let mut order = bench.order(vec![checkout(None, "", false)]);
+    order.repositories = vec![offered("app", &app, &second, true)];
+    order
 }
 
 #[tokio::test]

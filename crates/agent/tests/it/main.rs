@@ -4,8 +4,10 @@
 
 mod bench;
 mod checkouts;
+mod containers;
 mod logs;
 mod results;
+mod sandboxes;
 mod scripts;
 mod stopping;
 mod survival;
@@ -31,6 +33,21 @@ fn supervisor_entry() {
 fn server_entry() {
     if let Some(home) = path_argument() {
         serve(&home);
+    }
+}
+
+/// Not a test: the sweep of a server that starts, which writes down what it removed.
+#[test]
+fn sweep_entry() {
+    if let Some(home) = path_argument() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let removed = runtime
+            .block_on(bench::agent(&home).remove_left_containers())
+            .unwrap();
+        std::fs::write(home.join("removed"), removed.join(" ")).unwrap();
     }
 }
 

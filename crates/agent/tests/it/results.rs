@@ -31,15 +31,16 @@ async fn successful_job_tells_its_story_in_the_log() {
     assert_eq!(outcome.log_lines, log.len() as u64);
     assert_eq!(outcome.log_bytes, bench.log_text().len() as u64);
     let (kinds, mut texts): (Vec<_>, Vec<_>) = log.into_iter().unzip();
-    assert!(texts[4].starts_with("Running /bin/sh /"), "{}", texts[4]);
+    assert!(texts[5].starts_with("Running /bin/sh /"), "{}", texts[5]);
     // The two streams of a process have no order between them.
-    texts[5..7].sort();
+    texts[6..8].sort();
     assert_eq!(
-        [&texts[..4], &texts[5..]].concat(),
+        [&texts[..5], &texts[6..]].concat(),
         [
             "Build PROJ-PLAN-JOB1-7 started building on agent Default Agent",
             &format!("The working directory is {}", bench.work().display()),
             "Executing build Project - Plan - Default Job (PROJ-PLAN-JOB1-7)",
+            "Isolation: none; scripts are plain processes of the agent, as agent.isolation says",
             "Starting task 'Greet' of type 'script'",
             "hello",
             "oops",
@@ -48,16 +49,17 @@ async fn successful_job_tells_its_story_in_the_log() {
         ]
     );
     assert_eq!(
-        kinds[..5],
+        kinds[..6],
         [
             LogKind::Simple,
             LogKind::Simple,
             LogKind::Build,
+            LogKind::Simple,
             LogKind::Build,
             LogKind::Command
         ]
     );
-    assert!(kinds[5..7].contains(&LogKind::Error) && kinds[5..7].contains(&LogKind::Build));
+    assert!(kinds[6..8].contains(&LogKind::Error) && kinds[6..8].contains(&LogKind::Build));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::fs;
 
 use madake_agent::local::JobEnd;
 use madake_protocol::{JobOrder, JobOutcome, JobResult};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::bench::{Bench, await_that, is_alive, script};
 
@@ -71,6 +72,25 @@ async fn request_that_comes_before_the_job_stops_it_before_its_first_task() {
     let outcome = bench.run_script("echo one").await;
     assert_eq!(outcome.result, JobResult::Stopped);
     assert!(bench.output().is_empty());
+}
+
+#[tokio::test]
+async fn supervisor_that_does_not_react_is_ended_by_force() {
+    let bench = Bench::new();
+    let body = "sleep 1000 & echo $! > child; touch ready; wait";
+    let mut job = bench.agent.start(&bench.order(vec![script(body)])).unwrap();
+    bench.await_file("ready");
+    let supervisor = bench.directory().read_started().unwrap().unwrap().pid;
+    kill_process(Pid::from_raw(supervisor).unwrap(), Signal::STOP).unwrap();
+    bench.agent.request_stop(job.directory(), "anna").unwrap();
+    assert!(bench.agent.force_end(job.directory()).unwrap());
+    assert!(matches!(job.finished().await.unwrap(), JobEnd::Lost { .. }));
+    let child = bench.await_file("child");
+    await_that("the end of the child", || !is_alive(&child));
+    assert!(
+        !bench.agent.force_end(job.directory()).unwrap(),
+        "nothing is left to end"
+    );
 }
 
 #[tokio::test]

@@ -27,6 +27,9 @@ pub(crate) struct Serve {
     /// The address that links start with, for servers behind a proxy.
     #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<String>,
+    /// How jobs are kept apart from the machine: auto, bubblewrap or process.
+    #[arg(long, value_name = "WAY")]
+    pub(crate) isolation: Option<String>,
 }
 
 /// A server that is ready and not yet serving.
@@ -72,6 +75,9 @@ pub(crate) fn configuration(home: &Home, arguments: &Serve) -> anyhow::Result<Co
     }
     if let Some(base_url) = &arguments.base_url {
         configuration.server.base_url.clone_from(base_url);
+    }
+    if let Some(isolation) = &arguments.isolation {
+        configuration.agent.isolation.clone_from(isolation);
     }
     Ok(configuration)
 }

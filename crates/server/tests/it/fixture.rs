@@ -50,6 +50,12 @@ impl Fixture {
             concurrent_builds: None,
             job_timeout_seconds: 60,
             stop_grace_seconds: 1,
+            hanging: madake_domain::hanging::HangingRules::default(),
+            when_hanging: madake_engine::settings::WhenHanging::Tell,
+            agent: madake_engine::settings::AgentSettings {
+                isolation: madake_protocol::IsolationChoice::Process,
+                ..Default::default()
+            },
             reconcile_seconds: 3600,
             poll_seconds: 3600,
             trigger_addresses: Vec::new(),

@@ -52,8 +52,7 @@ pub(crate) static JOB: Section = Section {
             "docker",
             DOCKER_SHAPE,
             "The image that the job runs in, in place of the plan's.",
-        )
-        .not_yet("the job runs on the agent itself, not in a container"),
+        ),
         key("other", Shape::Map(&OTHER), "Settings of the server and of apps."),
     ],
     others: None,

@@ -40,8 +40,7 @@ pub(crate) static DOCUMENT: Section = Section {
             .default("pushes, where the server hears of them, else a poll every 180 seconds"),
         key("branches", Shape::Map(&BRANCHES), "When plan branches are made and removed.")
             .default("each new branch; gone a day after the branch, or after 30 days without a commit"),
-        key("docker", job::DOCKER_SHAPE, "The image that jobs run in, unless they name their own.")
-            .not_yet("the jobs run on the agent itself, not in a container"),
+        key("docker", job::DOCKER_SHAPE, "The image that jobs run in, unless they name their own."),
         key("labels", Shape::Texts, "Labels of each result. `[]` takes them all away.").default("as they are"),
         key("notifications", notification::PLAN_LIST, "Who is told of what.").not_yet("nobody is told"),
         key("dependencies", Shape::Map(&DEPENDENCIES), "Plans that a success of this one starts.")

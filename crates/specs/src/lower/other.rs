@@ -95,9 +95,6 @@ pub(super) fn of_job(cx: &mut Context<'_>, node: &Node) -> (bool, JobOther) {
         apps.finish(cx);
         let says_something = other.pattern_label.is_some()
             || other
-                .hanging
-                .is_some_and(|hanging| hanging.enabled != Some(false))
-            || other
                 .custom
                 .iter()
                 .any(|(_, value)| boolean(value) != Some(false));

@@ -1,0 +1,273 @@
+//! A system of its own for the processes of a job, made by the program `bwrap`.
+//!
+//! What the job gets: processes, users and shared memory of its own; the machine's files to read; a home, a `/tmp`
+//! and devices of its own; its working directory to write. What it does not see: the server's home with its store
+//! and the orders of other jobs, and the sockets of the machine's services below `/run`. The order of the arguments
+//! counts: each may cover what one before has shown.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use madake_protocol::Bubblewrap;
+
+use crate::job_directory::make_private_directory;
+
+/// Places below `/run` where a machine may keep what `/etc/resolv.conf` points to, so that names are found.
+const RESOLVERS: [&str; 4] = [
+    "/run/systemd/resolve",
+    "/run/resolvconf",
+    "/run/NetworkManager",
+    "/run/nscd",
+];
+
+/// The socket of a person's SSH agent, which a plain process may use as well.
+const SSH_AGENT_VARIABLE: &str = "SSH_AUTH_SOCK";
+
+/// The folders of one job.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SandboxFolders {
+    /// Where the private home and `/tmp` are kept; `None`: they are in memory.
+    pub(crate) private: Option<PathBuf>,
+    /// Where the job may write.
+    pub(crate) writable: Vec<PathBuf>,
+    /// What the job may read although it is hidden: the repositories that its checkouts borrow history from.
+    pub(crate) readable: Vec<PathBuf>,
+}
+
+impl SandboxFolders {
+    /// Makes the private folders.
+    pub(crate) fn make(&self) -> io::Result<()> {
+        for name in PRIVATE {
+            if let Some(private) = &self.private {
+                make_private_directory(&private.join(name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+const PRIVATE: [&str; 3] = ["home", "tmp", "var-tmp"];
+
+/// The arguments that make the sandbox of one job.
+#[derive(Debug, Clone)]
+pub(crate) struct Sandbox {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+}
+
+impl Sandbox {
+    /// The sandbox of a job. Looks at the machine's folders and makes none.
+    pub(crate) fn new(settings: &Bubblewrap, folders: &SandboxFolders) -> Self {
+        let home = std::env::var_os("HOME").map(PathBuf::from);
+        let ssh_agent = std::env::var_os(SSH_AGENT_VARIABLE).map(PathBuf::from);
+        let mut list = Arguments::default();
+        for flag in ["--unshare-user", "--unshare-pid", "--unshare-ipc"] {
+            list.flag(flag);
+        }
+        if !settings.network {
+            list.flag("--unshare-net");
+        }
+        list.two("--ro-bind", "/", "/");
+        list.one("--dev", "/dev");
+        list.one("--proc", "/proc");
+        if Path::new("/run").is_dir() {
+            list.one("--tmpfs", "/run");
+        }
+        for resolver in RESOLVERS {
+            list.same("--ro-bind-try", Path::new(resolver));
+        }
+        list.private(folders, "tmp", Path::new("/tmp"));
+        list.private(folders, "var-tmp", Path::new("/var/tmp"));
+        let home = home
+            .filter(|home| is_a_home(home))
+            .and_then(|home| home.canonicalize().ok());
+        // What is not there needs no cover, and what the private home covers has one.
+        let hidden: Vec<PathBuf> = settings
+            .hidden
+            .iter()
+            .filter_map(|path| path.canonicalize().ok())
+            .filter(|path| Some(path) != home.as_ref())
+            .collect();
+        let home_is_hidden = |home: &PathBuf| hidden.iter().any(|path| home.starts_with(path));
+        let (inner_home, outer_home) = match home {
+            Some(home) if home_is_hidden(&home) => (Some(home), None),
+            outer => (None, outer),
+        };
+        if let Some(home) = &outer_home {
+            list.private(folders, "home", home);
+        }
+        // What is shown must not uncover what lies below it and is hidden.
+        let holds_hidden = |path: &&PathBuf| {
+            let real = fs::canonicalize(path).unwrap_or_else(|_| (*path).clone());
+            hidden.iter().any(|hidden| hidden.starts_with(&real))
+        };
+        let (outer_readable, readable): (Vec<_>, Vec<_>) = settings.readable.iter().partition(holds_hidden);
+        let (outer_writable, writable): (Vec<_>, Vec<_>) = settings.writable.iter().partition(holds_hidden);
+        for path in outer_readable {
+            list.same("--ro-bind-try", path);
+        }
+        for path in outer_writable {
+            list.same("--dev-bind-try", path);
+        }
+        let mut covered = Vec::new();
+        for hidden in hidden {
+            if hidden.is_dir() {
+                list.one("--tmpfs", &hidden);
+                covered.push(hidden);
+            } else {
+                list.two("--ro-bind", "/dev/null", &hidden);
+            }
+        }
+        if let Some(home) = &inner_home {
+            list.private(folders, "home", home);
+        }
+        for path in readable.into_iter().chain(&folders.readable) {
+            list.same("--ro-bind-try", path);
+        }
+        for path in writable.into_iter().chain(&ssh_agent) {
+            list.same("--dev-bind-try", path);
+        }
+        for path in &folders.writable {
+            list.same("--bind", path);
+        }
+        for path in covered {
+            list.one("--remount-ro", &path);
+        }
+        Self {
+            program: settings.program.clone(),
+            arguments: list.0,
+        }
+    }
+
+    /// A command that runs in the sandbox. Its environment is what the process itself shall have.
+    pub(crate) fn command<T: AsRef<std::ffi::OsStr>>(&self, directory: &Path, line: &[T]) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.arguments)
+            .arg("--chdir")
+            .arg(directory)
+            .arg("--")
+            .args(line);
+        command
+    }
+}
+
+/// A home that can be covered without taking the system with it.
+fn is_a_home(path: &Path) -> bool {
+    const SYSTEM: [&str; 9] = [
+        "/", "/usr", "/etc", "/bin", "/sbin", "/lib", "/dev", "/proc", "/var",
+    ];
+    path.is_absolute() && path.is_dir() && !SYSTEM.iter().any(|system| path == Path::new(system))
+}
+
+#[derive(Default)]
+struct Arguments(Vec<OsString>);
+
+impl Arguments {
+    fn flag(&mut self, name: &str) {
+        self.0.push(name.into());
+    }
+
+    fn one(&mut self, name: &str, path: impl AsRef<Path>) {
+        self.flag(name);
+        self.0.push(path.as_ref().into());
+    }
+
+    fn two(&mut self, name: &str, from: impl AsRef<Path>, to: impl AsRef<Path>) {
+        self.one(name, from);
+        self.0.push(to.as_ref().into());
+    }
+
+    /// Shows a path at its own place, which is where its links lead: a link on the way still works inside.
+    fn same(&mut self, name: &str, path: &Path) {
+        let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        self.two(name, &real, &real);
+    }
+
+    /// Puts a private folder, or memory, in the place of a folder of the machine.
+    fn private(&mut self, folders: &SandboxFolders, name: &str, place: &Path) {
+        let Ok(place) = place.canonicalize() else {
+            return;
+        };
+        match &folders.private {
+            Some(private) => self.two("--bind", private.join(name), &place),
+            None => self.one("--tmpfs", &place),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(sandbox: &Sandbox) -> String {
+        let words: Vec<_> = sandbox.arguments.iter().map(|it| it.to_string_lossy()).collect();
+        words.join(" ")
+    }
+
+    #[test]
+    fn what_is_hidden_is_covered_before_what_is_shown_inside_of_it() {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path().canonicalize().unwrap();
+        for folder in ["work", "mirror", "private"] {
+            fs::create_dir(home.join(folder)).unwrap();
+        }
+        fs::write(home.join("key"), "secret").unwrap();
+        let settings = Bubblewrap {
+            program: "bwrap".into(),
+            hidden: vec![home.clone(), home.join("key"), home.join("missing")],
+            ..Bubblewrap::default()
+        };
+        let folders = SandboxFolders {
+            private: Some(home.join("private")),
+            writable: vec![home.join("work")],
+            readable: vec![home.join("mirror")],
+        };
+        let line = shown(&Sandbox::new(&settings, &folders));
+        let home = home.display();
+        let place = |text: &str| {
+            line.find(text)
+                .unwrap_or_else(|| panic!("`{text}` is not in {line}"))
+        };
+        let in_order = [
+            place("--ro-bind / /"),
+            place(&format!("--bind {home}/private/tmp /tmp")),
+            place(&format!("--tmpfs {home}")),
+            place(&format!("--ro-bind /dev/null {home}/key")),
+            place(&format!("--ro-bind-try {home}/mirror {home}/mirror")),
+            place(&format!("--bind {home}/work {home}/work")),
+            place(&format!("--remount-ro {home}")),
+        ];
+        assert!(in_order.is_sorted(), "{line}");
+        assert!(!line.contains("missing"), "{line}");
+        assert!(line.contains("--unshare-net"), "{line}");
+    }
+
+    #[test]
+    fn folder_that_is_shown_does_not_uncover_what_is_hidden_in_it() {
+        let outer = tempfile::tempdir().unwrap();
+        let outer = outer.path().canonicalize().unwrap();
+        let home = outer.join("home");
+        fs::create_dir(&home).unwrap();
+        let settings = Bubblewrap {
+            program: "bwrap".into(),
+            hidden: vec![home.clone()],
+            writable: vec![outer.clone()],
+            ..Bubblewrap::default()
+        };
+        let line = shown(&Sandbox::new(&settings, &SandboxFolders::default()));
+        let (outer, home) = (outer.display(), home.display());
+        let shows = line.find(&format!("--dev-bind-try {outer} {outer}")).unwrap();
+        assert!(shows < line.find(&format!("--tmpfs {home}")).unwrap(), "{line}");
+    }
+
+    #[test]
+    fn homes_that_hold_the_system_are_not_covered() {
+        for (home, covered) in [("/", false), ("/usr", false), ("relative", false), ("/tmp", true)] {
+            assert_eq!(is_a_home(Path::new(home)), covered, "{home}");
+        }
+    }
+}
