@@ -38,7 +38,7 @@ fn verdict_is_the_exit_code() {
 
     let error = place
         .run(&["specs", "validate", place.path("").to_str().expect("text")])
-        .refused(1);
+        .refused(2);
     assert!(error.contains("there is no bamboo-specs/bamboo.yml"), "{error}");
 }
 
