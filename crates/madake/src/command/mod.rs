@@ -14,6 +14,7 @@ mod quickstart;
 mod receiver;
 mod repo;
 mod repo_attributes;
+mod run;
 mod serve;
 mod server;
 mod specs;
@@ -110,6 +111,8 @@ pub(crate) enum Command {
     /// See how the server stands; hold new jobs back, or let them go.
     #[command(subcommand)]
     Server(server::Server),
+    /// Run the plan of a work tree here, without a server.
+    Run(run::Run),
     /// Check plan files.
     #[command(subcommand)]
     Specs(specs::Specs),
@@ -137,6 +140,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Why(why) => done(why::run(&global, &why)),
         Command::Events(events) => done(events::run(&global, &events)),
         Command::Server(server) => done(server::run(&global, &server)),
+        Command::Run(run) => run::run(&global, &run),
         Command::Specs(specs) => specs::run(&global, specs),
     }
 }

@@ -128,13 +128,13 @@ fn check(path: &Path, server_name: &str) -> anyhow::Result<Checked> {
         let name = file.to_string_lossy();
         (name.strip_prefix("./").unwrap_or(&name).to_owned(), text, beside)
     };
-    let mut reading = read_file(&name, &text, server_name);
+    let mut reading = read_plan_file(&name, &text, server_name);
     reading.diagnostics.extend(beside);
     Ok(Checked { name, reading })
 }
 
 /// The plan file that a path means, and what there is to say of its neighbours.
-fn plan_file(path: &Path) -> anyhow::Result<(PathBuf, Option<Diagnostic>)> {
+pub(super) fn plan_file(path: &Path) -> anyhow::Result<(PathBuf, Option<Diagnostic>)> {
     if !path.is_dir() {
         return Ok((path.to_owned(), None));
     }
@@ -155,7 +155,8 @@ fn plan_file(path: &Path) -> anyhow::Result<(PathBuf, Option<Diagnostic>)> {
     )
 }
 
-fn read_file(name: &str, text: &str, server_name: &str) -> Reading {
+/// Reads a plan file with what it includes.
+pub(super) fn read_plan_file(name: &str, text: &str, server_name: &str) -> Reading {
     let tree = |path: &str| match std::fs::metadata(path) {
         Ok(found) if found.len() > FILE_LIMIT => Err(IncludeError::TooLarge),
         Ok(_) => {
@@ -167,7 +168,8 @@ fn read_file(name: &str, text: &str, server_name: &str) -> Reading {
     read(name, text, &tree, &reading_options(server_name))
 }
 
-fn count(reading: &Reading, severity: Severity) -> usize {
+/// How many findings of a severity there are.
+pub(super) fn count(reading: &Reading, severity: Severity) -> usize {
     let found = reading.diagnostics.iter();
     found.filter(|one| one.severity == severity).count()
 }
@@ -257,7 +259,8 @@ fn show(checked: &Checked) -> anyhow::Result<()> {
     say(format_args!("{name}: {what}: {verdict}"))
 }
 
-fn counted(count: usize, what: &str) -> String {
+/// `1 error`, `2 errors`
+pub(super) fn counted(count: usize, what: &str) -> String {
     if count == 1 {
         format!("1 {what}")
     } else {

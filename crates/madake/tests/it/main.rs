@@ -4,5 +4,6 @@ mod commands;
 mod hook;
 mod place;
 mod quickstart;
+mod run;
 mod serve;
 mod specs;

@@ -8,6 +8,7 @@ pub mod mirror;
 pub mod mirror_push;
 pub mod read;
 pub mod smart_http;
+pub mod snapshot;
 pub mod ssh;
 
 use std::path::{Path, PathBuf};

@@ -27,5 +27,6 @@ mod names;
 mod processes;
 mod pushes;
 mod reading;
+mod snapshots;
 mod urls;
 mod verdicts;

@@ -1,0 +1,182 @@
+//! `madake run`: plans of work trees, without a server.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::place::{Done, Place};
+
+const PLAN: &str = "version: 2
+plan: {project-key: PROJ, key: PLAN, name: Here}
+variables: {greeting: hello, db_password: BAMSCRT@0@0@abc}
+stages:
+  - Build: [Compile]
+  - Check: [Lint, Spell]
+  - Deploy: {manual: true, jobs: [Ship]}
+  - Report: {final: true, jobs: [Tell]}
+Compile:
+  tasks:
+    - script: |
+        echo \"file=$(cat file) greeting=$bamboo_greeting password=$bamboo_db_password\"
+        echo \"commits=$(git log --oneline | wc -l)\"
+Lint:
+  key: LNT
+  tasks:
+    - script: exit 3
+  final-tasks:
+    - script: echo cleaned
+Spell:
+  tasks: [script: echo spelled]
+Ship:
+  tasks: [script: echo shipped]
+Tell:
+  tasks: [script: echo told]
+";
+
+fn git(folder: &Path, arguments: &[&str]) {
+    let done = Command::new("git")
+        .args(["-c", "user.name=Ann", "-c", "user.email=ann@example.org"])
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .expect("git");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// A work tree whose file `file` says `one` when committed, and `two` now.
+fn work_tree(place: &Place, plan: &str) -> PathBuf {
+    let work = place.path("work");
+    std::fs::create_dir_all(work.join("bamboo-specs")).expect("a folder");
+    std::fs::write(work.join("bamboo-specs/bamboo.yml"), plan).expect("a file");
+    std::fs::write(work.join("file"), "one").expect("a file");
+    git(&work, &["init", "--quiet", "--initial-branch=main"]);
+    git(&work, &["add", "--all"]);
+    git(&work, &["commit", "--quiet", "--message", "first"]);
+    std::fs::write(work.join("file"), "two").expect("a file");
+    work
+}
+
+fn run(place: &Place, work: &Path, arguments: &[&str]) -> Done {
+    let path = work.to_str().expect("text");
+    place.run(&[&["run", "--path", path], arguments].concat())
+}
+
+#[test]
+fn job_runs_with_what_the_work_tree_has_now_and_with_stubs_for_secrets() {
+    let place = Place::new();
+    let work = work_tree(&place, PLAN);
+    let out = run(&place, &work, &["--job", "Compile"]).ok();
+    assert!(
+        out.contains("file=two greeting=hello password=stub-of-a-secret"),
+        "{out}"
+    );
+    assert!(
+        out.contains("commits=2"),
+        "the work tree's history, and one commit: {out}"
+    );
+    assert!(
+        out.lines().all(|line| line.splitn(3, '\t').count() == 3),
+        "the log has the form of the server's: {out}"
+    );
+    let out = run(
+        &place,
+        &work,
+        &["--job", "Compile", "--committed", "--variable", "greeting=hi"],
+    )
+    .ok();
+    assert!(out.contains("file=one greeting=hi"), "{out}");
+    assert!(out.contains("commits=1"), "{out}");
+
+    let secrets = place.path("secrets");
+    std::fs::write(&secrets, "# of the test system\ndb_password=correct horse\n").expect("a file");
+    let secrets = secrets.to_str().expect("text");
+    let out = run(&place, &work, &["--job", "compile", "--secrets", secrets]).ok();
+    assert!(
+        out.contains("password=********") && !out.contains("correct horse"),
+        "{out}"
+    );
+    assert!(!place.home().exists(), "a run needs no home");
+}
+
+#[test]
+fn failed_stage_ends_all_but_final_stages_and_the_exit_code_is_one() {
+    let place = Place::new();
+    let work = work_tree(
+        &place,
+        &PLAN.replace("  - Deploy: {manual: true, jobs: [Ship]}\n", ""),
+    );
+    let done = run(&place, &work, &["--json"]);
+    assert_eq!(done.code, Some(1), "{done:?}");
+    let read: serde_json::Value = serde_json::from_str(&done.out).expect("only JSON on standard output");
+    let jobs: Vec<_> = read["jobs"]
+        .as_array()
+        .expect("jobs")
+        .iter()
+        .map(|job| {
+            (
+                job["key"].as_str().expect("a key"),
+                job["result"].as_str().expect("a result"),
+            )
+        })
+        .collect();
+    assert_eq!(
+        jobs,
+        [
+            ("COMPILE", "successful"),
+            ("LNT", "failed"),
+            ("SPELL", "successful"),
+            ("TELL", "successful")
+        ]
+    );
+    assert_eq!(read["jobs"][1]["exitCode"], 3);
+    assert!(
+        done.err.contains("\tcleaned"),
+        "the log is on standard error: {}",
+        done.err
+    );
+}
+
+#[test]
+fn manual_stage_waits_to_be_named() {
+    let place = Place::new();
+    let work = work_tree(&place, &PLAN.replace("exit 3", "exit 0"));
+    let done = run(&place, &work, &[]);
+    assert!(
+        done.err
+            .contains("the stage Deploy is a manual one: run it with --stage 'Deploy'"),
+        "{done:?}"
+    );
+    let out = done.ok();
+    assert!(
+        out.contains("\tspelled") && !out.contains("\tshipped") && !out.contains("\ttold"),
+        "{out}"
+    );
+    let out = run(&place, &work, &["--stage", "Deploy"]).ok();
+    assert!(out.contains("\tshipped") && !out.contains("\tspelled"), "{out}");
+}
+
+#[test]
+fn what_cannot_run_ends_with_two_and_says_what_there_is() {
+    let place = Place::new();
+    let work = work_tree(&place, PLAN);
+    for (arguments, wanted) in [
+        (
+            &["--job", "Nope"][..],
+            "has no job `Nope`, only Compile, Lint, Spell",
+        ),
+        (&["--stage", "Nope"], "has no stage `Nope`, only Build, Check"),
+        (&["PROJ-OTHER"], "has no plan PROJ-OTHER, only PROJ-PLAN"),
+        (&["--variable", "x"], "write NAME=VALUE"),
+        (
+            &["--isolation", "magic"],
+            "is not `auto`, `bubblewrap` or `process`",
+        ),
+    ] {
+        let error = run(&place, &work, arguments).refused(2);
+        assert!(error.contains(wanted), "{error}");
+    }
+    std::fs::write(work.join("bamboo-specs/bamboo.yml"), "version: 2\nplan: [").expect("a file");
+    let error = run(&place, &work, &[]).refused(2);
+    assert!(error.contains("no plan that can be run"), "{error}");
+    let error = run(&place, &place.path(""), &[]).refused(2);
+    assert!(error.contains("is not in the work tree"), "{error}");
+}
