@@ -7,6 +7,7 @@
 mod b1_intake;
 mod b2_push;
 mod b4_crash;
+mod b6_log;
 mod b7_many;
 mod b8_telling;
 mod buildbot;
@@ -72,6 +73,9 @@ enum Benchmark {
     /// A crash after the answer.
     #[value(name = "B4", alias = "b4")]
     B4,
+    /// A job that writes a large log.
+    #[value(name = "B6", alias = "b6")]
+    B6,
     /// Many plans and branches.
     #[value(name = "B7", alias = "b7")]
     B7,
@@ -176,6 +180,7 @@ fn measure(
         Benchmark::B1 => ("B1", b1_intake::TITLE, b1_intake::contestants(setting)),
         Benchmark::B2 => ("B2", b2_push::TITLE, b2_push::contestants(setting)),
         Benchmark::B4 => ("B4", b4_crash::TITLE, b4_crash::contestants(setting)),
+        Benchmark::B6 => ("B6", b6_log::TITLE, b6_log::contestants(setting)),
         Benchmark::B7 => ("B7", b7_many::TITLE, b7_many::contestants(setting)),
         Benchmark::B8 => ("B8", b8_telling::TITLE, b8_telling::contestants(setting)),
         Benchmark::Fetch => ("fetch", fetch::TITLE, fetch::contestants(setting)),

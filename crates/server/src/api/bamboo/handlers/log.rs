@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Seek as _};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::path::{Path as FilePath, PathBuf};
 
 use axum::body::Body;
@@ -32,6 +32,8 @@ use crate::refusal::Failure;
 const MAX_BYTES: usize = 32 * 1024 * 1024;
 /// Characters that are shown of one line.
 const MAX_LINE: usize = 64 * 1024;
+/// Lines from one remembered offset to the next.
+const LINES_PER_MARK: usize = 1000;
 /// Jobs of one answer whose logs are read.
 const MAX_LOGS: usize = 50;
 
@@ -167,15 +169,17 @@ fn read_lines(
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Slice::default()),
         file => file?,
     };
-    let total = count_lines(&mut file)?;
+    let marks = Marks::of(&mut file)?;
+    let total = marks.lines;
     let window = window(total);
-    file.rewind()?;
+    let (first, offset) = marks.before(window.start);
+    file.seek(SeekFrom::Start(offset))?;
     let mut reader = BufReader::with_capacity(64 * 1024, file);
     let mut items = Vec::new();
     let mut time_ms = 0;
     let mut bytes = 0;
     let mut line = Vec::new();
-    for index in 0..window.end {
+    for index in first..window.end {
         line.clear();
         reader.read_until(b'\n', &mut line)?;
         let text = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line));
@@ -195,14 +199,41 @@ fn read_lines(
     })
 }
 
-fn count_lines(file: &mut File) -> io::Result<usize> {
-    let mut buffer = vec![0; 256 * 1024];
-    let mut lines = 0;
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(lines),
-            length => lines += buffer[..length].iter().filter(|byte| **byte == b'\n').count(),
+/// Where some of the lines of a file begin, so that what lies before a line need not be taken apart again.
+struct Marks {
+    /// How many whole lines there are.
+    lines: usize,
+    /// The offset of each line whose number is a multiple of [`LINES_PER_MARK`].
+    offsets: Vec<u64>,
+}
+
+impl Marks {
+    fn of(file: &mut File) -> io::Result<Self> {
+        let mut buffer = vec![0; 256 * 1024];
+        let mut marks = Self {
+            lines: 0,
+            offsets: vec![0],
+        };
+        let mut read = 0;
+        loop {
+            let length = file.read(&mut buffer)?;
+            if length == 0 {
+                return Ok(marks);
+            }
+            for (end, at) in memchr::memchr_iter(b'\n', &buffer[..length]).zip(marks.lines + 1..) {
+                marks.lines = at;
+                if at.is_multiple_of(LINES_PER_MARK) {
+                    marks.offsets.push(read + end as u64 + 1);
+                }
+            }
+            read += length as u64;
         }
+    }
+
+    /// The number and the offset of the last mark that is not behind a line.
+    fn before(&self, line: usize) -> (usize, u64) {
+        let mark = (line / LINES_PER_MARK).min(self.offsets.len() - 1);
+        (mark * LINES_PER_MARK, self.offsets[mark])
     }
 }
 
@@ -254,6 +285,21 @@ mod tests {
             ("PROJ-PLAN-JOB1", "../madake.db"),
         ] {
             assert_eq!(named_log(folder, file), None, "{folder}/{file}");
+        }
+    }
+
+    #[test]
+    fn any_line_of_a_long_log_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let line = |number: usize| format!("line {number}{}", "-".repeat(number % 150));
+        let text: String = (0..10_500).map(|number| line(number) + "\n").collect();
+        std::fs::write(&path, text).unwrap();
+        for start in [0, 1, 999, 1000, 1001, 5999, 9_000, 10_000, 10_498] {
+            let found = read_lines(&path, |_| start..start + 2, &TimeZone::UTC).unwrap();
+            let texts: Vec<_> = found.items.iter().map(|line| line.text.clone()).collect();
+            assert_eq!(texts, [line(start), line(start + 1)]);
+            assert_eq!((found.total, found.start), (10_500, start));
         }
     }
 
