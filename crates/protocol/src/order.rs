@@ -50,6 +50,9 @@ pub struct JobOrder {
     /// Resolved variables; `${bamboo.name}` in texts, `bamboo_name` in the environment.
     #[serde(default)]
     pub variables: Vec<JobVariable>,
+    /// What the agent can do, key and value: where programs are that tasks name by their label.
+    #[serde(default)]
+    pub capabilities: Vec<(String, String)>,
     /// Further environment of each task.
     #[serde(default)]
     pub environment: Vec<(String, String)>,
@@ -219,6 +222,7 @@ mod tests {
                 secret: true,
                 may_refer: false,
             }],
+            capabilities: vec![("system.git.executable".into(), "/usr/bin/git".into())],
             environment: Vec::new(),
             masks: vec![Secret::new("correct horse")],
             timeout_seconds: None,

@@ -196,8 +196,8 @@ impl Surroundings {
     }
 
     /// How the log tells of an exit code that is not 0. A sandbox makes a signal a code, as a shell does.
-    pub(crate) fn exit_reason(&self, code: i32) -> String {
-        let reason = format!("the script ended with exit code {code}");
+    pub(crate) fn exit_reason(&self, what: &str, code: i32) -> String {
+        let reason = format!("the {what} ended with exit code {code}");
         match (self, code - SIGNAL_CODES) {
             (Self::Sandbox { .. } | Self::Container(_), signal @ 1..64) => {
                 format!("{reason}, as after {}", signal_name(signal))
@@ -231,8 +231,11 @@ fn first_script_after_checkouts(tasks: &[Task]) -> Option<&ScriptTask> {
     }
     let next = enabled.find(|task| !matches!(task.action, TaskAction::Checkout(_)))?;
     match &next.action {
+        // Another script would run in the place of one that is passed over.
         TaskAction::Script(script)
-            if matches!(script.source, ScriptSource::Inline(_)) && script.working_directory.is_empty() =>
+            if next.conditions.is_empty()
+                && matches!(script.source, ScriptSource::Inline(_))
+                && script.working_directory.is_empty() =>
         {
             Some(script)
         }

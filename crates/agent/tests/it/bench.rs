@@ -64,6 +64,7 @@ impl Bench {
             final_tasks: Vec::new(),
             repositories: Vec::new(),
             variables: Vec::new(),
+            capabilities: Vec::new(),
             environment: Vec::new(),
             masks: Vec::new(),
             timeout_seconds: None,
