@@ -17,6 +17,7 @@ pub mod job_directory;
 pub mod local;
 mod lock;
 mod log;
+pub mod log_note;
 pub mod log_tail;
 mod processes;
 pub mod program;

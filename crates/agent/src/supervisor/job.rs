@@ -3,10 +3,11 @@
 mod docker;
 mod node;
 mod program;
+mod repositories;
 mod variables;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,10 @@ struct Job<'a> {
     scripts: usize,
     /// Variables that outlive the job.
     made_variables: Vec<JobVariable>,
+    /// Where repositories were checked out, by their names in the plan.
+    checkouts: Vec<(String, PathBuf)>,
+    /// How many pushes there were.
+    pushes: usize,
     /// Containers that tasks left running beside it, by name.
     detached: Vec<String>,
     checkout_ms: i64,
@@ -99,6 +104,8 @@ pub(crate) fn run(order: &JobOrder, directory: &JobDirectory, started_ms: i64) -
         readers: Vec::new(),
         scripts: 0,
         made_variables: Vec::new(),
+        checkouts: Vec::new(),
+        pushes: 0,
         detached: Vec::new(),
         checkout_ms: 0,
         first_command_started_ms: None,
@@ -280,6 +287,10 @@ impl Job<'_> {
             TaskAction::StopJob(stop) => TaskEnd::EndsJob {
                 success: stop.success,
             },
+            TaskAction::VcsTag(tag) => self.push_tag(tag, lookout),
+            TaskAction::VcsBranch(branch) => self.push_branch(branch, lookout),
+            TaskAction::VcsCommit(commit) => self.commit(commit, lookout),
+            TaskAction::VcsPush(push) => self.push_commits(push, lookout),
             TaskAction::Plugin(app) => TaskEnd::failed(format!(
                 "this version of madake does not know the app of the task, `{}`; a `script` task may do the same, \
                  and `enabled: false` passes it over",
@@ -377,7 +388,10 @@ impl Job<'_> {
         let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
         self.checkout_ms = self.checkout_ms.saturating_add(took_ms);
         match result {
-            Ok(lines) => {
+            Ok(made) => {
+                let lines = made.lines;
+                self.checkouts.retain(|(_, folder)| *folder != made.folder);
+                self.checkouts.push((made.repository, made.folder));
                 let text = format!("{}\nThe checkout took {took_ms} ms", lines.join("\n"));
                 self.log.say(LogKind::Build, &text);
                 TaskEnd::Succeeded

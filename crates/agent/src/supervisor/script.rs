@@ -44,6 +44,12 @@ pub(crate) enum ScriptError {
     /// The task's environment is malformed.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
+    /// Only Windows has its interpreter.
+    #[error(
+        "the script is one for `cmd.exe`, and this agent runs Linux; `BINSH_OR_CMDEXE` takes `/bin/sh` here, and \
+         `SHELL` what its `#!` line names"
+    )]
+    NoWindows,
     /// PowerShell is not installed here.
     #[error(
         "PowerShell scripts need the program `pwsh`, which is not on the PATH of this agent; install it, or use an \
@@ -111,6 +117,7 @@ pub(crate) fn prepare(
     };
     let mut line = match task.interpreter {
         Interpreter::BinShOrCmdExe => vec![SHELL.to_owned()],
+        Interpreter::CmdExe => return Err(ScriptError::NoWindows),
         Interpreter::PowerShell => {
             if !environment.is_elsewhere() && environment.program(POWER_SHELL).is_none() {
                 return Err(ScriptError::NoPowerShell);

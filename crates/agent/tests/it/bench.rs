@@ -63,6 +63,7 @@ impl Bench {
             tasks,
             final_tasks: Vec::new(),
             repositories: Vec::new(),
+            push_rights: Vec::new(),
             variables: Vec::new(),
             capabilities: Vec::new(),
             environment: Vec::new(),

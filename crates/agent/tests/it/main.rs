@@ -6,11 +6,13 @@ mod bench;
 mod checkouts;
 mod containers;
 mod logs;
+mod programs;
 mod results;
 mod sandboxes;
 mod scripts;
 mod stopping;
 mod survival;
+mod task_variables;
 
 use std::path::{Path, PathBuf};
 

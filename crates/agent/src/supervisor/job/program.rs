@@ -75,6 +75,20 @@ pub(super) const DOCKER: ProgramKind = ProgramKind {
     what: "docker command",
 };
 
+pub(super) const GIT: ProgramKind = ProgramKind {
+    keys: &["system.git.executable"],
+    inside: "git",
+    name: "git",
+    what: "run of git",
+};
+
+pub(super) const HG: ProgramKind = ProgramKind {
+    keys: &["system.hg.executable"],
+    inside: "hg",
+    name: "hg",
+    what: "run of hg",
+};
+
 /// Why a program cannot be run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
