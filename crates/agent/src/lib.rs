@@ -21,5 +21,6 @@ pub mod log_note;
 pub mod log_tail;
 mod processes;
 pub mod program;
+mod remote;
 pub mod supervisor;
 pub mod test_reports;

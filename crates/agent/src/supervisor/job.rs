@@ -3,6 +3,7 @@
 mod docker;
 mod node;
 mod program;
+mod remote;
 mod repositories;
 mod variables;
 
@@ -291,6 +292,8 @@ impl Job<'_> {
             TaskAction::VcsBranch(branch) => self.push_branch(branch, lookout),
             TaskAction::VcsCommit(commit) => self.commit(commit, lookout),
             TaskAction::VcsPush(push) => self.push_commits(push, lookout),
+            TaskAction::Ssh(ssh) => self.run_ssh(ssh, lookout),
+            TaskAction::Scp(scp) => self.run_scp(scp, lookout),
             TaskAction::Plugin(app) => TaskEnd::failed(format!(
                 "this version of madake does not know the app of the task, `{}`; a `script` task may do the same, \
                  and `enabled: false` passes it over",

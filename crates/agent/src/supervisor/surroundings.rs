@@ -80,6 +80,14 @@ impl Surroundings {
         }
     }
 
+    /// Whether what runs for the job may use the network.
+    pub(crate) fn has_network(&self) -> bool {
+        match self {
+            Self::Plain { .. } | Self::Container(_) => true,
+            Self::Sandbox { has_network, .. } => *has_network,
+        }
+    }
+
     /// What the job's log says about it.
     pub(crate) fn sentence(&self) -> String {
         match self {

@@ -7,6 +7,7 @@ mod checkouts;
 mod containers;
 mod logs;
 mod programs;
+mod remote;
 mod results;
 mod sandboxes;
 mod scripts;

@@ -76,8 +76,8 @@ pub(crate) static TASKS: Choices = Choices {
             Shape::Map(&COMMAND),
             "Runs a program that a capability knows.",
         ),
-        item("ssh", Shape::Map(&SSH), "Runs commands on other machines.").not_yet(FAILS),
-        item("scp", Shape::Map(&SCP), "Copies files to other machines.").not_yet(FAILS),
+        item("ssh", Shape::Map(&SSH), "Runs commands on other machines."),
+        item("scp", Shape::Map(&SCP), "Copies files to other machines."),
         bare("stop-job", Some(Shape::Map(&STOP_JOB)), "Ends the job here."),
         item(
             "vcs-tag",
