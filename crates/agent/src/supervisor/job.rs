@@ -294,6 +294,7 @@ impl Job<'_> {
             TaskAction::VcsPush(push) => self.push_commits(push, lookout),
             TaskAction::Ssh(ssh) => self.run_ssh(ssh, lookout),
             TaskAction::Scp(scp) => self.run_scp(scp, lookout),
+            TaskAction::Plugin(app) if app.plugin_key == variables::MAVEN_POM => self.read_pom(app),
             TaskAction::Plugin(app) => TaskEnd::failed(format!(
                 "this version of madake does not know the app of the task, `{}`; a `script` task may do the same, \
                  and `enabled: false` passes it over",

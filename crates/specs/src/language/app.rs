@@ -93,6 +93,22 @@ pub(crate) static APPS: &[Choice] = &[
         "Changes a variable.",
     )
     .not_yet(FAILS),
+    app(
+        "com.davidehringer.atlassian.bamboo.maven.maven-pom-parser-plugin:maven-pom-parser-plugin",
+        "Makes variables `maven.groupId`, `maven.artifactId` and `maven.version` of `pom.xml`.",
+    ),
+    app(
+        "com.atlassian.bamboo.plugin.dotnet:msbuild",
+        "MSBuild, as a `command`.",
+    ),
+    app(
+        "com.atlassian.bamboo.plugin.dotnet:devenv",
+        "Visual Studio, as a `command`.",
+    ),
+    app(
+        "com.atlassian.bamboo.plugin.dotnet:nunitRunner",
+        "The runner of NUnit, as a `command`.",
+    ),
 ];
 
 const fn app(plugin_key: &'static str, doc: &'static str) -> Choice {

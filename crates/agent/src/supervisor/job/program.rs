@@ -36,7 +36,12 @@ pub(super) struct ProgramKind {
 }
 
 const COMMAND: ProgramKind = ProgramKind {
-    keys: &["system.builder.command."],
+    keys: &[
+        "system.builder.command.",
+        "system.builder.msbuild.",
+        "system.builder.devenv.",
+        "system.builder.nunit.",
+    ],
     inside: "",
     name: "",
     what: "program",

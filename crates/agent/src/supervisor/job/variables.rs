@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::Read as _;
 
 use madake_domain::mask::{COVER, SecretWeakness, weakness};
-use madake_domain::plan::{InjectScope, InjectVariablesTask};
+use madake_domain::plan::{InjectScope, InjectVariablesTask, PluginTask, Variable};
 use madake_domain::variables::{looks_secret, read_injected};
+use madake_formats::maven_pom;
 use madake_protocol::JobVariable;
 use madake_protocol::log::LogKind;
 
@@ -18,27 +19,85 @@ const MOST_READ: u64 = (1 << 20) + 4096;
 /// The most variables that a job hands on.
 const MOST_HANDED_ON: usize = 1000;
 
+/// The app that makes variables of the coordinates of a Maven project (bamboo-specs.md 4.5).
+pub(super) const MAVEN_POM: &str =
+    "com.davidehringer.atlassian.bamboo.maven.maven-pom-parser-plugin:maven-pom-parser-plugin";
+
 impl Job<'_> {
-    pub(super) fn inject_variables(&mut self, task: &InjectVariablesTask) -> TaskEnd {
-        let name = self.environment.substituted(&task.file);
-        let path = match confine::existing(&self.order.working_directory, &name) {
-            Ok(path) => path,
-            Err(error) => return TaskEnd::failed(format!("the file of variables {error}")),
-        };
+    /// The text of a file below the working directory.
+    fn read_text(&self, what: &str, name: &str) -> Result<String, String> {
+        let path = confine::existing(&self.order.working_directory, name)
+            .map_err(|error| format!("the {what} {error}"))?;
         let mut bytes = Vec::new();
-        let read = File::open(&path).and_then(|file| {
-            // Somebody could have made a pipe in its place, which never ends.
-            if file.metadata()?.is_file() {
-                file.take(MOST_READ).read_to_end(&mut bytes)
+        // Somebody could have made a pipe in its place, which never ends.
+        let read = path.metadata().and_then(|status| {
+            if status.is_file() {
+                File::open(&path)?.take(MOST_READ).read_to_end(&mut bytes)
             } else {
                 Err(std::io::Error::other("it is no file"))
             }
         });
-        if let Err(error) = read {
-            return TaskEnd::failed(format!("cannot read the file of variables `{name}`: {error}"));
+        read.map_err(|error| format!("cannot read the {what} `{name}`: {error}"))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Makes `maven.groupId`, `maven.artifactId` and `maven.version`.
+    pub(super) fn read_pom(&mut self, app: &PluginTask) -> TaskEnd {
+        let setting = |name: &str| {
+            let found = app.configuration.iter().find(|(key, _)| key == name);
+            found.map_or("", |(_, value)| value.trim())
+        };
+        if !matches!(setting("gavOrCustom"), "" | "0") {
+            return TaskEnd::failed(
+                "this version of madake reads group, artifact and version of a project, and no other element of it"
+                    .to_owned(),
+            );
         }
+        let name = match self.environment.substituted(setting("projectFile")) {
+            empty if empty.is_empty() => "pom.xml".to_owned(),
+            named => named,
+        };
+        let prefix = match self.environment.substituted(setting("customPrefix")) {
+            empty if empty.is_empty() => "maven".to_owned(),
+            named => named,
+        };
+        let read = self
+            .read_text("project's file", &name)
+            .and_then(|text| maven_pom::read(&text).map_err(|error| format!("`{name}`: {error}")));
+        let found = match read {
+            Ok(found) => found,
+            Err(reason) => return TaskEnd::failed(reason),
+        };
+        let made = [
+            ("groupId", found.group_id),
+            ("artifactId", found.artifact_id),
+            ("version", found.version),
+        ];
+        let variables: Vec<Variable> = made
+            .into_iter()
+            .map(|(key, value)| Variable {
+                name: format!("{prefix}.{key}"),
+                value,
+            })
+            .collect();
+        for variable in &variables {
+            self.tell(&format!(
+                "The variable `bamboo.{}` is `{}` for this job",
+                variable.name, variable.value
+            ));
+        }
+        self.environment.inject(variables);
+        TaskEnd::Succeeded
+    }
+
+    pub(super) fn inject_variables(&mut self, task: &InjectVariablesTask) -> TaskEnd {
+        let name = self.environment.substituted(&task.file);
+        let text = match self.read_text("file of variables", &name) {
+            Ok(text) => text,
+            Err(reason) => return TaskEnd::failed(reason),
+        };
         let namespace = self.environment.substituted(&task.namespace);
-        let injected = read_injected(&String::from_utf8_lossy(&bytes), &namespace);
+        let injected = read_injected(&text, &namespace);
         let secrets: Vec<&str> = injected
             .variables
             .iter()
