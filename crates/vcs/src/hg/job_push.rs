@@ -59,36 +59,36 @@ fn push_from_scratch(request: &JobPush<'_>) -> Result<(), ProcessError> {
     let revision = request.revision.to_string();
     let run = |subcommand| request.hg.command(subcommand).timeout(request.timeout);
     let inside = |subcommand| run(subcommand).repository(request.scratch);
-    run("clone")
+    run("hg clone")
         .args(["--quiet", "--noupdate", "--pull", "--"])
         .args([request.source, request.scratch])
         .run_blocking()?;
     match request.what {
         Pushed::Tag(name) => {
-            inside("update")
+            inside("hg update")
                 .args(["--quiet", "--rev", &revision])
                 .run_blocking()?;
-            inside("tag")
+            inside("hg tag")
                 .args(["--user", request.author, "--rev", &revision, "--", name])
                 .run_blocking()?;
         }
         Pushed::Branch(name) => {
-            inside("update")
+            inside("hg update")
                 .args(["--quiet", "--rev", &revision])
                 .run_blocking()?;
-            inside("branch").args(["--quiet", "--", name]).run_blocking()?;
+            inside("hg branch").args(["--quiet", "--", name]).run_blocking()?;
             let message = format!("Begin the branch {name}");
-            inside("commit")
+            inside("hg commit")
                 .args(["--user", request.author, "--message", &message])
                 .run_blocking()?;
         }
         Pushed::Bundle(bundle) => {
-            inside("unbundle")
+            inside("hg unbundle")
                 .args([PathBuf::from("--quiet"), PathBuf::from("--"), bundle.to_owned()])
                 .run_blocking()?;
         }
     }
-    inside("push")
+    inside("hg push")
         .network(
             request.url,
             request.credential.or_else(|| request.url.credential()),

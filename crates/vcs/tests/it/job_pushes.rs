@@ -159,7 +159,7 @@ async fn mercurial_gets_tags_branches_and_bundles() {
         );
         sandbox.path(name)
     };
-    let (source, target) = (clone("source"), clone("target"));
+    let (source, target, other) = (clone("source"), clone("target"), clone("other"));
     push_to_hg(&sandbox, &source, &target, hg::job_push::Pushed::Tag("v1"));
     push_to_hg(
         &sandbox,
@@ -182,8 +182,9 @@ async fn mercurial_gets_tags_branches_and_bundles() {
             bundle.to_str().unwrap(),
         ],
     );
-    push_to_hg(&sandbox, &source, &target, hg::job_push::Pushed::Bundle(&bundle));
-    let log = sandbox.hg(&target, &["log", "--template", "{branch}: {desc}\n"]);
+    push_to_hg(&sandbox, &source, &other, hg::job_push::Pushed::Bundle(&bundle));
+    let log = |folder: &Path| sandbox.hg(folder, &["log", "--template", "{branch}: {desc}\n"]);
+    let log = format!("{}{}", log(&target), log(&other));
     for line in [
         "default: by the job",
         "release-1: Begin the branch release-1",
