@@ -3,6 +3,9 @@
 //! The built-in agents are alike, so a requirement that one does not meet is met by none: the job ends at once with
 //! the sentence that names it, and does not wait for an agent that will not come.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use madake_agent::log_note;
 use madake_domain::capability::{AgentProfile, AgentState, Capabilities, Demand, find_agents};
 use madake_domain::plan::Requirement;
@@ -14,8 +17,14 @@ use crate::lease::{agent_name, attempt_of};
 use crate::schedule::apply;
 use crate::{Engine, EngineError, clock, finish, order};
 
-/// How many waiting jobs are looked at while all agents are at work.
-const LOOKED_AT: i64 = 500;
+/// How many waiting jobs are looked at while all agents are at work; those behind them come nearer.
+const LOOKED_AT: i64 = 200;
+
+/// How many of those that some agent can take are remembered.
+const REMEMBERED: usize = 10_000;
+
+/// Waiting jobs, by id and attempt, that some agent can take: nobody need look at them again.
+pub(crate) type PossibleJobs = Mutex<BTreeSet<(i64, i64)>>;
 
 impl Engine {
     /// What the built-in agents can do: what they found out, and over it what administrators say.
@@ -81,11 +90,34 @@ pub(crate) async fn end_impossible(engine: &Engine) -> Result<(), EngineError> {
         .read(|tx| build_query::queued_jobs(tx, LOOKED_AT))
         .await?;
     for job in waiting {
-        if let Some(reason) = why_no_agent_for(engine, &job).await? {
-            end(engine, &job, &reason).await?;
+        let key = (job.id, job.attempt);
+        if possible(engine).contains(&key) {
+            continue;
+        }
+        match why_no_agent_for(engine, &job).await? {
+            Some(reason) => end(engine, &job, &reason).await?,
+            None => {
+                let mut known = possible(engine);
+                if known.len() >= REMEMBERED {
+                    known.clear();
+                }
+                known.insert(key);
+            }
         }
     }
     Ok(())
+}
+
+fn possible(engine: &Engine) -> MutexGuard<'_, BTreeSet<(i64, i64)>> {
+    engine
+        .possible_jobs()
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Forgets which jobs some agent can take, as the capabilities have changed.
+pub(crate) fn look_again(engine: &Engine) {
+    possible(engine).clear();
 }
 
 /// Ends a waiting job with the reason in its log.

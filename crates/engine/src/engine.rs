@@ -19,6 +19,7 @@ use madake_vcs::process::GitProgram;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::capabilities::PossibleJobs;
 use crate::hanging::Told;
 use crate::heads::Refreshes;
 use crate::home::Home;
@@ -80,6 +81,7 @@ struct Inner {
     told_of_hanging: Told,
     isolation: tokio::sync::OnceCell<Result<Isolation, String>>,
     detected: tokio::sync::OnceCell<Capabilities>,
+    possible_jobs: PossibleJobs,
 }
 
 impl std::fmt::Debug for Engine {
@@ -139,6 +141,7 @@ impl Engine {
                 told_of_hanging: Told::default(),
                 isolation: tokio::sync::OnceCell::new(),
                 detected: tokio::sync::OnceCell::new(),
+                possible_jobs: PossibleJobs::default(),
                 home,
                 settings,
                 sealer,
@@ -374,6 +377,11 @@ impl Engine {
                     .unwrap_or_default()
             })
             .await
+    }
+
+    /// Waiting jobs that some agent can take.
+    pub(crate) fn possible_jobs(&self) -> &PossibleJobs {
+        &self.inner.possible_jobs
     }
 
     /// What this process has told of jobs that hang.

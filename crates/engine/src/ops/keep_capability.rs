@@ -4,6 +4,7 @@ use madake_domain::permission::Permission;
 use madake_store::capability;
 
 use crate::access::{Caller, Target, require};
+use crate::capabilities::look_again;
 use crate::{Engine, EngineError, clock};
 
 /// The longest key, in bytes.
@@ -69,9 +70,11 @@ impl Engine {
         self.store()
             .write(move |tx| {
                 require(tx, &caller, Permission::Administration, Target::Global)?;
-                Ok(capability::set(tx, &key, &value, clock::now_ms())?)
+                Ok::<_, EngineError>(capability::set(tx, &key, &value, clock::now_ms())?)
             })
-            .await
+            .await?;
+        look_again(self);
+        Ok(())
     }
 
     /// Takes back what was said of a capability; what the agents find out by themselves stays.
@@ -91,6 +94,8 @@ impl Engine {
                     )))
                 }
             })
-            .await
+            .await?;
+        look_again(self);
+        Ok(())
     }
 }
