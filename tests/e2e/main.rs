@@ -37,4 +37,5 @@ mod repositories;
 mod scenarios;
 mod ssh;
 mod telling;
+mod vcs_tasks;
 mod watch;

@@ -89,10 +89,7 @@ pub fn detect() -> Capabilities {
 /// The same for a given `PATH`, `JAVA_HOME` and folders of Java versions.
 fn detect_in(path: &OsStr, java_home: Option<&Path>, java_folders: &[&Path]) -> Capabilities {
     let mut found = Capabilities::default();
-    let folders: Vec<PathBuf> = std::env::split_paths(path)
-        // What a relative entry means depends on where one stands.
-        .filter(|folder| folder.is_absolute())
-        .collect();
+    let folders = folders_of(path);
     let mut set = |key: String, value: &Path| found.set(key, value.to_string_lossy());
     for (name, key) in EXECUTABLES {
         if let Some(program) = find(&folders, name) {
@@ -150,7 +147,18 @@ fn detect_in(path: &OsStr, java_home: Option<&Path>, java_folders: &[&Path]) -> 
     found
 }
 
-/// The first program of this name along the `PATH`.
+/// The first program of this name along a `PATH`.
+pub(crate) fn find_program(path: &OsStr, name: &str) -> Option<PathBuf> {
+    find(&folders_of(path), name)
+}
+
+fn folders_of(path: &OsStr) -> Vec<PathBuf> {
+    std::env::split_paths(path)
+        // What a relative entry means depends on where one stands.
+        .filter(|folder| folder.is_absolute())
+        .collect()
+}
+
 fn find(folders: &[PathBuf], name: &str) -> Option<PathBuf> {
     folders
         .iter()
@@ -158,7 +166,7 @@ fn find(folders: &[PathBuf], name: &str) -> Option<PathBuf> {
         .find(|program| is_program(program))
 }
 
-fn is_program(path: &Path) -> bool {
+pub(crate) fn is_program(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|status| status.is_file() && status.permissions().mode() & 0o111 != 0)
 }
 

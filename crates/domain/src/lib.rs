@@ -26,6 +26,7 @@ pub mod mirror;
 pub mod retention;
 pub mod schedule;
 pub mod stage_selection;
+pub mod task_condition;
 pub mod test_history;
 pub mod text;
 pub mod variables;

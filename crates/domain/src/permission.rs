@@ -129,6 +129,8 @@ pub enum Principal {
     Anonymous,
     /// A user, with what limits the way the user came in.
     User(UserPrincipal),
+    /// A job of a build, which may write to a few repositories while it runs.
+    Job(JobPrincipal),
     /// The person at the machine itself: the local socket or the program that opened the store.
     Local,
 }
@@ -148,6 +150,15 @@ pub struct UserPrincipal {
     pub token_limit: Option<TokenLimit>,
 }
 
+/// A job of a build that makes a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobPrincipal {
+    /// The name of its build for logs and ledger entries: `build PROJ-PLAN-7`.
+    pub name: String,
+    /// The ids of the repositories that it may write to.
+    pub repositories: Vec<i64>,
+}
+
 /// What an access token allows, of what its owner may do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenLimit {
@@ -165,6 +176,7 @@ impl Principal {
         match self {
             Self::Anonymous => "anonymous",
             Self::User(user) => &user.name,
+            Self::Job(job) => &job.name,
             Self::Local => "local administrator",
         }
     }
@@ -269,6 +281,8 @@ pub fn decide(
     };
     match principal {
         Principal::Local => Verdict::Allowed,
+        // Its right is on repositories by their numbers, which no grant has.
+        Principal::Job(_) => lacking(true),
         Principal::Anonymous => {
             if permission == Permission::Read && granted(&|to| *to == Grantee::Anonymous) {
                 Verdict::Allowed

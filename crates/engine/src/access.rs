@@ -123,6 +123,12 @@ fn verdict(
     if caller.principal == Principal::Local {
         return Ok(Verdict::Allowed);
     }
+    if let (Principal::Job(job), Target::Repository(repository)) = (&caller.principal, target)
+        && Permission::Write.implies(needed)
+        && job.repositories.contains(&repository.id)
+    {
+        return Ok(Verdict::Allowed);
+    }
     let (scope, key, project) = match target {
         Target::Global => (Scope::Global, String::new(), None),
         Target::Project(key) => (Scope::Project, key.to_owned(), Some(key.to_owned())),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use madake_agent::local::LocalAgent;
+use madake_domain::capability::Capabilities;
 use madake_domain::plan::PlanConfiguration;
 use madake_outgoing::client::Client;
 use madake_outgoing::mail::Mailer;
@@ -18,6 +19,7 @@ use madake_vcs::process::GitProgram;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::capabilities::PossibleJobs;
 use crate::hanging::Told;
 use crate::heads::Refreshes;
 use crate::home::Home;
@@ -78,6 +80,8 @@ struct Inner {
     pausing: tokio::sync::Mutex<()>,
     told_of_hanging: Told,
     isolation: tokio::sync::OnceCell<Result<Isolation, String>>,
+    detected: tokio::sync::OnceCell<Capabilities>,
+    possible_jobs: PossibleJobs,
 }
 
 impl std::fmt::Debug for Engine {
@@ -136,6 +140,8 @@ impl Engine {
                 pausing: tokio::sync::Mutex::new(()),
                 told_of_hanging: Told::default(),
                 isolation: tokio::sync::OnceCell::new(),
+                detected: tokio::sync::OnceCell::new(),
+                possible_jobs: PossibleJobs::default(),
                 home,
                 settings,
                 sealer,
@@ -162,6 +168,7 @@ impl Engine {
                 Ok(_) => {}
                 Err(error) => tracing::error!("jobs cannot run: {error}"),
             }
+            engine.detected_capabilities().await;
         });
         let engine = self.clone();
         self.loops().spawn(async move {
@@ -358,6 +365,23 @@ impl Engine {
                 .unwrap_or_else(|error| Err(error.to_string()))
         });
         chosen.await.clone().map_err(EngineError::Internal)
+    }
+
+    /// What the built-in agents find out by themselves: looked for once.
+    pub(crate) async fn detected_capabilities(&self) -> &Capabilities {
+        self.inner
+            .detected
+            .get_or_init(|| async {
+                tokio::task::spawn_blocking(madake_agent::capability_detection::detect)
+                    .await
+                    .unwrap_or_default()
+            })
+            .await
+    }
+
+    /// Waiting jobs that some agent can take.
+    pub(crate) fn possible_jobs(&self) -> &PossibleJobs {
+        &self.inner.possible_jobs
     }
 
     /// What this process has told of jobs that hang.

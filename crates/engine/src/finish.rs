@@ -8,10 +8,11 @@ use madake_domain::schedule::{Input, JobOutcome as Outcome};
 use madake_protocol::{JobOutcome, JobResult};
 use madake_store::{StoreError, Topic, build};
 
+use crate::capabilities::write_note;
 use crate::enqueue::start_waiting;
 use crate::lease::error_outcome;
 use crate::schedule::apply;
-use crate::{Engine, EngineError, clock};
+use crate::{Engine, EngineError, clock, handed_on};
 
 /// How long to wait before something that must be stored is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -71,9 +72,15 @@ async fn note_started(engine: &Engine, job: &build::Job, holder: &str) {
 /// Ends a job that could not be run.
 pub(crate) async fn fail(engine: Engine, job: build::Job, holder: String, slot: usize, reason: &str) {
     tracing::error!(job.id = job.id, "job {} could not be run: {reason}", job.key);
-    store_end(&engine, &job, &holder, error_outcome(reason), None, reason).await;
+    write_note(&engine, &job, &format!("the job could not be run: {reason}"));
+    store_error(&engine, &job, &holder, reason).await;
     engine.slots().release(slot);
     engine.store().wakes().ring(Topic::Queue);
+}
+
+/// Stores that a job could not be run.
+pub(crate) async fn store_error(engine: &Engine, job: &build::Job, holder: &str, reason: &str) {
+    store_end(engine, job, holder, error_outcome(reason), None, reason).await;
 }
 
 /// Stores the end of a job, removes its directory, and lets its agent go.
@@ -85,11 +92,14 @@ pub(crate) async fn record(
     end: Result<JobOutcome, String>,
 ) {
     let (outcome, told, message) = match end {
-        Ok(told) => (
-            outcome_of(&told),
-            serde_json::to_string(&told).ok(),
-            told.message.clone(),
-        ),
+        Ok(mut told) => {
+            handed_on::seal(engine, job.id, &mut told.variables);
+            (
+                outcome_of(&told),
+                serde_json::to_string(&told).ok(),
+                told.message.clone(),
+            )
+        }
         Err(reason) => (error_outcome(&reason), None, reason),
     };
     store_end(engine, job, holder, outcome, told, &message).await;

@@ -12,7 +12,7 @@ use madake_store::{build, build_query};
 
 use crate::finish::{fail, watch};
 use crate::schedule::apply;
-use crate::{Engine, EngineError, clock, lfs_content, order};
+use crate::{Engine, EngineError, capabilities, clock, lfs_content, order};
 
 /// Which built-in agents are at work.
 #[derive(Debug)]
@@ -93,12 +93,19 @@ pub(crate) async fn run(engine: &Engine) -> Result<Option<Duration>, EngineError
             break;
         }
         for job in jobs {
+            if let Some(reason) = capabilities::why_no_agent_for(engine, &job).await? {
+                capabilities::end(engine, &job, &reason).await?;
+                continue;
+            }
             let Some(slot) = engine.slots().take() else { break };
             if let Err(error) = take(engine, &job, slot).await {
                 engine.slots().release(slot);
                 return Err(error);
             }
         }
+    }
+    if !engine.is_paused() && engine.slots().free() == 0 {
+        capabilities::end_impossible(engine).await?;
     }
     Ok(None)
 }
@@ -129,7 +136,7 @@ async fn take(engine: &Engine, job: &build::Job, slot: usize) -> Result<(), Engi
     }
 }
 
-fn attempt_of(job: &build::Job) -> u32 {
+pub(crate) fn attempt_of(job: &build::Job) -> u32 {
     u32::try_from(job.attempt).unwrap_or(u32::MAX)
 }
 

@@ -8,11 +8,14 @@
 pub mod access;
 pub mod clock;
 pub mod error;
+pub mod handed_on;
 pub mod home;
+pub mod job_right;
 pub mod ops;
 pub mod password;
 pub mod settings;
 
+mod capabilities;
 mod changes;
 mod clean;
 mod decide;

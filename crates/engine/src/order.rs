@@ -6,11 +6,11 @@ use jiff::tz::TimeZone;
 use madake_domain::plan::{CheckoutTask, Docker, Job, Task, TaskAction, Variable};
 use madake_domain::repository::{RepositoryKind, Scm};
 use madake_domain::variables::{
-    BuildFacts, BuildRepository, JobFacts, ProposedBy, VariableLayers, VariableSource, build_specific,
-    job_specific, looks_secret, resolve,
+    BuildFacts, BuildRepository, JobFacts, ProposedBy, VariableLayers, build_specific, job_specific,
+    looks_secret, resolve,
 };
 use madake_protocol::{
-    ContainerOrder, DEFAULT_FINAL_TASKS_SECONDS, Isolation, JobOrder, JobRepository, JobVariable,
+    ContainerOrder, DEFAULT_FINAL_TASKS_SECONDS, Isolation, JobOrder, JobRepository, JobVariable, PushRight,
 };
 use madake_store::build::{Build, Reason, Revision};
 use madake_store::plan::{Plan, PlanBranch};
@@ -19,7 +19,7 @@ use madake_store::repository::{self, Repository};
 use madake_store::{build, build_query, plan, project};
 
 use crate::listening::forks;
-use crate::{Engine, EngineError};
+use crate::{Engine, EngineError, handed_on, job_right};
 
 /// The log of one job grows to this size at most, in bytes.
 const LOG_LIMIT: u64 = 2 * 1024 * 1024 * 1024;
@@ -34,6 +34,8 @@ struct Loaded {
     proposed: Option<PullRequest>,
     /// What it builds comes from a fork.
     of_fork: bool,
+    /// What jobs of earlier stages handed on.
+    handed_on: Vec<Variable>,
 }
 
 /// Makes the order for an attempt at a job, to be run by the agent in the slot with this number.
@@ -45,6 +47,7 @@ pub(crate) async fn make(
     slot: usize,
 ) -> Result<JobOrder, EngineError> {
     let build_id = job.build_id;
+    let (stage, sealer) = (job.stage, engine.sealer().clone());
     let loaded = engine
         .store()
         .read(move |tx| {
@@ -70,6 +73,7 @@ pub(crate) async fn make(
                 None => None,
             };
             Ok::<_, EngineError>(Loaded {
+                handed_on: handed_on::before_stage(tx, &sealer, build.id, stage)?,
                 build,
                 plan,
                 branch,
@@ -101,6 +105,17 @@ pub(crate) async fn make(
     }
     let mut repositories = repositories(&engine.settings().base_url, &loaded);
     add_named(engine, &tasks, &definition.final_tasks, &mut repositories).await?;
+    let push_rights = if loaded.of_fork {
+        Vec::new()
+    } else {
+        push_rights(
+            engine,
+            job,
+            attempt,
+            &loaded,
+            tasks.iter().chain(&definition.final_tasks),
+        )?
+    };
     let facts = build_facts(engine, &loaded);
     let settings = engine.settings();
     let folder = format!("{}-{}", loaded.branch.key, job.key);
@@ -120,9 +135,19 @@ pub(crate) async fn make(
         tasks,
         final_tasks: definition.final_tasks.clone(),
         repositories,
+        masks: push_rights
+            .iter()
+            .filter_map(|right| right.password.clone())
+            .collect(),
+        push_rights,
         variables: variables(&facts, &loaded, &configuration.variables, definition),
+        capabilities: engine
+            .capabilities()
+            .await?
+            .iter()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect(),
         environment: Vec::new(),
-        masks: Vec::new(),
         timeout_seconds: Some(definition.timeout_seconds.unwrap_or(settings.job_timeout_seconds)),
         stop_grace_seconds: settings.stop_grace_seconds,
         final_tasks_seconds: DEFAULT_FINAL_TASKS_SECONDS,
@@ -231,6 +256,41 @@ async fn add_named(
     Ok(())
 }
 
+/// Where tasks of the job may push to: the default repository of its plan, and others of the plan's project.
+fn push_rights<'a>(
+    engine: &Engine,
+    job: &build::Job,
+    attempt: i64,
+    loaded: &Loaded,
+    mut tasks: impl Iterator<Item = &'a Task>,
+) -> Result<Vec<PushRight>, EngineError> {
+    if !tasks.any(|task| {
+        matches!(
+            task.action,
+            TaskAction::VcsTag(_) | TaskAction::VcsBranch(_) | TaskAction::VcsPush(_)
+        )
+    }) {
+        return Ok(Vec::new());
+    }
+    let project = loaded.plan.key.project();
+    let may_push = |position: usize, found: &Repository| {
+        position == 0
+            || found
+                .project()
+                .is_some_and(|owner| owner.eq_ignore_ascii_case(project.as_str()))
+    };
+    let repositories: Vec<(&str, &Repository)> = loaded
+        .revisions
+        .iter()
+        .enumerate()
+        .filter_map(|(position, (revision, found))| {
+            let found = found.as_ref().filter(|found| may_push(position, found))?;
+            Some((revision.name.as_str(), found))
+        })
+        .collect();
+    job_right::push_rights(engine, job, attempt, &repositories)
+}
+
 fn build_facts(engine: &Engine, loaded: &Loaded) -> BuildFacts {
     let base_url = &engine.settings().base_url;
     let started =
@@ -321,6 +381,7 @@ fn variables(facts: &BuildFacts, loaded: &Loaded, plan: &[Variable], job: &Job) 
     let layers = VariableLayers {
         plan: &plan,
         manual: &manual,
+        injected: &loaded.handed_on,
         build_specific: &specific,
         ..VariableLayers::default()
     };
@@ -329,10 +390,7 @@ fn variables(facts: &BuildFacts, loaded: &Loaded, plan: &[Variable], job: &Job) 
         .map(|one| JobVariable {
             secret: looks_secret(&one.name),
             // Only what the plan's authors wrote may refer to other variables, not what a commit or a caller says.
-            may_refer: matches!(
-                one.source,
-                VariableSource::Global | VariableSource::Project | VariableSource::Plan
-            ),
+            may_refer: one.source.may_refer(),
             name: one.name,
             value: one.value,
         })

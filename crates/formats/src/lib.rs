@@ -18,6 +18,7 @@ pub mod byte_range;
 pub mod clone_address;
 pub mod cloud_post;
 pub mod json;
+pub mod maven_pom;
 pub mod object_id;
 pub mod outgoing;
 pub mod post_receive;

@@ -14,5 +14,5 @@ pub use container::{ContainerOrder, ContainerPolicy};
 pub use isolation::{Bubblewrap, Isolation, IsolationChoice};
 pub use message::{FORMAT, MessageError};
 pub use order::{DEFAULT_FINAL_TASKS_SECONDS, DEFAULT_STOP_GRACE_SECONDS};
-pub use order::{JobOrder, JobRepository, JobVariable, Secret};
+pub use order::{JobOrder, JobRepository, JobVariable, PushRight, Secret};
 pub use outcome::{JobOutcome, JobResult, JobStarted, StopRequest};

@@ -47,9 +47,15 @@ pub struct JobOrder {
     /// The repositories that checkout tasks may name.
     #[serde(default)]
     pub repositories: Vec<JobRepository>,
+    /// Where tasks may push to.
+    #[serde(default)]
+    pub push_rights: Vec<PushRight>,
     /// Resolved variables; `${bamboo.name}` in texts, `bamboo_name` in the environment.
     #[serde(default)]
     pub variables: Vec<JobVariable>,
+    /// What the agent can do, key and value: where programs are that tasks name by their label.
+    #[serde(default)]
+    pub capabilities: Vec<(String, String)>,
     /// Further environment of each task.
     #[serde(default)]
     pub environment: Vec<(String, String)>,
@@ -146,6 +152,21 @@ pub struct JobRepository {
     pub is_default: bool,
 }
 
+/// That tasks of the job may push to a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushRight {
+    /// The repository by its name in the plan.
+    pub repository: String,
+    /// Its address, without a credential.
+    pub url: String,
+    /// The user's name over there; empty: none is needed.
+    #[serde(default)]
+    pub username: String,
+    /// The password, or a right that ends with the job.
+    #[serde(default)]
+    pub password: Option<Secret>,
+}
+
 /// A variable with its value.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobVariable {
@@ -213,12 +234,19 @@ mod tests {
             tasks: vec![Task::from(TaskAction::Clean)],
             final_tasks: Vec::new(),
             repositories: Vec::new(),
+            push_rights: vec![PushRight {
+                repository: "app".into(),
+                url: "http://localhost/scm/proj/app.git".into(),
+                username: "x".into(),
+                password: Some(Secret::new("horse")),
+            }],
             variables: vec![JobVariable {
                 name: "password".into(),
                 value: "hunter22".into(),
                 secret: true,
                 may_refer: false,
             }],
+            capabilities: vec![("system.git.executable".into(), "/usr/bin/git".into())],
             environment: Vec::new(),
             masks: vec![Secret::new("correct horse")],
             timeout_seconds: None,

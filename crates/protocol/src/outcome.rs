@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::message::{self, MessageError};
+use crate::order::JobVariable;
 
 /// That a job's process has begun. Written before the first task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +83,9 @@ pub struct JobOutcome {
     pub log_bytes: u64,
     /// Lines that the job wrote to the log.
     pub log_lines: u64,
+    /// Variables that the job made for later stages and for the result, each name once.
+    #[serde(default)]
+    pub variables: Vec<JobVariable>,
     /// What is wrong with the log, when something is: a full disk, a limit that was reached.
     pub log_problem: Option<String>,
 }
@@ -165,6 +169,12 @@ mod tests {
                 first_command_started_ms: None,
                 log_bytes: 10,
                 log_lines: 1,
+                variables: vec![JobVariable {
+                    name: "inject.version".into(),
+                    value: "1.2".into(),
+                    secret: false,
+                    may_refer: false,
+                }],
                 log_problem: None,
             };
             assert_eq!(

@@ -14,6 +14,7 @@ pub mod blob;
 pub mod branch_permission;
 pub mod build;
 pub mod build_query;
+pub mod capability;
 pub mod decision;
 pub mod delivery;
 pub mod delivery_history;

@@ -14,6 +14,7 @@ mod request;
 mod stream;
 
 pub(crate) use client::{ContainerEngine, ContainerError};
+pub(crate) use image::ImageName;
 pub(crate) use leftovers::{ContainerNote, remove, remove_left_by, remove_of_dead_jobs};
 pub(crate) use pull::pull;
 pub(crate) use request::{ContainerPlace, ContainerRequest, RequestError};

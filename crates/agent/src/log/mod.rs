@@ -10,9 +10,10 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use madake_domain::mask::{LeakWatch, Masks};
+use madake_protocol::Secret;
 use madake_protocol::log::LogKind;
 
 pub(crate) use line_splitter::LineSplitter;
@@ -21,8 +22,15 @@ pub(crate) use stamp::Stamp;
 /// The log of a running job.
 #[derive(Debug)]
 pub(crate) struct Log {
-    masks: Masks,
+    secrets: Mutex<Secrets>,
     state: Mutex<State>,
+}
+
+/// What is masked; it may grow while the job runs.
+#[derive(Debug)]
+struct Secrets {
+    masks: Arc<Masks>,
+    texts: Vec<Secret>,
 }
 
 /// How much was written, and what went wrong.
@@ -38,6 +46,8 @@ struct State {
     file: File,
     stamp: Stamp,
     leak_watch: LeakWatch,
+    /// What an earlier watch, over fewer secrets, has noticed.
+    leak_was_suspected: bool,
     buffer: Vec<u8>,
     buffered_lines: u64,
     bytes: u64,
@@ -60,11 +70,15 @@ impl Log {
         }
         let file = File::options().append(true).create(true).mode(0o600).open(path)?;
         Ok(Self {
-            masks: Masks::new(secrets.iter().copied()),
+            secrets: Mutex::new(Secrets {
+                masks: Arc::new(Masks::new(secrets.iter().copied())),
+                texts: secrets.iter().copied().map(Secret::new).collect(),
+            }),
             state: Mutex::new(State {
                 file,
                 stamp,
                 leak_watch: LeakWatch::new(secrets.iter().copied()),
+                leak_was_suspected: false,
                 buffer: Vec::with_capacity(8 * 1024),
                 buffered_lines: 0,
                 bytes: 0,
@@ -78,39 +92,62 @@ impl Log {
         })
     }
 
+    /// Masks these besides, from now on.
+    pub(crate) fn add_secrets(&self, more: &[&str]) {
+        if more.is_empty() {
+            return;
+        }
+        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        secrets.texts.extend(more.iter().copied().map(Secret::new));
+        secrets.masks = Arc::new(Masks::new(secrets.texts.iter().map(Secret::reveal)));
+        let mut state = self.lock();
+        state.leak_was_suspected |= state.leak_watch.is_suspected();
+        state.leak_watch = LeakWatch::new(secrets.texts.iter().map(Secret::reveal));
+    }
+
+    /// What is masked by now.
+    fn masks(&self) -> Arc<Masks> {
+        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&secrets.masks)
+    }
+
     /// Appends words of our own; each line of the text becomes a line of the log.
     pub(crate) fn say(&self, kind: LogKind, text: &str) {
         let mut splitter = LineSplitter::default();
+        let masks = self.masks();
         let mut state = self.lock();
-        splitter.push(text.as_bytes(), &self.masks, |line| {
-            state.add(kind, line, &self.masks);
+        splitter.push(text.as_bytes(), &masks, |line| {
+            state.add(kind, line, &masks);
         });
-        splitter.finish(&self.masks, |line| state.add(kind, line, &self.masks));
+        splitter.finish(&masks, |line| state.add(kind, line, &masks));
         state.flush();
     }
 
     /// Appends the lines that became complete by this output.
     pub(crate) fn output(&self, kind: LogKind, splitter: &mut LineSplitter, output: &[u8]) {
+        let masks = self.masks();
         let mut state = self.lock();
-        splitter.push(output, &self.masks, |line| state.add(kind, line, &self.masks));
+        splitter.push(output, &masks, |line| state.add(kind, line, &masks));
         state.flush();
     }
 
     /// Appends what the output left behind its last line feed.
     pub(crate) fn end_of_output(&self, kind: LogKind, splitter: &mut LineSplitter) {
+        let masks = self.masks();
         let mut state = self.lock();
-        splitter.finish(&self.masks, |line| state.add(kind, line, &self.masks));
+        splitter.finish(&masks, |line| state.add(kind, line, &masks));
         state.flush();
     }
 
     /// The text without any secret.
     pub(crate) fn masked(&self, text: &str) -> String {
-        String::from_utf8_lossy(&self.masks.apply(text.as_bytes())).into_owned()
+        String::from_utf8_lossy(&self.masks().apply(text.as_bytes())).into_owned()
     }
 
     /// Whether a secret seems to have been written in pieces, which cannot be covered any more.
     pub(crate) fn leak_is_suspected(&self) -> bool {
-        self.lock().leak_watch.is_suspected()
+        let state = self.lock();
+        state.leak_was_suspected || state.leak_watch.is_suspected()
     }
 
     /// Makes all that was written durable, and says how much that was.

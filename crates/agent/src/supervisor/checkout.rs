@@ -59,14 +59,24 @@ pub(crate) enum CheckoutFailure {
     Interrupted(Interruption),
 }
 
+/// A checkout that was made.
+pub(crate) struct Made {
+    /// What was done, for the log.
+    pub(crate) lines: Vec<String>,
+    /// The repository's name in the plan.
+    pub(crate) repository: String,
+    /// The folder with the files.
+    pub(crate) folder: PathBuf,
+}
+
 /// Makes the checkout, and says what was done.
 pub(crate) fn check_out(
     task: &CheckoutTask,
     order: &JobOrder,
     environment: &ScriptEnvironment,
     lookout: &Lookout<'_>,
-) -> Result<Vec<String>, CheckoutFailure> {
-    let repository = find(task, order, environment)?;
+) -> Result<Made, CheckoutFailure> {
+    let repository = find(task.repository.as_deref(), order, environment)?;
     let path = environment.substituted(&task.path);
     let into = confine::to_be_made(&order.working_directory, if path == "/" { "" } else { &path })?;
     let revision = ObjectId::parse(&repository.revision).map_err(|source| CheckoutFailure::Revision {
@@ -91,16 +101,22 @@ pub(crate) fn check_out(
         into,
         clean: task.force_clean_build,
     };
+    let folder = work.into.clone();
     lines.extend(work.run(lookout)?);
-    Ok(lines)
+    Ok(Made {
+        lines,
+        repository: repository.name.clone(),
+        folder,
+    })
 }
 
-fn find<'a>(
-    task: &CheckoutTask,
+/// The repository of this name in the plan; without a name the default one.
+pub(crate) fn find<'a>(
+    name: Option<&str>,
     order: &'a JobOrder,
     environment: &ScriptEnvironment,
 ) -> Result<&'a JobRepository, CheckoutFailure> {
-    let Some(name) = &task.repository else {
+    let Some(name) = name else {
         return order
             .repositories
             .iter()

@@ -223,7 +223,10 @@ fn is_rootless(info: &Value) -> bool {
 }
 
 /// Waits for something and looks out meanwhile.
-async fn watched<T>(lookout: &Lookout<'_>, work: impl Future<Output = T>) -> Result<T, Interruption> {
+pub(crate) async fn watched<T>(
+    lookout: &Lookout<'_>,
+    work: impl Future<Output = T>,
+) -> Result<T, Interruption> {
     let mut work = std::pin::pin!(work);
     let mut looks = interval(LOOK_INTERVAL);
     loop {

@@ -1,13 +1,21 @@
 //! Runs the tasks of an order one after the other, and says what came of them.
 
+mod docker;
+mod node;
+mod program;
+mod remote;
+mod repositories;
+mod variables;
+
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use madake_domain::plan::{CheckoutTask, ScriptTask, Task, TaskAction};
+use madake_domain::task_condition::first_unmet;
 use madake_protocol::log::LogKind;
-use madake_protocol::{FORMAT, JobOrder, JobOutcome, JobResult, Secret};
+use madake_protocol::{FORMAT, JobOrder, JobOutcome, JobResult, JobVariable, Secret};
 
 use crate::clock::now_ms;
 use crate::job_directory::{JobDirectory, make_private_directory};
@@ -17,6 +25,7 @@ use crate::processes;
 use super::checkout::{CheckoutFailure, check_out};
 use super::container::BeginError;
 use super::interruption::{Interruption, Lookout};
+use super::script::PreparedScript;
 use super::script_environment::ScriptEnvironment;
 use super::surroundings::{Ahead, Surroundings};
 use super::task_process::{PipeReader, ProcessEnd, signal_name};
@@ -28,8 +37,15 @@ const LAST_OUTPUT: Duration = Duration::from_secs(2);
 /// How a task ended.
 enum TaskEnd {
     Succeeded,
-    Failed { reason: String, exit_code: Option<i32> },
+    Failed {
+        reason: String,
+        exit_code: Option<i32>,
+    },
     Interrupted(Interruption),
+    /// It says that the job ends here.
+    EndsJob {
+        success: bool,
+    },
 }
 
 /// What is known of the job's result so far.
@@ -49,6 +65,14 @@ struct Job<'a> {
     ahead: Option<Ahead>,
     readers: Vec<PipeReader>,
     scripts: usize,
+    /// Variables that outlive the job.
+    made_variables: Vec<JobVariable>,
+    /// Where repositories were checked out, by their names in the plan.
+    checkouts: Vec<(String, PathBuf)>,
+    /// How many pushes there were.
+    pushes: usize,
+    /// Containers that tasks left running beside it, by name.
+    detached: Vec<String>,
     checkout_ms: i64,
     first_command_started_ms: Option<i64>,
 }
@@ -80,6 +104,10 @@ pub(crate) fn run(order: &JobOrder, directory: &JobDirectory, started_ms: i64) -
         ahead: None,
         readers: Vec::new(),
         scripts: 0,
+        made_variables: Vec::new(),
+        checkouts: Vec::new(),
+        pushes: 0,
+        detached: Vec::new(),
         checkout_ms: 0,
         first_command_started_ms: None,
     };
@@ -150,6 +178,7 @@ impl Job<'_> {
                 TaskEnd::Interrupted(interruption) => {
                     return Verdict::interrupted(&called, task, &interruption);
                 }
+                TaskEnd::EndsJob { success } => return Verdict::ended(&called, task, success),
             }
         }
         Verdict {
@@ -180,6 +209,12 @@ impl Job<'_> {
                     *verdict = Verdict::failed(&called, task, &reason, exit_code);
                 }
                 TaskEnd::Failed { .. } => {}
+                TaskEnd::EndsJob { success } => {
+                    if was_successful {
+                        *verdict = Verdict::ended(&called, task, success);
+                    }
+                    return;
+                }
                 TaskEnd::Interrupted(interruption) => {
                     if was_successful {
                         *verdict = Verdict::interrupted(&called, task, &interruption);
@@ -206,24 +241,24 @@ impl Job<'_> {
             );
             return TaskEnd::Interrupted(interruption);
         }
+        let unmet = first_unmet(&task.conditions, &|name| self.environment.value(name));
+        if let Ok(Some(reason)) = &unmet {
+            self.log.say(
+                LogKind::Build,
+                &format!("Skipping task '{name}', whose condition does not hold: {reason}"),
+            );
+            return TaskEnd::Succeeded;
+        }
         self.log.say(
             LogKind::Build,
             &format!("Starting task '{name}' of type '{}'", task.action.type_name()),
         );
-        let end = match &task.action {
-            _ if !task.conditions.is_empty() => {
-                TaskEnd::failed("this version of madake does not evaluate the conditions of tasks".to_owned())
-            }
-            TaskAction::Script(script) => self.run_script(script, lookout),
-            TaskAction::Checkout(checkout) => self.run_checkout(checkout, lookout),
-            TaskAction::Clean => self.run_clean(),
-            other => TaskEnd::failed(format!(
-                "this version of madake does not run tasks of type `{}`",
-                other.type_name()
-            )),
+        let end = match unmet {
+            Err(error) => TaskEnd::failed(error.to_string()),
+            Ok(_) => self.act(&task.action, lookout),
         };
         let result = match &end {
-            TaskEnd::Succeeded => "Success",
+            TaskEnd::Succeeded | TaskEnd::EndsJob { .. } => "Success",
             TaskEnd::Failed { reason, .. } => {
                 self.log.say(LogKind::Error, reason);
                 "Failed"
@@ -238,6 +273,40 @@ impl Job<'_> {
         end
     }
 
+    fn act(&mut self, action: &TaskAction, lookout: &Lookout<'_>) -> TaskEnd {
+        match action {
+            TaskAction::Script(script) => self.run_script(script, lookout),
+            TaskAction::Checkout(checkout) => self.run_checkout(checkout, lookout),
+            TaskAction::Clean => self.run_clean(),
+            TaskAction::Command(command) => self.run_command(command, lookout),
+            TaskAction::Maven(maven) => self.run_maven(maven, lookout),
+            TaskAction::Ant(ant) => self.run_ant(ant, lookout),
+            TaskAction::Node(node) => self.run_node(node, lookout),
+            TaskAction::Docker(docker) => self.run_docker(docker, lookout),
+            TaskAction::InjectVariables(inject) => self.inject_variables(inject),
+            TaskAction::DumpVariables => self.dump_variables(),
+            TaskAction::StopJob(stop) => TaskEnd::EndsJob {
+                success: stop.success,
+            },
+            TaskAction::VcsTag(tag) => self.push_tag(tag, lookout),
+            TaskAction::VcsBranch(branch) => self.push_branch(branch, lookout),
+            TaskAction::VcsCommit(commit) => self.commit(commit, lookout),
+            TaskAction::VcsPush(push) => self.push_commits(push, lookout),
+            TaskAction::Ssh(ssh) => self.run_ssh(ssh, lookout),
+            TaskAction::Scp(scp) => self.run_scp(scp, lookout),
+            TaskAction::Plugin(app) if app.plugin_key == variables::MAVEN_POM => self.read_pom(app),
+            TaskAction::Plugin(app) => TaskEnd::failed(format!(
+                "this version of madake does not know the app of the task, `{}`; a `script` task may do the same, \
+                 and `enabled: false` passes it over",
+                app.plugin_key
+            )),
+            other => TaskEnd::failed(format!(
+                "this version of madake does not run tasks of type `{}`",
+                other.type_name()
+            )),
+        }
+    }
+
     fn run_script(&mut self, task: &ScriptTask, lookout: &Lookout<'_>) -> TaskEnd {
         let ahead = self.ahead.take();
         let prepared = match &ahead {
@@ -248,10 +317,20 @@ impl Job<'_> {
                 script::prepare(task, root, &tmp_directory, &self.environment, self.scripts)
             }
         };
-        let prepared = match prepared {
-            Ok(prepared) => prepared,
-            Err(error) => return TaskEnd::failed(error.to_string()),
-        };
+        match prepared {
+            Ok(prepared) => self.run_prepared(&prepared, ahead, "script", lookout),
+            Err(error) => TaskEnd::failed(error.to_string()),
+        }
+    }
+
+    /// Runs a process of the job to its end; `what` it is stands in the reason of its failure.
+    fn run_prepared(
+        &mut self,
+        prepared: &PreparedScript,
+        ahead: Option<Ahead>,
+        what: &str,
+        lookout: &Lookout<'_>,
+    ) -> TaskEnd {
         self.log
             .say(LogKind::Command, &format!("Running {}", prepared.shown()));
         let is_first = self.first_command_started_ms.is_none();
@@ -270,7 +349,7 @@ impl Job<'_> {
             }
         };
         let end = self.surroundings.run(
-            &prepared,
+            prepared,
             ahead,
             (lookout, grace),
             &self.log,
@@ -280,11 +359,11 @@ impl Job<'_> {
         match end {
             Ok(ProcessEnd::Exited(0)) => TaskEnd::Succeeded,
             Ok(ProcessEnd::Exited(code)) => TaskEnd::Failed {
-                reason: self.surroundings.exit_reason(code),
+                reason: self.surroundings.exit_reason(what, code),
                 exit_code: Some(code),
             },
             Ok(ProcessEnd::Signalled(signal)) => {
-                TaskEnd::failed(format!("the script was killed by {}", signal_name(signal)))
+                TaskEnd::failed(format!("the {what} was killed by {}", signal_name(signal)))
             }
             Ok(ProcessEnd::Interrupted(interruption)) => TaskEnd::Interrupted(interruption),
             Err(reason) => TaskEnd::failed(reason),
@@ -313,7 +392,10 @@ impl Job<'_> {
         let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
         self.checkout_ms = self.checkout_ms.saturating_add(took_ms);
         match result {
-            Ok(lines) => {
+            Ok(made) => {
+                let lines = made.lines;
+                self.checkouts.retain(|(_, folder)| *folder != made.folder);
+                self.checkouts.push((made.repository, made.folder));
                 let text = format!("{}\nThe checkout took {took_ms} ms", lines.join("\n"));
                 self.log.say(LogKind::Build, &text);
                 TaskEnd::Succeeded
@@ -331,6 +413,7 @@ impl Job<'_> {
     }
 
     fn finish(mut self, verdict: Verdict, tmp_directory: &Path, started_ms: i64) -> JobOutcome {
+        self.remove_detached();
         if let Err(reason) = self.surroundings.finish() {
             self.log.say(LogKind::Error, &reason);
         }
@@ -396,6 +479,7 @@ impl Job<'_> {
             first_command_started_ms: self.first_command_started_ms,
             log_bytes: bytes,
             log_lines: lines,
+            variables: std::mem::take(&mut self.made_variables),
             log_problem: problem,
         }
     }
@@ -439,6 +523,20 @@ impl Verdict {
         }
     }
 
+    /// For a task that ends the job.
+    fn ended(called: &str, task: &Task, success: bool) -> Self {
+        let (result, word) = if success {
+            (JobResult::Successful, "successful")
+        } else {
+            (JobResult::Failed, "failed")
+        };
+        Self {
+            result,
+            exit_code: None,
+            message: format!("{called}, '{}', ended the job as {word}", task_name(task)),
+        }
+    }
+
     fn interrupted(called: &str, task: &Task, interruption: &Interruption) -> Self {
         Self {
             result: interrupted_result(interruption),
@@ -476,6 +574,9 @@ fn task_name(task: &Task) -> &str {
             .as_deref()
             .unwrap_or("Checkout Default Repository"),
         TaskAction::Clean => "Clean working directory",
+        TaskAction::StopJob(_) => "Stop job",
+        TaskAction::InjectVariables(_) => "Inject variables",
+        TaskAction::DumpVariables => "Dump variables",
         other => other.type_name(),
     }
 }

@@ -148,6 +148,7 @@ fn unrunnable(job_id: i64, attempt: i64, started_ms: i64, reason: String) -> Job
         first_command_started_ms: None,
         log_bytes: 0,
         log_lines: 0,
+        variables: Vec::new(),
         log_problem: None,
     }
 }

@@ -44,6 +44,18 @@ pub(crate) enum ScriptError {
     /// The task's environment is malformed.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
+    /// Only Windows has its interpreter.
+    #[error(
+        "the script is one for `cmd.exe`, and this agent runs Linux; `BINSH_OR_CMDEXE` takes `/bin/sh` here, and \
+         `SHELL` what its `#!` line names"
+    )]
+    NoWindows,
+    /// PowerShell is not installed here.
+    #[error(
+        "PowerShell scripts need the program `pwsh`, which is not on the PATH of this agent; install it, or use an \
+         image that has it (`docker:`)"
+    )]
+    NoPowerShell,
     /// The body cannot be stored, or the file cannot be read.
     #[error("cannot {action} {}: {source}", path.display())]
     File {
@@ -105,9 +117,15 @@ pub(crate) fn prepare(
     };
     let mut line = match task.interpreter {
         Interpreter::BinShOrCmdExe => vec![SHELL.to_owned()],
-        Interpreter::PowerShell => [POWER_SHELL, "-NoProfile", "-NonInteractive", "-File"]
-            .map(str::to_owned)
-            .to_vec(),
+        Interpreter::CmdExe => return Err(ScriptError::NoWindows),
+        Interpreter::PowerShell => {
+            if !environment.is_elsewhere() && environment.program(POWER_SHELL).is_none() {
+                return Err(ScriptError::NoPowerShell);
+            }
+            [POWER_SHELL, "-NoProfile", "-NonInteractive", "-File"]
+                .map(str::to_owned)
+                .to_vec()
+        }
         Interpreter::Shell => interpreter_of(&file)?,
     };
     line.push(file.to_string_lossy().into_owned());

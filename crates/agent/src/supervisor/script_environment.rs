@@ -1,11 +1,16 @@
 //! The variables of a job: in texts of the plan, and in the environment of its scripts (bamboo-specs.md 5).
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use madake_domain::variables::{ResolvedVariable, VariableSource, environment_name, substitute};
+use madake_domain::capability::Capabilities;
+use madake_domain::plan::Variable;
+use madake_domain::variables::{
+    ResolvedVariable, VariableSource, capability_variables, environment_name, substitute,
+};
 use madake_protocol::JobOrder;
 
+use crate::capability_detection::find_program;
 use crate::environment::inheritable;
 use crate::processes::COOKIE_VARIABLE;
 
@@ -36,6 +41,7 @@ pub(crate) struct ScriptEnvironment {
     /// Whether scripts run where those mean nothing.
     is_elsewhere: bool,
     tmp_directory: OsString,
+    capabilities: Capabilities,
 }
 
 impl ScriptEnvironment {
@@ -74,7 +80,11 @@ impl ScriptEnvironment {
             of_machine: 0,
             is_elsewhere: false,
             tmp_directory: tmp_directory.as_os_str().to_owned(),
+            capabilities: order.capabilities.iter().cloned().collect(),
         };
+        for variable in capability_variables(&shared.capabilities) {
+            shared.set(variable, VariableSource::BuildSpecific);
+        }
         if shared.system("PATH").is_none() {
             shared.environment.push(("PATH".into(), DEFAULT_PATH.into()));
         }
@@ -82,9 +92,9 @@ impl ScriptEnvironment {
         let of_variables: Vec<_> = shared
             .variables
             .iter()
+            .filter(|variable| reaches_environment(&variable.name))
             .map(|variable| {
-                let refers = variable.source != VariableSource::BuildSpecific;
-                let value = if refers {
+                let value = if variable.source.may_refer() {
                     shared.substituted(&variable.value)
                 } else {
                     variable.value.clone()
@@ -115,10 +125,73 @@ impl ScriptEnvironment {
         }
     }
 
+    /// Adds variables that a task read from a file, for the tasks behind it.
+    pub(crate) fn inject(&mut self, variables: Vec<Variable>) {
+        for variable in variables {
+            let entry = (
+                environment_name(&variable.name).into(),
+                variable.value.clone().into(),
+            );
+            self.environment.push(entry);
+            self.set(variable, VariableSource::Injected);
+        }
+    }
+
+    fn set(&mut self, variable: Variable, source: VariableSource) {
+        self.variables.retain(|known| known.name != variable.name);
+        self.variables.push(ResolvedVariable {
+            name: variable.name,
+            value: variable.value,
+            source,
+        });
+    }
+
+    /// The value of a variable, with the references in it replaced.
+    pub(crate) fn value(&self, name: &str) -> Option<String> {
+        let found = self.variables.iter().find(|variable| variable.name == name)?;
+        Some(if found.source.may_refer() {
+            self.substituted(&found.value)
+        } else {
+            found.value.clone()
+        })
+    }
+
+    /// The names of all variables, sorted.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.variables.iter().map(|one| one.name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// What the agent of the job can do.
+    pub(crate) fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// Whether scripts run where paths of this machine's programs mean nothing.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.is_elsewhere
+    }
+
+    /// The program of this name along the `PATH` that tasks get.
+    pub(crate) fn program(&self, name: &str) -> Option<PathBuf> {
+        find_program(OsStr::new(&self.system("PATH")?), name)
+    }
+
     /// The whole environment of a task with these assignments of its own; a later entry wins over an earlier.
     pub(crate) fn for_task(&self, assignments: &str) -> Result<Vec<(OsString, OsString)>, EnvironmentError> {
+        self.for_program(Vec::new(), assignments)
+    }
+
+    /// As [`Self::for_task`], with entries that its own assignments win over.
+    pub(crate) fn for_program(
+        &self,
+        of_program: Vec<(OsString, OsString)>,
+        assignments: &str,
+    ) -> Result<Vec<(OsString, OsString)>, EnvironmentError> {
         let first = if self.is_elsewhere { self.of_machine } else { 0 };
         let mut environment = self.environment[first..].to_vec();
+        environment.extend(of_program);
         for word in self.words(assignments)? {
             match word.split_once('=') {
                 Some((name, value)) if !name.is_empty() => environment.push((name.into(), value.into())),
@@ -135,7 +208,7 @@ impl ScriptEnvironment {
         let configured: Vec<_> = self
             .variables
             .iter()
-            .filter(|v| v.source != VariableSource::BuildSpecific)
+            .filter(|v| v.source.may_refer())
             .cloned()
             .collect();
         let text = substitute(text, &configured, &|_| None).text;
@@ -145,13 +218,19 @@ impl ScriptEnvironment {
             .collect())
     }
 
-    fn system(&self, name: &str) -> Option<String> {
+    pub(crate) fn system(&self, name: &str) -> Option<String> {
         let found = self
             .environment
             .iter()
             .rfind(|(known, _)| known == OsStr::new(name))?;
         Some(found.1.to_string_lossy().into_owned())
     }
+}
+
+/// Capabilities are many, and no shell hands on a variable whose name it cannot have; in texts they all work.
+fn reaches_environment(name: &str) -> bool {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || ". _".contains(letter);
+    !name.starts_with("capability.") || name.chars().all(is_plain)
 }
 
 #[cfg(test)]
@@ -177,6 +256,7 @@ mod tests {
             of_machine: 1,
             is_elsewhere: false,
             tmp_directory: "/tmp/1".into(),
+            capabilities: Capabilities::default(),
         }
     }
 

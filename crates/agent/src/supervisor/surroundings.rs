@@ -80,6 +80,14 @@ impl Surroundings {
         }
     }
 
+    /// Whether what runs for the job may use the network.
+    pub(crate) fn has_network(&self) -> bool {
+        match self {
+            Self::Plain { .. } | Self::Container(_) => true,
+            Self::Sandbox { has_network, .. } => *has_network,
+        }
+    }
+
     /// What the job's log says about it.
     pub(crate) fn sentence(&self) -> String {
         match self {
@@ -196,8 +204,8 @@ impl Surroundings {
     }
 
     /// How the log tells of an exit code that is not 0. A sandbox makes a signal a code, as a shell does.
-    pub(crate) fn exit_reason(&self, code: i32) -> String {
-        let reason = format!("the script ended with exit code {code}");
+    pub(crate) fn exit_reason(&self, what: &str, code: i32) -> String {
+        let reason = format!("the {what} ended with exit code {code}");
         match (self, code - SIGNAL_CODES) {
             (Self::Sandbox { .. } | Self::Container(_), signal @ 1..64) => {
                 format!("{reason}, as after {}", signal_name(signal))
@@ -231,8 +239,11 @@ fn first_script_after_checkouts(tasks: &[Task]) -> Option<&ScriptTask> {
     }
     let next = enabled.find(|task| !matches!(task.action, TaskAction::Checkout(_)))?;
     match &next.action {
+        // Another script would run in the place of one that is passed over.
         TaskAction::Script(script)
-            if matches!(script.source, ScriptSource::Inline(_)) && script.working_directory.is_empty() =>
+            if next.conditions.is_empty()
+                && matches!(script.source, ScriptSource::Inline(_))
+                && script.working_directory.is_empty() =>
         {
             Some(script)
         }

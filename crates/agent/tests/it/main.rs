@@ -6,11 +6,14 @@ mod bench;
 mod checkouts;
 mod containers;
 mod logs;
+mod programs;
+mod remote;
 mod results;
 mod sandboxes;
 mod scripts;
 mod stopping;
 mod survival;
+mod task_variables;
 
 use std::path::{Path, PathBuf};
 

@@ -273,3 +273,25 @@ async fn secret_in_pieces_is_told_at_the_end_of_the_log() {
     let text = bench.log_text();
     assert_eq!(text.matches("A secret may have been").count(), 1, "{text}");
 }
+
+#[tokio::test]
+async fn interpreters_of_windows_are_refused_with_what_runs_here() {
+    for (interpreter, sentence) in [
+        (
+            Interpreter::CmdExe,
+            "the script is one for `cmd.exe`, and this agent runs Linux",
+        ),
+        (
+            Interpreter::PowerShell,
+            "PowerShell scripts need the program `pwsh`",
+        ),
+    ] {
+        let bench = Bench::new();
+        let order = bench.order(vec![with(|it| it.interpreter = interpreter, "echo hello")]);
+        let environment = [("PATH", "/none:/usr/bin/none")];
+        assert!(bench.serve(&order, &environment).wait().unwrap().success());
+        let log = bench.log_text();
+        assert!(log.contains(sentence), "{log}");
+        assert_eq!(bench.output(), [""; 0]);
+    }
+}

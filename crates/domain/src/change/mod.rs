@@ -23,7 +23,7 @@
 mod decide;
 mod first_pass;
 mod gate;
-mod pattern;
+pub(crate) mod pattern;
 mod pull_request;
 mod reason;
 mod refname;

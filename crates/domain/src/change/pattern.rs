@@ -9,19 +9,19 @@ use crate::text::inert;
 const SIZE_LIMIT: usize = 2 << 20;
 
 /// A pattern as the plan writes it, and what became of it.
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     text: String,
     regex: Result<Regex, String>,
 }
 
 impl Pattern {
     /// One that must match the whole text.
-    pub(super) fn whole(text: &str) -> Self {
+    pub(crate) fn whole(text: &str) -> Self {
         Self::new(text, &format!(r"\A(?:{text})\z"))
     }
 
     /// One that may match anywhere in the text.
-    pub(super) fn anywhere(text: &str) -> Self {
+    pub(crate) fn anywhere(text: &str) -> Self {
         Self::new(text, text)
     }
 
@@ -43,7 +43,7 @@ impl Pattern {
     }
 
     /// The pattern, printable.
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
@@ -51,7 +51,7 @@ impl Pattern {
     ///
     /// # Errors
     /// Why the pattern cannot be read.
-    pub(super) fn matches(&self, text: &str) -> Result<bool, &str> {
+    pub(crate) fn matches(&self, text: &str) -> Result<bool, &str> {
         match &self.regex {
             Ok(regex) => Ok(regex.is_match(text)),
             Err(problem) => Err(problem),

@@ -92,6 +92,8 @@ reason_codes! {
     UnreadableBranchPattern = "unreadable-branch-pattern",
     /// The plan watches another branch of this repository.
     BranchNotWatched = "branch-not-watched",
+    /// A build of the plan itself pushed it.
+    OwnPush = "own-push",
     /// The branch has moved on.
     Superseded = "superseded",
     /// More branches changed at once than are taken up.

@@ -195,6 +195,8 @@ pub enum Interpreter {
     BinShOrCmdExe,
     /// Windows PowerShell.
     PowerShell,
+    /// `cmd.exe` of Windows.
+    CmdExe,
 }
 
 /// A checkout (bamboo-specs.md 4.3).

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use madake_domain::change::{
     Arrival, ArrivedRepository, BranchChange, BranchRow, ChangeJudge, Decision, Heads, Moment, MovedRef,
-    News, Proposal, Revision, Source, Subject,
+    News, Proposal, ReasonCode, Revision, Source, Subject,
 };
 use madake_domain::condition::Person;
 use madake_domain::plan::PlanConfiguration;
@@ -17,6 +17,7 @@ use madake_vcs::name::ObjectId;
 
 use crate::enqueue::RequestedRevision;
 use crate::heads::{Looked, RefsRead};
+use crate::job_right::pushing_build;
 use crate::listening::forks;
 use crate::reading::branches;
 use crate::{Engine, EngineError, clock, facts, specs};
@@ -208,7 +209,10 @@ pub(super) async fn judge_loaded(
             decisions.push(ChangeJudge::new(configuration, &arrival).decide(candidate, &facts, &moment));
         }
         let mut decided = Vec::with_capacity(decisions.len());
-        for decision in decisions {
+        for mut decision in decisions {
+            if let Some(build) = own_build(loaded, asked) {
+                pass_over(&mut decision, build);
+            }
             let of_fork = matches!(&asked.source, Source::PullRequest(news) if news.fork.is_some());
             let mut one = prepare(engine, found, loaded, configuration, decision, &mut looked).await?;
             // What builds a stranger's commit is the plan as its own people wrote it.
@@ -229,6 +233,29 @@ pub(super) async fn judge_loaded(
         });
     }
     Ok(all)
+}
+
+/// The key of the plan's own build that pushed this, if one did.
+fn own_build<'a>(loaded: &Loaded, asked: &'a Asked) -> Option<&'a str> {
+    let build = pushing_build(&asked.pusher.as_ref()?.name)?;
+    let (plan, _) = build.rsplit_once('-')?;
+    loaded
+        .branches
+        .iter()
+        .any(|branch| branch.key.as_str() == plan)
+        .then_some(build)
+}
+
+/// Builds nothing that a build of the same plan pushed: it would push again and never end (hostile-inputs.md L3).
+fn pass_over(decision: &mut Decision, build: &str) {
+    if decision.build {
+        decision.build = false;
+        decision.settles = true;
+        decision.code = ReasonCode::OwnPush;
+        decision.sentence = format!(
+            "not built, because {build}, a build of this plan, pushed it; start a build by hand if it is wanted"
+        );
+    }
 }
 
 /// A plan may be switched off by its file or by a person.

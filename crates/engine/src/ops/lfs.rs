@@ -243,7 +243,12 @@ impl Engine {
         }
     }
 
-    fn sealed(&self, prefix: &str, place: &str, content: &impl Serialize) -> Result<String, EngineError> {
+    pub(crate) fn sealed(
+        &self,
+        prefix: &str,
+        place: &str,
+        content: &impl Serialize,
+    ) -> Result<String, EngineError> {
         let text = serde_json::to_vec(content).map_err(|error| EngineError::Internal(error.to_string()))?;
         Ok(format!(
             "{prefix}{}",
@@ -252,7 +257,12 @@ impl Engine {
     }
 
     /// None for what this server did not seal.
-    fn opened<T: for<'de> Deserialize<'de>>(&self, prefix: &str, place: &str, token: &str) -> Option<T> {
+    pub(crate) fn opened<T: for<'de> Deserialize<'de>>(
+        &self,
+        prefix: &str,
+        place: &str,
+        token: &str,
+    ) -> Option<T> {
         let bytes = hex::decode(token.strip_prefix(prefix)?).ok()?;
         let text = self.sealer().open_sealed(place, &bytes).ok()?;
         serde_json::from_slice(&text).ok()

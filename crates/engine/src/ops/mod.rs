@@ -17,6 +17,7 @@ pub mod export_plan;
 pub mod follow_pull_requests;
 pub mod install_hook;
 pub mod keep_broker;
+pub mod keep_capability;
 pub mod keep_hg_push;
 pub mod keep_receiver;
 pub mod lfs;

@@ -2,6 +2,7 @@
 
 mod broker;
 mod build;
+mod capability;
 mod events;
 mod group;
 mod hearing;
@@ -104,6 +105,9 @@ pub(crate) enum Command {
     /// Queue, follow, continue and stop builds.
     #[command(subcommand)]
     Build(build::Build),
+    /// Say what the built-in agents can do.
+    #[command(subcommand)]
+    Capability(capability::Capability),
     /// Say why something was built, or was not.
     Why(why::Why),
     /// List what arrived, newest first.
@@ -137,6 +141,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Permission(permission) => done(permission::run(&global, permission)),
         Command::Trigger(trigger) => done(trigger::run(&global, &trigger)),
         Command::Build(build) => build::run(&global, build),
+        Command::Capability(capability) => done(capability::run(&global, capability)),
         Command::Why(why) => done(why::run(&global, &why)),
         Command::Events(events) => done(events::run(&global, &events)),
         Command::Server(server) => done(server::run(&global, &server)),

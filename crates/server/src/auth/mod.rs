@@ -17,6 +17,7 @@ use http::{HeaderMap, StatusCode, header};
 use madake_domain::address::forwarded_client;
 use madake_domain::permission::Principal;
 use madake_engine::access::Caller;
+use madake_engine::job_right::is_job_right;
 use madake_engine::ops::log_in::{LogIn, Session};
 
 use crate::App;
@@ -118,6 +119,8 @@ struct Credentials {
     header: Option<http::HeaderValue>,
     query: Vec<(String, String)>,
     session: Option<String>,
+    /// The request is one of Git or Mercurial.
+    for_repository: bool,
     /// The header is a pass or a ticket of Git LFS, which the handler looks at.
     lfs_pass: bool,
 }
@@ -131,6 +134,9 @@ impl Credentials {
                 .into_owned()
                 .collect(),
             session: cookie(request.headers(), SESSION_COOKIE),
+            for_repository: ["/scm/", "/hg/"]
+                .iter()
+                .any(|start| request.uri().path().starts_with(start)),
             lfs_pass: request
                 .headers()
                 .get(header::AUTHORIZATION)
@@ -158,9 +164,13 @@ async fn identify(app: &App, given: &Credentials, address: Option<IpAddr>) -> Re
         let text = header
             .to_str()
             .map_err(|_| Failure::wrong_credentials("the Authorization header is not text"))?;
-        return by_header(app, text, address)
-            .await
-            .map(|principal| (principal, None, None));
+        let principal = by_header(app, text, address).await?;
+        if matches!(principal, Principal::Job(_)) && !given.for_repository {
+            return Err(Failure::wrong_credentials(
+                "the right of a job is for Git and Mercurial alone",
+            ));
+        }
+        return Ok((principal, None, None));
     }
     if let (Some(name), Some(password)) = (given.asked("os_username"), given.asked("os_password")) {
         let principal = by_password(app, name, password, address).await?;
@@ -205,6 +215,14 @@ async fn by_header(app: &App, text: &str, address: Option<IpAddr>) -> Result<Pri
         Failure::wrong_credentials("the Basic credentials have no colon between name and password")
     })?;
     // Git and other tools can only send a token as a password; ours are told by their prefix.
+    if is_job_right(password) {
+        return match app.engine().log_in_by_job_right(password).await? {
+            Some(principal) => Ok(principal),
+            None => Err(Failure::wrong_credentials(
+                "the right of a job to push has ended with the job",
+            )),
+        };
+    }
     if password.starts_with("mdk_") {
         let principal = by_token(app, password, address).await?;
         let own = name.is_empty() || name == "x-token-auth" || principal.name().eq_ignore_ascii_case(name);

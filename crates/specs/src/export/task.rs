@@ -142,6 +142,7 @@ fn script(entries: &mut Entries, task: &ScriptTask) {
         Interpreter::Shell => {}
         Interpreter::BinShOrCmdExe => entries.text("interpreter", "BINSH_OR_CMDEXE"),
         Interpreter::PowerShell => entries.text("interpreter", "WINDOWS_POWER_SHELL"),
+        Interpreter::CmdExe => entries.text("interpreter", "cmd.exe"),
     }
     match &task.source {
         ScriptSource::Inline(body) => entries.put("scripts", Out::List(vec![Out::Text(body.clone())])),

@@ -12,46 +12,38 @@ pub(crate) static APPS: &[Choice] = &[
     app(
         "com.atlassian.bamboo.plugins.scripttask:task.builder.command",
         "`command`",
-    )
-    .not_yet(FAILS),
-    app("com.atlassian.bamboo.plugins.maven:task.builder.mvn2", "`maven`").not_yet(FAILS),
-    app("com.atlassian.bamboo.plugins.maven:task.builder.mvn3", "`maven`").not_yet(FAILS),
-    app("com.atlassian.bamboo.plugins.ant:task.builder.ant", "Ant.").not_yet(FAILS),
+    ),
+    app("com.atlassian.bamboo.plugins.maven:task.builder.mvn2", "`maven`"),
+    app("com.atlassian.bamboo.plugins.maven:task.builder.mvn3", "`maven`"),
+    app("com.atlassian.bamboo.plugins.ant:task.builder.ant", "Ant."),
     app(
         "com.atlassian.bamboo.plugins.bamboo-nodejs-plugin:task.builder.node",
         "Node.js.",
-    )
-    .not_yet(FAILS),
+    ),
     app(
         "com.atlassian.bamboo.plugins.bamboo-nodejs-plugin:task.builder.npm",
         "npm.",
-    )
-    .not_yet(FAILS),
+    ),
     app(
         "com.atlassian.bamboo.plugins.bamboo-nodejs-plugin:task.builder.grunt",
         "Grunt.",
-    )
-    .not_yet(FAILS),
+    ),
     app(
         "com.atlassian.bamboo.plugins.bamboo-nodejs-plugin:task.builder.gulp",
         "Gulp.",
-    )
-    .not_yet(FAILS),
+    ),
     app(
         "com.atlassian.bamboo.plugins.bamboo-nodejs-plugin:task.builder.bower",
         "Bower.",
-    )
-    .not_yet(FAILS),
+    ),
     app(
         "com.atlassian.bamboo.plugins.bamboo-nodejs-plugin:task.builder.mocha",
         "Mocha.",
-    )
-    .not_yet(FAILS),
+    ),
     app(
         "com.atlassian.bamboo.plugins.bamboo-nodejs-plugin:task.builder.nodeunit",
         "Nodeunit.",
-    )
-    .not_yet(FAILS),
+    ),
     app(
         "com.atlassian.bamboo.plugins.bamboo-nodejs-plugin:task.reporter.mocha",
         "`test-parser` of Mocha.",
@@ -80,31 +72,43 @@ pub(crate) static APPS: &[Choice] = &[
     app(
         "com.atlassian.bamboo.plugins.bamboo-docker-plugin:task.docker.cli",
         "Builds, runs, pushes or pulls an image, as `commandOption` says.",
-    )
-    .not_yet(FAILS),
-    app("com.atlassian.bamboo.plugins.vcs:task.vcs.tagging", "`vcs-tag`").not_yet(FAILS),
+    ),
+    app("com.atlassian.bamboo.plugins.vcs:task.vcs.tagging", "`vcs-tag`"),
     app(
         "com.atlassian.bamboo.plugins.vcs:task.vcs.branching",
         "`vcs-branch`",
-    )
-    .not_yet(FAILS),
-    app("com.atlassian.bamboo.plugins.vcs:task.vcs.commit", "`vcs-commit`").not_yet(FAILS),
-    app("com.atlassian.bamboo.plugins.vcs:task.vcs.push", "`vcs-push`").not_yet(FAILS),
+    ),
+    app("com.atlassian.bamboo.plugins.vcs:task.vcs.commit", "`vcs-commit`"),
+    app("com.atlassian.bamboo.plugins.vcs:task.vcs.push", "`vcs-push`"),
     app(
         "com.atlassian.bamboo.plugins.bamboo-variable-inject-plugin:inject",
         "`inject-variables`",
-    )
-    .not_yet(FAILS),
+    ),
     app(
         "com.atlassian.bamboo.plugins.bamboo-variable-inject-plugin:dump",
         "`dump-variables`",
-    )
-    .not_yet(FAILS),
+    ),
     app(
         "com.atlassian.bamboo.plugins.variable.updater.variable-updater-generic:variable-updater",
         "Changes a variable.",
     )
     .not_yet(FAILS),
+    app(
+        "com.davidehringer.atlassian.bamboo.maven.maven-pom-parser-plugin:maven-pom-parser-plugin",
+        "Makes variables `maven.groupId`, `maven.artifactId` and `maven.version` of `pom.xml`.",
+    ),
+    app(
+        "com.atlassian.bamboo.plugin.dotnet:msbuild",
+        "MSBuild, as a `command`.",
+    ),
+    app(
+        "com.atlassian.bamboo.plugin.dotnet:devenv",
+        "Visual Studio, as a `command`.",
+    ),
+    app(
+        "com.atlassian.bamboo.plugin.dotnet:nunitRunner",
+        "The runner of NUnit, as a `command`.",
+    ),
 ];
 
 const fn app(plugin_key: &'static str, doc: &'static str) -> Choice {

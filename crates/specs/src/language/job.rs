@@ -33,8 +33,7 @@ pub(crate) static JOB: Section = Section {
             REQUIREMENTS,
             "Capabilities that an agent must have: by name, or with a regular expression \
              that the whole value must match.",
-        )
-        .not_yet("the job runs on any agent, whether or not it has the capabilities"),
+        ),
         key(
             "artifacts",
             Shape::List(&Shape::Map(&ARTIFACT)),

@@ -19,8 +19,7 @@ const CONDITIONS: Key = key(
     "conditions",
     Shape::List(&CONDITION_SHAPE),
     "Conditions that must all hold; otherwise the task is passed over.",
-)
-.not_yet("the task fails with a message, rather than run when it should not");
+);
 const ENVIRONMENT: Key = key(
     "environment",
     Shape::Text,
@@ -64,48 +63,42 @@ pub(crate) static TASKS: Choices = Choices {
             "inject-variables",
             Shape::Either(&[Shape::Text, Shape::Map(&INJECT_VARIABLES)]),
             "Makes variables of the lines `key=value` of a file.",
-        )
-        .not_yet(FAILS),
+        ),
         item(
             "test-parser",
             Shape::Either(&[Shape::Word(&TEST_FORMATS), Shape::Map(&TEST_PARSER)]),
             "Reads test reports; failed tests fail the job.",
         )
         .not_yet(FAILS),
-        item("maven", Shape::Map(&MAVEN), "Runs Maven.").not_yet(FAILS),
+        item("maven", Shape::Map(&MAVEN), "Runs Maven."),
         item(
             "command",
             Shape::Map(&COMMAND),
             "Runs a program that a capability knows.",
-        )
-        .not_yet(FAILS),
-        item("ssh", Shape::Map(&SSH), "Runs commands on other machines.").not_yet(FAILS),
-        item("scp", Shape::Map(&SCP), "Copies files to other machines.").not_yet(FAILS),
-        bare("stop-job", Some(Shape::Map(&STOP_JOB)), "Ends the job here.").not_yet(FAILS),
+        ),
+        item("ssh", Shape::Map(&SSH), "Runs commands on other machines."),
+        item("scp", Shape::Map(&SCP), "Copies files to other machines."),
+        bare("stop-job", Some(Shape::Map(&STOP_JOB)), "Ends the job here."),
         item(
             "vcs-tag",
             Shape::Either(&[Shape::Text, Shape::Map(&VCS_TAG)]),
             "Tags the revision that is built, and pushes the tag.",
-        )
-        .not_yet(FAILS),
+        ),
         item(
             "vcs-branch",
             Shape::Either(&[Shape::Text, Shape::Map(&VCS_BRANCH)]),
             "Makes a branch at the revision that is built, and pushes it.",
-        )
-        .not_yet(FAILS),
+        ),
         item(
             "vcs-commit",
             Shape::Either(&[Shape::Text, Shape::Map(&VCS_COMMIT)]),
             "Commits what the job changed.",
-        )
-        .not_yet(FAILS),
+        ),
         bare(
             "vcs-push",
             Some(Shape::Map(&VCS_PUSH)),
             "Pushes the commits that the job made.",
-        )
-        .not_yet(FAILS),
+        ),
         item(
             "any-task",
             Shape::Map(&ANY_TASK),
@@ -115,8 +108,7 @@ pub(crate) static TASKS: Choices = Choices {
             "dump-variables",
             Some(Shape::Map(&CLEAN)),
             "Writes the variables into the log.",
-        )
-        .not_yet(FAILS),
+        ),
     ],
 };
 

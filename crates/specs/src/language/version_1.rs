@@ -75,8 +75,7 @@ pub(crate) static JOB: Section = Section {
             "requirements",
             job::REQUIREMENTS,
             "Capabilities that an agent must have.",
-        )
-        .not_yet("the job runs on any agent, whether or not it has the capabilities"),
+        ),
         key(
             "artifacts",
             Shape::List(&Shape::Map(&ARTIFACT)),

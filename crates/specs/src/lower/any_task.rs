@@ -165,6 +165,25 @@ fn action(cx: &mut Context<'_>, plugin_key: &str, settings: &mut Settings) -> Op
             let patterns = patterns(&settings.text("mstestTestResultsDirectory"));
             parser(TestReportKind::Mstest, patterns, settings)
         }
+        "msbuild" | "devenv" => TaskAction::Command(CommandTask {
+            executable: settings.need(cx, "label")?,
+            argument: words([settings.text("options"), word(&settings.need(cx, "solution")?)]),
+            environment: settings.text("environmentVariables"),
+            working_directory: settings.text("workingSubDirectory"),
+        }),
+        "nunitRunner" => TaskAction::Command(CommandTask {
+            executable: settings.need(cx, "label")?,
+            argument: words([
+                word(&settings.need(cx, "nunitTestFiles")?),
+                settings.text("commandLineOptions"),
+            ]),
+            environment: settings.text("environmentVariables"),
+            working_directory: settings.text("workingSubDirectory"),
+        }),
+        "maven-pom-parser-plugin" => TaskAction::Plugin(PluginTask {
+            plugin_key: plugin_key.to_owned(),
+            configuration: std::mem::take(&mut settings.left),
+        }),
         "task.docker.cli" => TaskAction::Docker(Box::new(docker_task::docker(cx, settings)?)),
         "task.vcs.tagging" => TaskAction::VcsTag(VcsTagTask {
             repository: repository(settings),
@@ -202,6 +221,21 @@ fn action(cx: &mut Context<'_>, plugin_key: &str, settings: &mut Settings) -> Op
             settings: std::mem::take(&mut settings.left),
         }),
     })
+}
+
+/// A text as one word of arguments.
+fn word(text: &str) -> String {
+    if text.contains(char::is_whitespace) && !text.contains(['"', '\'']) {
+        format!("\"{text}\"")
+    } else {
+        text.to_owned()
+    }
+}
+
+/// Words of arguments, without those that are empty.
+fn words(parts: [String; 2]) -> String {
+    let given: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    given.join(" ")
 }
 
 fn script_task(cx: &mut Context<'_>, settings: &mut Settings) -> Option<ScriptTask> {

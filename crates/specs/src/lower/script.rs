@@ -129,7 +129,8 @@ fn interpreter(cx: &mut Context<'_>, node: &Node) -> Option<Interpreter> {
 pub(super) fn interpreter_named(cx: &mut Context<'_>, place: Span, text: &str) -> Option<Interpreter> {
     match text.trim().to_ascii_lowercase().as_str() {
         "" | "shell" => Some(Interpreter::Shell),
-        "binsh_or_cmdexe" | "/bin/sh" | "sh" | "cmd" | "cmd.exe" => Some(Interpreter::BinShOrCmdExe),
+        "binsh_or_cmdexe" | "/bin/sh" | "sh" => Some(Interpreter::BinShOrCmdExe),
+        "cmd" | "cmd.exe" => Some(Interpreter::CmdExe),
         "windows_power_shell" | "powershell" => Some(Interpreter::PowerShell),
         _ => {
             let message = format!("there is no interpreter `{}`", shown(text));

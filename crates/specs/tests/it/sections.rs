@@ -150,7 +150,7 @@ fn interpreters_are_known_by_all_their_names() {
     let rows = [
         ("shell", Interpreter::Shell),
         ("BINSH_OR_CMDEXE", Interpreter::BinShOrCmdExe),
-        ("cmd.exe", Interpreter::BinShOrCmdExe),
+        ("cmd.exe", Interpreter::CmdExe),
         ("WINDOWS_POWER_SHELL", Interpreter::PowerShell),
         ("PowerShell", Interpreter::PowerShell),
     ];

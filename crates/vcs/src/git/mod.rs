@@ -3,6 +3,7 @@
 pub mod checkout;
 pub mod hook;
 pub mod host;
+pub mod job_push;
 pub mod lfs;
 pub mod mirror;
 pub mod mirror_push;

@@ -6,6 +6,7 @@
 pub mod checkout;
 pub mod hook;
 pub mod host;
+pub mod job_push;
 pub mod mirror;
 pub mod name;
 pub mod read;

@@ -19,6 +19,7 @@ mod hg_stdio;
 mod hooks;
 mod hosting;
 mod http;
+mod job_pushes;
 mod lfs;
 mod lfs_hosts;
 mod log_reading;

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use madake_agent::capability_detection::detect;
 use madake_agent::local::{JobEnd, LocalAgent};
 use madake_agent::log_tail::tail;
-use madake_domain::plan::{Job, PlanConfiguration};
+use madake_domain::plan::{Job, PlanConfiguration, Variable};
 use madake_engine::settings::Settings;
 use madake_protocol::{Isolation, JobResult};
 use tempfile::TempDir;
@@ -34,6 +35,9 @@ pub(super) struct Here {
     isolation: Isolation,
     agent: LocalAgent,
     jobs: i64,
+    capabilities: Vec<(String, String)>,
+    /// What jobs made for those behind them.
+    handed_on: Vec<Variable>,
 }
 
 /// How a job ended.
@@ -89,6 +93,11 @@ impl Here {
             isolation,
             agent,
             jobs: 0,
+            capabilities: detect()
+                .iter()
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .collect(),
+            handed_on: Vec::new(),
         })
     }
 
@@ -114,6 +123,14 @@ impl Here {
 
     pub(super) fn isolation(&self) -> &Isolation {
         &self.isolation
+    }
+
+    pub(super) fn capabilities(&self) -> &[(String, String)] {
+        &self.capabilities
+    }
+
+    pub(super) fn handed_on(&self) -> &[Variable] {
+        &self.handed_on
     }
 
     /// Leaves what the run makes.
@@ -161,6 +178,13 @@ impl Here {
                 break;
             }
             offset = shown.log(&piece)?;
+        }
+        if let JobEnd::Finished(outcome) = &end {
+            let made = outcome.variables.iter().map(|one| Variable {
+                name: one.name.clone(),
+                value: one.value.clone(),
+            });
+            self.handed_on.extend(made);
         }
         Ok(ending(stage, job, end))
     }

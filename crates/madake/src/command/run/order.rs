@@ -123,6 +123,9 @@ pub(super) fn make(here: &Here, plan: &PlanConfiguration, job: &Job, job_id: i64
         tasks,
         final_tasks: job.final_tasks.clone(),
         repositories,
+        // Nothing that is tried out here moves a repository.
+        push_rights: Vec::new(),
+        capabilities: here.capabilities().to_vec(),
         variables: variables(here, &facts, plan, job),
         environment: Vec::new(),
         masks: Vec::new(),
@@ -220,6 +223,7 @@ fn variables(here: &Here, facts: &BuildFacts, plan: &PlanConfiguration, job: &Jo
     let layers = VariableLayers {
         plan: &own,
         manual: &manual,
+        injected: here.handed_on(),
         build_specific: &specific,
         ..VariableLayers::default()
     };

@@ -7,6 +7,7 @@ mod body;
 mod branch_permissions;
 mod brokers;
 mod builds;
+mod capabilities;
 mod events;
 mod groups;
 mod hearing;
@@ -443,6 +444,24 @@ fn running() -> Routes {
             "/rest/madake/1.0/status",
             Access::LoggedIn,
             server::status,
+        )
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/capabilities",
+            GLOBAL,
+            capabilities::list,
+        )
+        .add(
+            Method::PUT,
+            "/rest/madake/1.0/capabilities",
+            GLOBAL,
+            capabilities::set,
+        )
+        .add(
+            Method::DELETE,
+            "/rest/madake/1.0/capabilities",
+            GLOBAL,
+            capabilities::remove,
         )
         .add(Method::POST, "/rest/madake/1.0/pause", GLOBAL, server::pause)
         .add(Method::POST, "/rest/madake/1.0/resume", GLOBAL, server::resume)

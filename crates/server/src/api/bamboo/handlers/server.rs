@@ -84,7 +84,7 @@ pub(super) async fn current_user(
     let name = visitor.caller.name().to_owned();
     let id = match &visitor.caller.principal {
         Principal::User(user) => Some(user.id),
-        Principal::Anonymous | Principal::Local => None,
+        Principal::Anonymous | Principal::Job(_) | Principal::Local => None,
     };
     let found = app
         .engine()

@@ -4,6 +4,7 @@ use madake_domain::key::ResultKey;
 use madake_domain::schedule::{LifeCycleState, ResultState};
 use madake_domain::variables::looks_secret;
 use madake_engine::EngineError;
+use madake_engine::handed_on::{self, ShownVariable};
 use madake_store::build::{self, Build};
 use madake_store::{StoreError, build_query};
 
@@ -56,7 +57,7 @@ impl Loader<'_, '_> {
             comments: Slice::default(),
             labels: self.labels_of(build.version_id)?.into(),
             issues: Slice::default(),
-            variables: variables(build).into(),
+            variables: self.variables_of(build)?.into(),
             metadata: metadata.into(),
         })
     }
@@ -119,6 +120,29 @@ impl Loader<'_, '_> {
         Ok(views.into())
     }
 
+    /// Those given by hand, and those that its jobs made for the result.
+    fn variables_of(&self, build: &Build) -> Result<Vec<VariableView>, EngineError> {
+        let given = |(name, value): &(String, String)| VariableView {
+            name: name.clone(),
+            value: value.clone(),
+            kind: "MANUAL",
+            is_password: looks_secret(name),
+        };
+        let made = |one: ShownVariable| VariableView {
+            name: one.name,
+            value: one.value,
+            kind: "RESULT",
+            is_password: one.secret,
+        };
+        let made_of_jobs = handed_on::shown(self.tx, build.id)?;
+        Ok(build
+            .variables
+            .iter()
+            .map(given)
+            .chain(made_of_jobs.into_iter().map(made))
+            .collect())
+    }
+
     fn revisions(&self, build_id: i64) -> Result<Vec<RevisionView>, EngineError> {
         let rows = build_query::revisions(self.tx, build_id)?;
         let view = |row: build::Revision| RevisionView {
@@ -128,16 +152,6 @@ impl Loader<'_, '_> {
         };
         Ok(rows.into_iter().map(view).collect())
     }
-}
-
-fn variables(build: &Build) -> Vec<VariableView> {
-    let view = |(name, value): &(String, String)| VariableView {
-        name: name.clone(),
-        value: value.clone(),
-        kind: "MANUAL",
-        is_password: looks_secret(name),
-    };
-    build.variables.iter().map(view).collect()
 }
 
 /// The key of a build as it is stored.

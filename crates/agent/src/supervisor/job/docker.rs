@@ -1,0 +1,291 @@
+//! The task that builds, runs, pushes and pulls images (bamboo-specs.md 4.5), by the `docker` program.
+//!
+//! It runs in the surroundings of the job's scripts, so it may do what a script could do with that program and no
+//! more. A password goes into a configuration file of the job's temporary directory, never onto a command line.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use madake_domain::plan::{
+    DockerBuild, DockerRun, DockerTask, DockerTaskAction, Dockerfile, Registry, RegistryLogin,
+};
+use madake_domain::text::inert;
+use madake_protocol::log::LogKind;
+use serde_json::json;
+
+use super::program::{DOCKER, ProgramError, ProgramLine, find};
+use super::{Job, TaskEnd};
+use crate::container::ImageName;
+use crate::job_directory::make_private_directory;
+use crate::supervisor::confine;
+use crate::supervisor::interruption::Lookout;
+
+/// The name under which Docker keeps logins of its hub.
+const HUB: &str = "https://index.docker.io/v1/";
+
+/// How one `docker` command is run.
+struct Command {
+    arguments: Vec<String>,
+    environment: Vec<(OsString, OsString)>,
+}
+
+impl From<Vec<String>> for Command {
+    fn from(arguments: Vec<String>) -> Self {
+        Self {
+            arguments,
+            environment: Vec::new(),
+        }
+    }
+}
+
+impl Job<'_> {
+    pub(super) fn run_docker(&mut self, task: &DockerTask, lookout: &Lookout<'_>) -> TaskEnd {
+        let commands = match self.docker_commands(task) {
+            Ok(commands) => commands,
+            Err(error) => return TaskEnd::failed(error.to_string()),
+        };
+        for command in commands {
+            let line = find(&DOCKER, "", &self.environment).map(|program| ProgramLine {
+                kind: &DOCKER,
+                program,
+                arguments: command.arguments,
+                of_program: command.environment,
+                environment: &task.environment,
+                working_directory: &task.working_directory,
+            });
+            match self.run_line(line, lookout) {
+                TaskEnd::Succeeded => {}
+                other => return other,
+            }
+        }
+        TaskEnd::Succeeded
+    }
+
+    /// Removes the containers that tasks left running beside the job.
+    pub(super) fn remove_detached(&mut self) {
+        for name in std::mem::take(&mut self.detached) {
+            let line = find(&DOCKER, "", &self.environment).map(|program| ProgramLine {
+                kind: &DOCKER,
+                program,
+                arguments: vec!["rm".to_owned(), "--force".to_owned(), name],
+                of_program: Vec::new(),
+                environment: "",
+                working_directory: "",
+            });
+            let lookout = Lookout::for_final_tasks(self.order.final_tasks_seconds);
+            if let TaskEnd::Failed { reason, .. } = self.run_line(line, &lookout) {
+                self.log
+                    .say(LogKind::Error, &format!("a container was not removed: {reason}"));
+            }
+        }
+    }
+
+    fn docker_commands(&mut self, task: &DockerTask) -> Result<Vec<Command>, ProgramError> {
+        Ok(match &task.action {
+            DockerTaskAction::Build(build) => self.docker_build(build, &task.working_directory)?,
+            DockerTaskAction::Run(run) => {
+                let (name, arguments) = self.docker_run(run)?;
+                if run.detach {
+                    self.detached.push(name);
+                }
+                vec![arguments.into()]
+            }
+            DockerTaskAction::Push(push) => {
+                vec![self.with_login("push", &push.image, push.registry, &push.login)?]
+            }
+            DockerTaskAction::Pull(pull) => {
+                vec![self.with_login("pull", &pull.image, pull.registry, &pull.login)?]
+            }
+        })
+    }
+
+    /// A name that docker cannot take for an option.
+    fn image(&self, text: &str) -> Result<ImageName, ProgramError> {
+        let text = self.environment.substituted(text);
+        ImageName::parse(&text).ok_or_else(|| {
+            ProgramError::Refused(format!("`{}` is not the name of an image", inert(&text, 100)))
+        })
+    }
+
+    fn docker_build(&self, build: &DockerBuild, folder: &str) -> Result<Vec<Command>, ProgramError> {
+        let image = self.image(&build.image)?;
+        let mut arguments = vec!["build".to_owned()];
+        if build.no_cache {
+            arguments.push("--no-cache=true".to_owned());
+        }
+        arguments.extend([format!("--tag={}", image.as_str())]);
+        if let Dockerfile::Inline(text) = &build.dockerfile {
+            // Bamboo writes it into the working directory, where the instructions of others expect it.
+            let path = self.write_dockerfile(folder, &self.environment.substituted(text))?;
+            arguments.push(format!("--file={path}"));
+        }
+        arguments.extend(self.environment.words(&build.options)?);
+        arguments.push(".".to_owned());
+        let mut commands = vec![Command::from(arguments)];
+        if let Some(file) = &build.save_to {
+            let file = self.environment.substituted(file);
+            confine::to_be_made(&self.order.working_directory, &file).map_err(|source| {
+                ProgramError::Path {
+                    what: "file that the image is saved to",
+                    source,
+                }
+            })?;
+            let save = [
+                "save".to_owned(),
+                format!("--output={file}"),
+                image.as_str().to_owned(),
+            ];
+            commands.push(save.to_vec().into());
+        }
+        Ok(commands)
+    }
+
+    fn write_dockerfile(&self, folder: &str, text: &str) -> Result<String, ProgramError> {
+        let root = &self.order.working_directory;
+        let directory = confine::existing(root, &self.environment.substituted(folder)).map_err(|source| {
+            ProgramError::Path {
+                what: "working directory",
+                source,
+            }
+        })?;
+        let path = directory.join("Dockerfile");
+        // A link in its place would carry the text elsewhere.
+        let _ = fs::remove_file(&path);
+        File::options()
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(|error| ProgramError::Refused(format!("cannot write {}: {error}", path.display())))?;
+        Ok(path.to_string_lossy().into_owned())
+    }
+
+    /// The container's name, and the arguments.
+    fn docker_run(&self, run: &DockerRun) -> Result<(String, Vec<String>), ProgramError> {
+        if run.wait_for_service {
+            return Err(ProgramError::Refused(
+                "this version of madake does not wait for the service of a container (`serviceWait`); take it out, \
+                 and let a script ask for the service until it answers"
+                    .to_owned(),
+            ));
+        }
+        let environment = &self.environment;
+        let substituted = |text: &str| environment.substituted(text);
+        let root = self.order.working_directory.display();
+        let mut arguments = vec!["run".to_owned()];
+        if run.detach {
+            arguments.push("--detach".to_owned());
+        } else {
+            arguments.push("--rm".to_owned());
+        }
+        let name = match substituted(&run.name) {
+            empty if empty.is_empty() => format!(
+                "madake-{}-{}-{}",
+                self.order.job_result_key.to_lowercase(),
+                self.order.attempt,
+                self.detached.len() + 1
+            ),
+            given => given,
+        };
+        arguments.push(format!("--name={name}"));
+        if run.link {
+            arguments.extend(self.detached.iter().map(|other| format!("--link={other}")));
+        }
+        if run.volumes.is_empty() {
+            arguments.push(format!("--volume={root}:{root}"));
+        }
+        for (outside, inside) in &run.volumes {
+            arguments.push(format!(
+                "--volume={}:{}",
+                substituted(outside),
+                substituted(inside)
+            ));
+        }
+        let directory = match substituted(&run.container_directory) {
+            empty if empty.is_empty() && run.volumes.is_empty() => root.to_string(),
+            given => given,
+        };
+        if !directory.is_empty() {
+            arguments.push(format!("--workdir={directory}"));
+        }
+        for (outside, inside) in &run.ports {
+            let outside = substituted(outside);
+            let outside = if outside.is_empty() {
+                outside
+            } else {
+                format!("{outside}:")
+            };
+            arguments.push(format!("--publish={outside}{}", substituted(inside)));
+        }
+        for word in environment.words(&run.variables)? {
+            arguments.push(format!("--env={word}"));
+        }
+        arguments.extend(environment.words(&run.arguments)?);
+        arguments.push(self.image(&run.image)?.as_str().to_owned());
+        arguments.extend(environment.words(&run.command)?);
+        Ok((name, arguments))
+    }
+
+    fn with_login(
+        &self,
+        verb: &str,
+        image: &str,
+        registry: Registry,
+        login: &RegistryLogin,
+    ) -> Result<Command, ProgramError> {
+        let image = self.image(image)?;
+        let mut command = Command::from(vec![verb.to_owned(), image.as_str().to_owned()]);
+        match login {
+            RegistryLogin::Agent => {}
+            RegistryLogin::Shared { id } => {
+                return Err(ProgramError::Refused(format!(
+                    "the task logs in with the shared credentials {}, which are of another server and cannot be read \
+                     here; give `username` and `password`, the latter as a secret variable",
+                    inert(id, 60)
+                )));
+            }
+            RegistryLogin::Password { username, password } => {
+                if password.is_foreign() {
+                    return Err(ProgramError::Refused(
+                        "the password of the registry was encrypted by another server and cannot be read here; enter \
+                         it anew as a secret variable"
+                            .to_owned(),
+                    ));
+                }
+                let password = self.environment.substituted(password.reveal());
+                let pair = BASE64.encode(format!("{}:{password}", self.environment.substituted(username)));
+                self.log.add_secrets(&[&password, &pair]);
+                let address = match (registry, image.as_str().split_once('/')) {
+                    (Registry::Custom, Some((address, _))) => address,
+                    _ => HUB,
+                };
+                let folder = self.write_login(address, &pair)?;
+                command.environment.push(("DOCKER_CONFIG".into(), folder));
+            }
+        }
+        Ok(command)
+    }
+
+    fn write_login(&self, address: &str, pair: &str) -> Result<OsString, ProgramError> {
+        let folder = self.directory.tmp_path().join("docker");
+        let text = json!({ "auths": { address: { "auth": pair } } }).to_string();
+        let path = folder.join("config.json");
+        make_private_directory(&folder)
+            .and_then(|()| {
+                // That of an earlier task.
+                let _ = fs::remove_file(&path);
+                File::options()
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(&path)
+            })
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(|error| ProgramError::Refused(format!("cannot write the login of docker: {error}")))?;
+        Ok(folder.into_os_string())
+    }
+}

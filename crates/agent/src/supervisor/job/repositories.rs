@@ -1,0 +1,381 @@
+//! Tasks that write to repositories: tag, branch, commit, push (bamboo-specs.md 4.4).
+//!
+//! What touches the job's checkout runs where its scripts run. What pushes runs here, with a right that the job itself
+//! never sees, and takes nothing of the checkout but the commits, in a bundle.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use madake_domain::plan::{VcsBranchTask, VcsCommitTask, VcsPushTask, VcsTagTask};
+use madake_domain::repository::Scm;
+use madake_domain::text::inert;
+use madake_protocol::{JobRepository, PushRight, Secret};
+use madake_vcs::git;
+use madake_vcs::hg;
+use madake_vcs::name::{BranchName, ObjectId, RefName};
+use madake_vcs::process::{GitProgram, HgProgram};
+use madake_vcs::url::{Credential, RepositoryUrl, UrlPolicy};
+
+use super::program::{GIT, HG, ProgramError, ProgramLine, find};
+use super::{Job, TaskEnd};
+use crate::processes;
+use crate::supervisor::checkout;
+use crate::supervisor::confine;
+use crate::supervisor::interruption::Lookout;
+use crate::supervisor::task_process::LOOK_INTERVAL;
+
+/// The longest time that one run of git or hg may take.
+const LONGEST_PUSH: Duration = Duration::from_secs(1800);
+
+/// Who makes the commits of jobs.
+const AUTHOR: (&str, &str) = ("Madake", "madake@localhost");
+
+/// Commits all that changed in a checkout of Git; the message is its argument.
+const GIT_COMMIT: &str = "git add --all . && if git diff --cached --quiet; then echo 'There is nothing to commit'; else \
+                          git commit --quiet --message=\"$1\" && git log -1 --format='Committed %H'; fi";
+
+/// The same in Mercurial; the author is the second argument.
+const HG_COMMIT: &str = "hg --quiet addremove && if [ -z \"$(hg status --modified --added --removed)\" ]; then echo \
+                         'There is nothing to commit'; else hg commit --message=\"$1\" --user=\"$2\" && hg log --rev . \
+                         --template 'Committed {node}\\n'; fi";
+
+/// Writes the commits since the revision `$1` into the bundle `$2`; none where there are none.
+const GIT_BUNDLE: &str =
+    "if [ -n \"$(git rev-list -n 1 HEAD \"^$1\")\" ]; then git bundle create --quiet \"$2\" HEAD \"^$1\"; fi";
+
+/// The same in Mercurial.
+const HG_BUNDLE: &str = "if [ \"$(hg log --rev . --template '{node}')\" != \"$1\" ]; then hg --quiet bundle --base \"$1\" \
+                         --rev . \"$2\"; fi";
+
+/// A repository of the plan that a task writes to.
+struct Target {
+    repository: JobRepository,
+    revision: ObjectId,
+}
+
+/// What is pushed.
+enum What {
+    Tag(String),
+    Branch(String),
+    Bundle(PathBuf),
+}
+
+impl Job<'_> {
+    pub(super) fn push_tag(&mut self, task: &VcsTagTask, lookout: &Lookout<'_>) -> TaskEnd {
+        let name = self.environment.substituted(&task.tag);
+        let pushed = self.target(task.repository.as_deref()).and_then(|target| {
+            self.transfer(&target, What::Tag(name.clone()), lookout)?;
+            Ok(format!("The tag {name} is at {} now", target.revision))
+        });
+        self.told(pushed)
+    }
+
+    pub(super) fn push_branch(&mut self, task: &VcsBranchTask, lookout: &Lookout<'_>) -> TaskEnd {
+        let name = self.environment.substituted(&task.branch);
+        let pushed = self.target(task.repository.as_deref()).and_then(|target| {
+            self.transfer(&target, What::Branch(name.clone()), lookout)?;
+            Ok(format!("The branch {name} begins at {}", target.revision))
+        });
+        self.told(pushed)
+    }
+
+    pub(super) fn commit(&mut self, task: &VcsCommitTask, lookout: &Lookout<'_>) -> TaskEnd {
+        let message = self.environment.substituted(&task.message);
+        if message.trim().is_empty() {
+            return TaskEnd::failed("the message of the commit is empty".to_owned());
+        }
+        let line = self.target(task.repository.as_deref()).and_then(|target| {
+            let text = match target.repository.scm {
+                Scm::Git => GIT_COMMIT,
+                Scm::Hg => HG_COMMIT,
+            };
+            let author = format!("{} <{}>", AUTHOR.0, AUTHOR.1);
+            self.in_checkout(&target, &task.working_directory, text, [message, author])
+        });
+        self.run_in_checkout(line, lookout)
+    }
+
+    pub(super) fn push_commits(&mut self, task: &VcsPushTask, lookout: &Lookout<'_>) -> TaskEnd {
+        self.pushes += 1;
+        let bundle = self
+            .directory
+            .tmp_path()
+            .join(format!("push-{}.bundle", self.pushes));
+        let found = self.target(task.repository.as_deref()).and_then(|target| {
+            let text = match target.repository.scm {
+                Scm::Git => GIT_BUNDLE,
+                Scm::Hg => HG_BUNDLE,
+            };
+            let arguments = [target.revision.to_string(), bundle.to_string_lossy().into_owned()];
+            let line = self.in_checkout(&target, &task.working_directory, text, arguments)?;
+            Ok((target, line))
+        });
+        let (target, line) = match found {
+            Ok(found) => found,
+            Err(error) => return TaskEnd::failed(error.to_string()),
+        };
+        match self.run_in_checkout(Ok(line), lookout) {
+            TaskEnd::Succeeded => {}
+            other => return other,
+        }
+        // A link in its place would make us read something else.
+        if !bundle.symlink_metadata().is_ok_and(|status| status.is_file()) {
+            return self.told(Ok("There is nothing to push".to_owned()));
+        }
+        let branch = target.repository.branch.clone();
+        let pushed = self
+            .transfer(&target, What::Bundle(bundle), lookout)
+            .map(|()| format!("The commits are pushed to the branch {branch}"));
+        self.told(pushed)
+    }
+
+    fn told(&self, done: Result<String, ProgramError>) -> TaskEnd {
+        match done {
+            Ok(sentence) => {
+                self.tell(&sentence);
+                TaskEnd::Succeeded
+            }
+            Err(error) => TaskEnd::failed(error.to_string()),
+        }
+    }
+
+    fn target(&self, name: Option<&str>) -> Result<Target, ProgramError> {
+        let found = checkout::find(name, self.order, &self.environment)
+            .map_err(|error| ProgramError::Refused(error.to_string()))?;
+        let revision = ObjectId::parse(&found.revision)
+            .map_err(|error| ProgramError::Refused(format!("the revision is none: {error}")))?;
+        Ok(Target {
+            repository: found.clone(),
+            revision,
+        })
+    }
+
+    /// A shell in the checkout of a repository; `arguments` are its arguments and never part of its text.
+    fn in_checkout(
+        &self,
+        target: &Target,
+        folder: &str,
+        text: &'static str,
+        arguments: [String; 2],
+    ) -> Result<(ProgramLine<'static>, PathBuf), ProgramError> {
+        let folder = self.environment.substituted(folder);
+        let root = &self.order.working_directory;
+        let directory = if folder.is_empty() {
+            self.checkouts
+                .iter()
+                .rev()
+                .find(|(name, _)| *name == target.repository.name)
+                .map_or_else(|| root.clone(), |(_, folder)| folder.clone())
+        } else {
+            confine::existing(root, &folder).map_err(|source| ProgramError::Path {
+                what: "working directory",
+                source,
+            })?
+        };
+        let kind = match target.repository.scm {
+            Scm::Git => &GIT,
+            Scm::Hg => &HG,
+        };
+        // The shell looks for the program along the PATH; this says where it is missing.
+        find(kind, "", &self.environment)?;
+        let author = [
+            ("GIT_AUTHOR_NAME", AUTHOR.0),
+            ("GIT_AUTHOR_EMAIL", AUTHOR.1),
+            ("GIT_COMMITTER_NAME", AUTHOR.0),
+            ("GIT_COMMITTER_EMAIL", AUTHOR.1),
+            ("HGPLAIN", "1"),
+        ];
+        let line = ProgramLine {
+            kind,
+            program: "/bin/sh".to_owned(),
+            arguments: ["-c", text, "sh"]
+                .map(str::to_owned)
+                .into_iter()
+                .chain(arguments)
+                .collect(),
+            of_program: author.map(|(name, value)| (name.into(), value.into())).to_vec(),
+            environment: "",
+            working_directory: "",
+        };
+        Ok((line, directory))
+    }
+
+    fn run_in_checkout(
+        &mut self,
+        line: Result<(ProgramLine<'_>, PathBuf), ProgramError>,
+        lookout: &Lookout<'_>,
+    ) -> TaskEnd {
+        let prepared = line.and_then(|(line, directory)| {
+            let what = line.kind.what;
+            let mut prepared = self.prepare_line(line)?;
+            prepared.directory = directory;
+            Ok((what, prepared))
+        });
+        match prepared {
+            Ok((what, prepared)) => self.run_prepared(&prepared, None, what, lookout),
+            Err(error) => TaskEnd::failed(error.to_string()),
+        }
+    }
+
+    /// Pushes on a thread of its own, so that a request to stop is heard meanwhile.
+    fn transfer(&mut self, target: &Target, what: What, lookout: &Lookout<'_>) -> Result<(), ProgramError> {
+        self.pushes += 1;
+        let scratch = self.directory.path().join(format!("push-{}", self.pushes));
+        let transfer = self.prepare_transfer(target, what, scratch)?;
+        let (sender, done) = channel();
+        let worker = thread::spawn(move || {
+            let result = transfer.run();
+            // The receiver waits until this has arrived.
+            let _ = sender.send(());
+            result
+        });
+        let mut interruption = None;
+        while let Err(RecvTimeoutError::Timeout) = done.recv_timeout(LOOK_INTERVAL) {
+            interruption = interruption.or_else(|| lookout.look());
+            if interruption.is_some() {
+                processes::kill_descendants_once();
+            }
+        }
+        match (interruption, worker.join()) {
+            (Some(interruption), _) => Err(ProgramError::Refused(format!(
+                "the push was {}",
+                interruption.reason()
+            ))),
+            (None, Ok(result)) => result.map_err(ProgramError::Refused),
+            (None, Err(panic)) => std::panic::resume_unwind(panic),
+        }
+    }
+
+    fn prepare_transfer(
+        &self,
+        target: &Target,
+        what: What,
+        scratch: PathBuf,
+    ) -> Result<Transfer, ProgramError> {
+        let refused = |problem: String| ProgramError::Refused(problem);
+        let name = &target.repository.name;
+        let right = self
+            .order
+            .push_rights
+            .iter()
+            .find(|right| right.repository == *name)
+            .ok_or_else(|| {
+                refused(format!(
+                    "this job may not push to the repository `{}`: builds push to the default repository of their \
+                     plan and to others of its project, and builds of forks push nowhere",
+                    inert(name, 100)
+                ))
+            })?;
+        let checked = |what: &str, name: &str, problem: String| {
+            refused(format!(
+                "`{}` cannot be the name of a {what}: {problem}",
+                inert(name, 100)
+            ))
+        };
+        let full_name = match &what {
+            What::Tag(tag) => RefName::parse(&format!("refs/tags/{tag}"))
+                .map_err(|error| checked("tag", tag, error.to_string()))?,
+            What::Branch(branch) => RefName::parse(&format!("refs/heads/{branch}"))
+                .map_err(|error| checked("branch", branch, error.to_string()))?,
+            What::Bundle(_) => {
+                let branch = &target.repository.branch;
+                BranchName::parse(branch)
+                    .and_then(|_| RefName::parse(&format!("refs/heads/{branch}")))
+                    .map_err(|error| checked("branch", branch, error.to_string()))?
+            }
+        };
+        Ok(Transfer {
+            programs: Programs {
+                git: self.order.git_program.clone(),
+                hg: self.order.hg_program.clone(),
+                hg_settings: self.order.hg_settings.clone(),
+            },
+            scm: target.repository.scm,
+            source: target.repository.source.clone(),
+            revision: target.revision,
+            full_name,
+            what,
+            right: right.clone(),
+            scratch,
+        })
+    }
+}
+
+struct Programs {
+    git: PathBuf,
+    hg: PathBuf,
+    hg_settings: PathBuf,
+}
+
+/// A push that is ready to run.
+struct Transfer {
+    programs: Programs,
+    scm: Scm,
+    source: PathBuf,
+    revision: ObjectId,
+    full_name: RefName,
+    what: What,
+    right: PushRight,
+    scratch: PathBuf,
+}
+
+impl Transfer {
+    fn run(&self) -> Result<(), String> {
+        // The server chose the address, and checked it when it was given.
+        let policy = UrlPolicy {
+            allow_local_paths: true,
+            allow_private_hosts: true,
+        };
+        let url = RepositoryUrl::parse(&self.right.url, policy).map_err(|error| error.to_string())?;
+        let password = self.right.password.as_ref().map_or("", Secret::reveal);
+        let credential = if self.right.username.is_empty() {
+            None
+        } else {
+            Some(Credential::new(&self.right.username, password).map_err(|error| error.to_string())?)
+        };
+        match self.scm {
+            Scm::Git => self.run_git(&url, credential.as_ref()),
+            Scm::Hg => self.run_hg(&url, credential.as_ref()),
+        }
+    }
+
+    fn run_git(&self, url: &RepositoryUrl, credential: Option<&Credential>) -> Result<(), String> {
+        git::job_push::push(&git::job_push::JobPush {
+            git: &GitProgram::new(&self.programs.git),
+            source: &self.source,
+            scratch: &self.scratch,
+            what: match &self.what {
+                What::Tag(_) | What::Branch(_) => git::job_push::Pushed::Revision(&self.revision),
+                What::Bundle(bundle) => git::job_push::Pushed::Bundle(bundle),
+            },
+            target: &self.full_name,
+            url,
+            credential,
+            timeout: LONGEST_PUSH,
+        })
+        .map_err(|error| error.to_string())
+    }
+
+    fn run_hg(&self, url: &RepositoryUrl, credential: Option<&Credential>) -> Result<(), String> {
+        let hg = HgProgram::new(&self.programs.hg, Path::new(&self.programs.hg_settings))
+            .map_err(|error| error.to_string())?;
+        hg::job_push::push(&hg::job_push::JobPush {
+            hg: &hg,
+            source: &self.source,
+            scratch: &self.scratch,
+            revision: &self.revision,
+            what: match &self.what {
+                What::Tag(name) => hg::job_push::Pushed::Tag(name),
+                What::Branch(name) => hg::job_push::Pushed::Branch(name),
+                What::Bundle(bundle) => hg::job_push::Pushed::Bundle(bundle),
+            },
+            author: &format!("{} <{}>", AUTHOR.0, AUTHOR.1),
+            url,
+            credential,
+            timeout: LONGEST_PUSH,
+        })
+        .map_err(|error| error.to_string())
+    }
+}

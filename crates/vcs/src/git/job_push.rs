@@ -1,0 +1,126 @@
+//! Pushes what a job made: a tag or branch at the revision that was built, or commits that came in a bundle.
+//!
+//! Nothing of the job's checkout takes part, neither its configuration nor its hooks: the push goes from a scratch
+//! repository that borrows the objects of the source, so that no setting of a job sees the credential.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::git_directory;
+use crate::name::{ObjectId, RefName};
+use crate::process::{GitProgram, ProcessError};
+use crate::url::{Credential, RepositoryUrl};
+
+/// What is pushed, and where to.
+#[derive(Debug, Clone)]
+pub struct JobPush<'a> {
+    /// The git program.
+    pub git: &'a GitProgram,
+    /// The repository on this machine that has the revision.
+    pub source: &'a Path,
+    /// A folder that does not exist yet and that no job can write; it is removed again.
+    pub scratch: &'a Path,
+    /// What is pushed.
+    pub what: Pushed<'a>,
+    /// The ref that moves there.
+    pub target: &'a RefName,
+    /// The address.
+    pub url: &'a RepositoryUrl,
+    /// As whom.
+    pub credential: Option<&'a Credential>,
+    /// How long each run of git may take.
+    pub timeout: Duration,
+}
+
+/// What is pushed.
+#[derive(Debug, Clone, Copy)]
+pub enum Pushed<'a> {
+    /// A commit of the source.
+    Revision(&'a ObjectId),
+    /// The `HEAD` of a bundle that a job wrote, whose prerequisites the source has.
+    Bundle(&'a Path),
+}
+
+/// Why nothing was pushed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum JobPushError {
+    /// The source is no repository.
+    #[error("{} is not a repository", .0.display())]
+    NoSource(PathBuf),
+    /// The file system refused.
+    #[error("cannot write {}: {source}", path.display())]
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Git, or the server at the other end, refused.
+    #[error(transparent)]
+    Git(#[from] ProcessError),
+}
+
+/// Pushes it; a ref that is there already is moved forward or not at all.
+///
+/// # Errors
+/// [`JobPushError`]; nothing has moved then.
+pub fn push(request: &JobPush<'_>) -> Result<(), JobPushError> {
+    let pushed = push_from_scratch(request);
+    // What is left behind goes with the job's folder.
+    let _ = fs::remove_dir_all(request.scratch);
+    pushed
+}
+
+fn push_from_scratch(request: &JobPush<'_>) -> Result<(), JobPushError> {
+    let source =
+        git_directory(request.source).ok_or_else(|| JobPushError::NoSource(request.source.to_owned()))?;
+    let run = |subcommand| request.git.command(subcommand).timeout(request.timeout);
+    run("init")
+        .args(["--quiet", "--bare", "--template=", "--"])
+        .arg(request.scratch)
+        .run_blocking()?;
+    let alternates = request.scratch.join("objects/info/alternates");
+    let text = [source.join("objects").as_os_str().as_encoded_bytes(), b"\n"].concat();
+    fs::create_dir_all(request.scratch.join("objects/info"))
+        .and_then(|()| fs::write(&alternates, text))
+        .map_err(|source| JobPushError::Io {
+            path: alternates,
+            source,
+        })?;
+    let from = match request.what {
+        Pushed::Revision(revision) => revision.to_string(),
+        Pushed::Bundle(bundle) => {
+            run("fetch")
+                .repository(request.scratch)
+                .setting("fetch.fsckObjects", "true")
+                .args(["--quiet", "--no-tags", "--"])
+                .arg(bundle)
+                .arg("HEAD:refs/madake/job")
+                .environment("GIT_ALLOW_PROTOCOL", "file")
+                .run_blocking()?;
+            "refs/madake/job".to_owned()
+        }
+    };
+    run("push")
+        .repository(request.scratch)
+        .network(
+            request.url,
+            request.credential.or_else(|| request.url.credential()),
+        )
+        .args([
+            "--quiet",
+            "--no-verify",
+            "--no-signed",
+            "--recurse-submodules=no",
+            "--",
+        ])
+        .arg(request.url.display())
+        .arg(format!("{from}:{}", request.target))
+        .run_blocking()?;
+    Ok(())
+}

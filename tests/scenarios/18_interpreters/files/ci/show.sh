@@ -1,0 +1,1 @@
+for one in "$@"; do echo "[$one]"; done; echo "$COLOUR"
