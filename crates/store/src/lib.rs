@@ -10,6 +10,7 @@ mod pool;
 mod wake;
 mod writer;
 
+pub mod artifact;
 pub mod blob;
 pub mod branch_permission;
 pub mod build;
@@ -31,6 +32,7 @@ pub mod repository;
 pub mod repository_attributes;
 pub mod seal;
 pub mod ssh_key;
+pub mod test_result;
 pub mod user;
 pub mod webhook;
 

@@ -20,7 +20,8 @@ use super::interruption::{Interruption, Lookout};
 use super::script_environment::ScriptEnvironment;
 use super::surroundings::{Ahead, Surroundings};
 use super::task_process::{PipeReader, ProcessEnd, signal_name};
-use super::{clean, script, unrunnable};
+use super::task_test_parser::Tests;
+use super::{artifacts, clean, script, unrunnable};
 
 /// How long pipes may stay open after the last process of the job was killed.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
@@ -47,6 +48,9 @@ struct Job<'a> {
     environment: ScriptEnvironment,
     surroundings: Surroundings,
     ahead: Option<Ahead>,
+    tests: Tests<'a>,
+    /// Whether the artifacts of earlier stages are in the working directory.
+    is_supplied: bool,
     readers: Vec<PipeReader>,
     scripts: usize,
     checkout_ms: i64,
@@ -78,6 +82,8 @@ pub(crate) fn run(order: &JobOrder, directory: &JobDirectory, started_ms: i64) -
         environment: ScriptEnvironment::new(order, &tmp_directory),
         surroundings: Surroundings::default(),
         ahead: None,
+        tests: Tests::new(order, started_ms),
+        is_supplied: false,
         readers: Vec::new(),
         scripts: 0,
         checkout_ms: 0,
@@ -211,12 +217,20 @@ impl Job<'_> {
             &format!("Starting task '{name}' of type '{}'", task.action.type_name()),
         );
         let end = match &task.action {
+            action if let Err(reason) = self.supply(action) => TaskEnd::failed(reason),
             _ if !task.conditions.is_empty() => {
                 TaskEnd::failed("this version of madake does not evaluate the conditions of tasks".to_owned())
             }
             TaskAction::Script(script) => self.run_script(script, lookout),
             TaskAction::Checkout(checkout) => self.run_checkout(checkout, lookout),
             TaskAction::Clean => self.run_clean(),
+            TaskAction::TestParser(parser) => TaskEnd::of(self.tests.run(parser, &self.environment, &self.log)),
+            TaskAction::ArtifactDownload(download) => TaskEnd::of(artifacts::download(
+                download,
+                self.order,
+                &self.environment,
+                &self.log,
+            )),
             other => TaskEnd::failed(format!(
                 "this version of madake does not run tasks of type `{}`",
                 other.type_name()
@@ -236,6 +250,45 @@ impl Job<'_> {
             &format!("Finished task '{name}' with result: {result}"),
         );
         end
+    }
+
+    /// Puts the artifacts of earlier stages into the working directory before the first task that could use them:
+    /// checkouts and clean would remove them again.
+    fn supply(&mut self, action: &TaskAction) -> Result<(), String> {
+        if self.is_supplied || matches!(action, TaskAction::Checkout(_) | TaskAction::Clean) {
+            return Ok(());
+        }
+        self.is_supplied = true;
+        artifacts::place(
+            &self.order.artifacts.subscribed,
+            self.order,
+            &self.environment,
+            &self.log,
+        )
+    }
+
+    /// Keeps what the job is to leave behind. A job that somebody stopped keeps its test results alone.
+    fn keep_results(&mut self, verdict: &mut Verdict) {
+        let mut problems = match verdict.result {
+            JobResult::Successful | JobResult::Failed | JobResult::TimedOut => {
+                artifacts::keep(self.order, self.directory, &self.environment, &self.log)
+            }
+            JobResult::Stopped | JobResult::Error(_) => Vec::new(),
+        };
+        if let Err(error) = self.tests.write(self.directory) {
+            let problem = format!("the test results cannot be kept: {error}");
+            self.log.say(LogKind::Error, &problem);
+            problems.push(problem);
+        }
+        if verdict.result == JobResult::Successful
+            && let Some(problem) = problems.into_iter().next()
+        {
+            *verdict = Verdict {
+                result: JobResult::Failed,
+                exit_code: None,
+                message: problem,
+            };
+        }
     }
 
     fn run_script(&mut self, task: &ScriptTask, lookout: &Lookout<'_>) -> TaskEnd {
@@ -330,7 +383,7 @@ impl Job<'_> {
         }
     }
 
-    fn finish(mut self, verdict: Verdict, tmp_directory: &Path, started_ms: i64) -> JobOutcome {
+    fn finish(mut self, mut verdict: Verdict, tmp_directory: &Path, started_ms: i64) -> JobOutcome {
         if let Err(reason) = self.surroundings.finish() {
             self.log.say(LogKind::Error, &reason);
         }
@@ -352,6 +405,7 @@ impl Job<'_> {
                 );
             }
         }
+        self.keep_results(&mut verdict);
         if self.order.clean_working_directory
             && let Err(error) = clean::empty(&self.order.working_directory)
         {
@@ -402,6 +456,10 @@ impl Job<'_> {
 }
 
 impl TaskEnd {
+    fn of(done: Result<(), String>) -> Self {
+        done.map_or_else(Self::failed, |()| Self::Succeeded)
+    }
+
     fn failed(reason: String) -> Self {
         Self::Failed {
             reason,
@@ -476,6 +534,8 @@ fn task_name(task: &Task) -> &str {
             .as_deref()
             .unwrap_or("Checkout Default Repository"),
         TaskAction::Clean => "Clean working directory",
+        TaskAction::ArtifactDownload(_) => "Artifact download",
+        TaskAction::TestParser(_) => "Test results parser",
         other => other.type_name(),
     }
 }
