@@ -18,7 +18,7 @@ pub use order::{DEFAULT_FINAL_TASKS_SECONDS, DEFAULT_STOP_GRACE_SECONDS};
 pub use order::{JobOrder, JobRepository, JobVariable, Secret};
 pub use outcome::{JobOutcome, JobResult, JobStarted, StopRequest};
 pub use results::{
-    ArtifactDownload, ArtifactOrder, CaseName, DEFAULT_ARTIFACT_BYTES, DEFAULT_ARTIFACT_FILES, DEFAULT_REPORT_BYTES,
-    DEFAULT_TEST_CASES, KeptArtifact, KeptArtifacts, KeptFile, PlacedArtifact, PlacedFile, TestCaseOutcome,
-    TestCaseResult, TestOrder, TestResults,
+    ArtifactDownload, ArtifactOrder, CaseName, DEFAULT_ARTIFACT_BYTES, DEFAULT_ARTIFACT_FILES,
+    DEFAULT_REPORT_BYTES, DEFAULT_TEST_CASES, KeptArtifact, KeptArtifacts, KeptFile, PlacedArtifact,
+    PlacedFile, TestCaseOutcome, TestCaseResult, TestOrder, TestResults,
 };

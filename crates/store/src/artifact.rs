@@ -51,7 +51,8 @@ pub struct NewArtifact {
     pub files: Vec<ArtifactFile>,
 }
 
-const ARTIFACT: &str = "SELECT a.id, a.build_id, a.job_id, j.key, j.stage, a.name, a.shared, a.files, a.bytes, a.created_ms
+const ARTIFACT: &str =
+    "SELECT a.id, a.build_id, a.job_id, j.key, j.stage, a.name, a.shared, a.files, a.bytes, a.created_ms
   FROM artifact a JOIN job j ON j.id = a.job_id";
 
 fn read_artifact(row: &crate::Row<'_>) -> Result<Artifact, StoreError> {
@@ -103,7 +104,15 @@ pub fn replace_of_job(
         let id = tx.insert(
             "INSERT INTO artifact (build_id, job_id, name, shared, files, bytes, created_ms)
              VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
-            params![build_id, job_id, artifact.name, artifact.shared, files, bytes, now],
+            params![
+                build_id,
+                job_id,
+                artifact.name,
+                artifact.shared,
+                files,
+                bytes,
+                now
+            ],
         )?;
         for file in &artifact.files {
             tx.execute(
@@ -186,4 +195,12 @@ pub fn remove_of_build(tx: &Tx<'_>, build_id: i64) -> Result<usize, StoreError> 
         params![build_id],
     )?;
     tx.execute("DELETE FROM artifact WHERE build_id = $1", params![build_id])
+}
+
+/// The hashes of all files of artifacts, each once.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn all_hashes(tx: &Tx<'_>) -> Result<Vec<String>, StoreError> {
+    tx.all("SELECT DISTINCT hash FROM artifact_file", &[], |row| row.get(0))
 }

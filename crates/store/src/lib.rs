@@ -19,6 +19,7 @@ pub mod decision;
 pub mod delivery;
 pub mod delivery_history;
 pub mod event;
+pub mod expiry;
 pub mod hearing;
 pub mod lfs_lock;
 pub mod meta;

@@ -220,7 +220,9 @@ pub fn add_runs(
         let plain = judge_case(place.build_number, run.outcome, &past, false);
         let failing_since = match plain {
             CaseVerdict::NewFailure => Some(place.build_number),
-            CaseVerdict::ExistingFailure { failing_since } | CaseVerdict::Fixed { failing_since } => Some(failing_since),
+            CaseVerdict::ExistingFailure { failing_since } | CaseVerdict::Fixed { failing_since } => {
+                Some(failing_since)
+            }
             _ => None,
         };
         let verdict = if run.quarantined {
@@ -276,13 +278,22 @@ fn last_run(tx: &Tx<'_>, place: &RunPlace, case_id: i64) -> Result<Vec<PastRun>,
          WHERE case_id = $1 AND plan_branch_id = $2 AND build_number < $3 AND outcome <> 'skipped'
          ORDER BY build_number DESC LIMIT 1",
         params![case_id, place.plan_branch_id, place.build_number],
-        |row| Ok((row.get::<i64>(0)?, row.get::<String>(1)?, row.get::<Option<i64>>(2)?)),
+        |row| {
+            Ok((
+                row.get::<i64>(0)?,
+                row.get::<String>(1)?,
+                row.get::<Option<i64>>(2)?,
+            ))
+        },
     )?;
     let Some((build_number, outcome, since)) = found else {
         return Ok(Vec::new());
     };
     let outcome = outcome_of(&outcome)?;
-    let mut past = vec![PastRun { build_number, outcome }];
+    let mut past = vec![PastRun {
+        build_number,
+        outcome,
+    }];
     if outcome == CaseOutcome::Failed
         && let Some(since) = since.filter(|since| *since < build_number)
     {
@@ -302,7 +313,11 @@ pub fn set_counts(tx: &Tx<'_>, build_id: i64, job_id: i64, counts: TestCounts) -
     tx.execute(
         "INSERT INTO test_count (job_id, build_id, counts) VALUES ($1, $2, $3)
          ON CONFLICT (job_id) DO UPDATE SET counts = excluded.counts",
-        params![job_id, build_id, serde_json::to_string(&StoredCounts::from(counts))?],
+        params![
+            job_id,
+            build_id,
+            serde_json::to_string(&StoredCounts::from(counts))?
+        ],
     )?;
     Ok(())
 }
@@ -351,7 +366,8 @@ impl RunKind {
     }
 }
 
-const RUN: &str = "SELECT r.case_id, r.job_id, r.build_number, c.class_name, c.name, r.outcome, r.verdict, r.failing_since,
+const RUN: &str =
+    "SELECT r.case_id, r.job_id, r.build_number, c.class_name, c.name, r.outcome, r.verdict, r.failing_since,
   r.duration_ms, t.message, t.details
   FROM test_run r JOIN test_case c ON c.id = r.case_id
   LEFT JOIN test_text t ON t.job_id = r.job_id AND t.case_id = r.case_id";
@@ -412,7 +428,8 @@ pub fn history(
     )
 }
 
-const CASE: &str = "SELECT id, plan_id, job_key, class_name, name, quarantined_by, quarantined_ms, quarantined_until_ms
+const CASE: &str =
+    "SELECT id, plan_id, job_key, class_name, name, quarantined_by, quarantined_ms, quarantined_until_ms
   FROM test_case";
 
 fn read_case(row: &crate::Row<'_>) -> Result<TestCase, StoreError> {
@@ -448,7 +465,9 @@ pub fn case_by_id(tx: &Tx<'_>, id: i64) -> Result<Option<TestCase>, StoreError> 
 /// When the store cannot be read.
 pub fn quarantined(tx: &Tx<'_>, plan_id: i64) -> Result<Vec<TestCase>, StoreError> {
     tx.all(
-        &format!("{CASE} WHERE plan_id = $1 AND quarantined_ms IS NOT NULL ORDER BY job_key, class_name, name"),
+        &format!(
+            "{CASE} WHERE plan_id = $1 AND quarantined_ms IS NOT NULL ORDER BY job_key, class_name, name"
+        ),
         params![plan_id],
         read_case,
     )

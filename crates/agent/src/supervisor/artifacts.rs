@@ -28,10 +28,17 @@ pub(super) fn place(
 ) -> Result<(), String> {
     for artifact in artifacts {
         let name = &artifact.name;
+        if artifact.files.is_empty() {
+            log.say(
+                LogKind::Build,
+                &format!("Artifact '{name}' is not there: no job of an earlier stage kept it"),
+            );
+            continue;
+        }
         let place = environment.substituted(&artifact.destination);
         let failed = |reason: String| format!("the artifact '{name}' cannot be placed: {reason}");
-        let destination = Destination::open(&order.working_directory, &place)
-            .map_err(|error| failed(error.to_string()))?;
+        let destination =
+            Destination::open(&order.working_directory, &place).map_err(|error| failed(error.to_string()))?;
         let mut bytes = 0;
         for file in &artifact.files {
             let path = ArtifactPath::parse(&file.path).map_err(|error| failed(error.to_string()))?;
@@ -61,7 +68,10 @@ pub(super) fn place(
         };
         log.say(
             LogKind::Build,
-            &format!("Artifact '{name}' is placed in {shown}: {}", amount(artifact.files.len() as u64, bytes)),
+            &format!(
+                "Artifact '{name}' is placed in {shown}: {}",
+                amount(artifact.files.len() as u64, bytes)
+            ),
         );
     }
     Ok(())
@@ -77,7 +87,11 @@ pub(super) fn download(
     environment: &ScriptEnvironment,
     log: &Log,
 ) -> Result<(), String> {
-    let found = order.artifacts.downloads.iter().find(|download| download.task == *task);
+    let found = order
+        .artifacts
+        .downloads
+        .iter()
+        .find(|download| download.task == *task);
     let Some(found) = found else {
         return Err("the server looked up no artifacts for this task".to_owned());
     };
@@ -86,7 +100,10 @@ pub(super) fn download(
     }
     log.say(LogKind::Build, &format!("Fetching artifacts of {}", found.from));
     if found.artifacts.is_empty() {
-        log.say(LogKind::Build, &format!("{} has no artifacts to fetch", found.from));
+        log.say(
+            LogKind::Build,
+            &format!("{} has no artifacts to fetch", found.from),
+        );
     }
     place(&found.artifacts, order, environment, log)
 }
@@ -144,7 +161,8 @@ struct Keeper<'a> {
 impl Keeper<'_> {
     fn keep(&mut self, artifact: &Artifact) -> Result<Option<KeptArtifact>, String> {
         let name = &artifact.name;
-        let failed = |reason: &dyn std::fmt::Display| format!("the artifact '{name}' cannot be kept: {reason}");
+        let failed =
+            |reason: &dyn std::fmt::Display| format!("the artifact '{name}' cannot be kept: {reason}");
         check_artifact_name(name).map_err(|reason| failed(&format!("its name is refused, {reason}")))?;
         let location = self.environment.substituted(&artifact.location);
         let pattern = self.environment.substituted(&artifact.pattern);

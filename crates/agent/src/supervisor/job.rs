@@ -224,7 +224,9 @@ impl Job<'_> {
             TaskAction::Script(script) => self.run_script(script, lookout),
             TaskAction::Checkout(checkout) => self.run_checkout(checkout, lookout),
             TaskAction::Clean => self.run_clean(),
-            TaskAction::TestParser(parser) => TaskEnd::of(self.tests.run(parser, &self.environment, &self.log)),
+            TaskAction::TestParser(parser) => {
+                TaskEnd::of(self.tests.run(parser, &self.environment, &self.log))
+            }
             TaskAction::ArtifactDownload(download) => TaskEnd::of(artifacts::download(
                 download,
                 self.order,

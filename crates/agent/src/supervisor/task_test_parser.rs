@@ -2,8 +2,8 @@
 //!
 //! Each case is kept once for the job, however many reports name it. A task fails by the cases that it read itself.
 
-use std::collections::hash_map::{Entry, HashMap};
 use std::collections::HashSet;
+use std::collections::hash_map::{Entry, HashMap};
 
 use madake_domain::ant_pattern::AntPatterns;
 use madake_domain::plan::{TestFormat, TestParserTask, TestReportKind};
@@ -67,7 +67,10 @@ impl<'a> Tests<'a> {
                 let name = environment.substituted(text);
                 TestReportKind::from_name(&name).ok_or_else(|| {
                     let known: Vec<&str> = TestReportKind::ALL.iter().map(|kind| kind.as_str()).collect();
-                    format!("`{text}` is `{name}`, which is no kind of test report; known are {}", known.join(", "))
+                    format!(
+                        "`{text}` is `{name}`, which is no kind of test report; known are {}",
+                        known.join(", ")
+                    )
                 })?
             }
         };
@@ -120,9 +123,11 @@ impl<'a> Tests<'a> {
         for case in found.cases {
             own.add(self.result_of(case));
         }
-        let counts = TestCounts::of(own.all.iter().map(|case| {
-            judge_case(1, case.outcome.into(), &[], case.quarantined)
-        }));
+        let counts = TestCounts::of(
+            own.all
+                .iter()
+                .map(|case| judge_case(1, case.outcome.into(), &[], case.quarantined)),
+        );
         tell_cases(files, &counts, &own.all, log);
         for case in own.all {
             self.cases.add(case);
@@ -157,7 +162,10 @@ impl<'a> Tests<'a> {
         if cases.is_empty() {
             return Ok(());
         }
-        directory.write_tests(&TestResults { format: FORMAT, cases })
+        directory.write_tests(&TestResults {
+            format: FORMAT,
+            cases,
+        })
     }
 
     fn result_of(&self, case: TestCase) -> TestCaseResult {
@@ -220,10 +228,21 @@ fn format_of(kind: TestReportKind) -> ReportFormat {
 
 fn tell_oddities(found: &ReadReports, log: &Log) {
     for (path, finding) in found.findings.iter().take(MOST_NAMED) {
-        log.say(LogKind::Error, &format!("{path}:{}: {}", finding.line, finding.message));
+        log.say(
+            LogKind::Error,
+            &format!("{path}:{}: {}", finding.line, finding.message),
+        );
     }
-    if let Some(more) = found.findings.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
-        log.say(LogKind::Error, &format!("... and {more} more findings in the reports"));
+    if let Some(more) = found
+        .findings
+        .len()
+        .checked_sub(MOST_NAMED)
+        .filter(|more| *more > 0)
+    {
+        log.say(
+            LogKind::Error,
+            &format!("... and {more} more findings in the reports"),
+        );
     }
     for left_out in found.left_out.iter().take(MOST_NAMED) {
         log.say(
@@ -302,7 +321,14 @@ mod tests {
         let told: Vec<_> = cases
             .all
             .iter()
-            .map(|case| (case.case.name.as_str(), case.outcome, case.message.as_str(), case.duration_ms))
+            .map(|case| {
+                (
+                    case.case.name.as_str(),
+                    case.outcome,
+                    case.message.as_str(),
+                    case.duration_ms,
+                )
+            })
             .collect();
         assert_eq!(
             told,
