@@ -18,6 +18,7 @@ mod run;
 mod serve;
 mod server;
 mod specs;
+mod test;
 mod token;
 mod trigger;
 mod user;
@@ -104,6 +105,9 @@ pub(crate) enum Command {
     /// Queue, follow, continue and stop builds.
     #[command(subcommand)]
     Build(build::Build),
+    /// Look at tests of plans, and take some out of the reckoning for a while.
+    #[command(subcommand)]
+    Test(test::Test),
     /// Say why something was built, or was not.
     Why(why::Why),
     /// List what arrived, newest first.
@@ -137,6 +141,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Permission(permission) => done(permission::run(&global, permission)),
         Command::Trigger(trigger) => done(trigger::run(&global, &trigger)),
         Command::Build(build) => build::run(&global, build),
+        Command::Test(test) => done(test::run(&global, test)),
         Command::Why(why) => done(why::run(&global, &why)),
         Command::Events(events) => done(events::run(&global, &events)),
         Command::Server(server) => done(server::run(&global, &server)),
