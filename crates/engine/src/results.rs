@@ -33,9 +33,15 @@ pub(crate) struct Results {
 impl Results {
     /// Makes the results count, in the transaction that accepts the outcome.
     pub(crate) fn record(&self, tx: &Tx<'_>, job: &Job, now: Millis) -> Result<(), EngineError> {
-        artifact::replace_of_job(tx, job.build_id, job.id, &self.artifacts, now)?;
-        if let Some(counts) = self.counts {
-            test_result::set_counts(tx, job.build_id, job.id, counts)?;
+        // A first attempt has nothing to replace.
+        let is_again = job.attempt > 1;
+        if is_again || !self.artifacts.is_empty() {
+            artifact::replace_of_job(tx, job.build_id, job.id, &self.artifacts, now)?;
+        }
+        match self.counts {
+            Some(counts) => test_result::set_counts(tx, job.build_id, job.id, counts)?,
+            None if is_again => test_result::clear_job(tx, job.id)?,
+            None => {}
         }
         Ok(())
     }

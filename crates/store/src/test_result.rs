@@ -492,3 +492,136 @@ pub fn set_quarantine(tx: &Tx<'_>, case_id: i64, quarantine: &Quarantine) -> Res
     )?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Store;
+
+    /// A plan with a branch, and a job for each of so many builds: the jobs' ids are the builds' numbers.
+    fn fill(tx: &Tx<'_>, builds: i64) -> Result<(), StoreError> {
+        for sql in [
+            "INSERT INTO project (id, key, name, description, created_ms) VALUES (1, 'PROJ', 'P', '', 0)",
+            "INSERT INTO plan (id, project_id, key, name, description, enabled, next_branch_number, created_ms)
+             VALUES (1, 1, 'PROJ-PLAN', 'P', '', 1, 0, 0)",
+            "INSERT INTO plan_version (id, plan_id, configuration, digest, source, created_ms) VALUES (1, 1, '', '', '', 0)",
+            "INSERT INTO plan_branch (id, plan_id, key, is_master, display_name, description, enabled, cleanup_enabled,
+               automatic, next_build_number, last_change_ms, created_ms) VALUES (1, 1, 'PROJ-PLAN', 1, '', '', 1, 1, 0, 9, 0, 0)",
+        ] {
+            tx.execute(sql, &[])?;
+        }
+        for number in 1..=builds {
+            let key = format!("PROJ-PLAN-{number}");
+            tx.execute(
+                "INSERT INTO build (id, plan_id, plan_branch_id, version_id, key, number, reason, triggered_by, variables,
+                   once_off, schedule, life_cycle, state, continuable, restartable, active, created_ms)
+                 VALUES ($1, 1, 1, 1, $2, $1, '', '', '', 0, '', '', '', 0, 0, 0, 0)",
+                params![number, key],
+            )?;
+            tx.execute(
+                "INSERT INTO job (id, build_id, stage, position, name, key, state, attempt)
+                 VALUES ($1, $1, 0, 0, '', 'JOB1', 'done', 1)",
+                params![number],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn run(name: &str, outcome: CaseOutcome, quarantined: bool) -> NewRun {
+        NewRun {
+            class_name: "C".into(),
+            name: name.into(),
+            outcome,
+            quarantined,
+            duration_ms: Some(5),
+            message: if outcome == CaseOutcome::Failed {
+                "why".into()
+            } else {
+                String::new()
+            },
+            details: String::new(),
+            output: String::new(),
+        }
+    }
+
+    fn add(tx: &Tx<'_>, number: i64, runs: &[NewRun]) -> Result<TestCounts, StoreError> {
+        let place = RunPlace {
+            plan_id: 1,
+            plan_branch_id: 1,
+            build_number: number,
+            job_id: number,
+            job_key: "JOB1".into(),
+        };
+        add_runs(tx, &place, 0, runs)
+    }
+
+    #[tokio::test]
+    async fn results_are_judged_beside_the_builds_before_them_in_whatever_order_they_come() {
+        use CaseOutcome::{Failed, Skipped, Successful};
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("store.db")).expect("a store");
+        let outcome = store.write(|tx| {
+            fill(tx, 6)?;
+            add(tx, 1, &[run("a", Successful, false)])?;
+            // Build 3 ends before build 2.
+            assert_eq!(add(tx, 3, &[run("a", Failed, false)])?.new_failed, 1);
+            assert_eq!(add(tx, 2, &[run("a", Failed, false)])?.new_failed, 1);
+            add(tx, 4, &[run("a", Skipped, false)])?;
+            assert_eq!(
+                add(tx, 5, &[run("a", Failed, true), run("b", Failed, false)])?.quarantined,
+                1
+            );
+            let fixed = add(tx, 6, &[run("a", Successful, false)])?;
+            assert_eq!((fixed.fixed, fixed.successful), (1, 1));
+            let past = history(tx, 1, 1, 10)?;
+            let verdicts: Vec<_> = past.iter().map(|run| (run.build_number, run.verdict)).collect();
+            assert_eq!(
+                verdicts,
+                [
+                    (6, CaseVerdict::Fixed { failing_since: 3 }),
+                    (5, CaseVerdict::Quarantined { outcome: Failed }),
+                    (4, CaseVerdict::Skipped),
+                    (3, CaseVerdict::NewFailure),
+                    (2, CaseVerdict::NewFailure),
+                    (1, CaseVerdict::Successful),
+                ]
+            );
+            let failed = runs_of_job(tx, 5, RunKind::Failed, 0, 10)?;
+            assert_eq!(
+                failed.iter().map(|run| run.name.as_str()).collect::<Vec<_>>(),
+                ["b"]
+            );
+            assert_eq!(failed[0].message, "why");
+            Ok::<_, StoreError>(())
+        });
+        outcome.await.expect("stored");
+    }
+
+    #[tokio::test]
+    async fn another_attempt_takes_the_place_of_the_first_and_counts_add_up() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("store.db")).expect("a store");
+        let outcome = store.write(|tx| {
+            fill(tx, 1)?;
+            for outcome in [CaseOutcome::Failed, CaseOutcome::Successful] {
+                clear_job(tx, 1)?;
+                let counts = add(tx, 1, &[run("a", outcome, false)])?;
+                set_counts(tx, 1, 1, counts)?;
+            }
+            let counts = counts_of_build(tx, 1)?;
+            assert_eq!((counts.all, counts.successful, counts.failed), (1, 1, 0));
+            assert_eq!(counts_of_job(tx, 1)?, counts);
+            assert_eq!(counts_of_job(tx, 2)?, TestCounts::default());
+            let case = case_by_id(tx, 1)?.expect("the case");
+            let quarantine = case.quarantine.begin("joe", 10, Some(20)).expect("free");
+            set_quarantine(tx, 1, &quarantine)?;
+            assert_eq!(quarantined(tx, 1)?[0].quarantine, quarantine);
+            set_quarantine(tx, 1, &Quarantine::Free)?;
+            assert!(quarantined(tx, 1)?.is_empty());
+            crate::expiry::remove(tx, 1)?;
+            assert!(history(tx, 1, 1, 10)?.is_empty());
+            Ok::<_, StoreError>(())
+        });
+        outcome.await.expect("stored");
+    }
+}

@@ -13,6 +13,7 @@ use madake_protocol::{Isolation, JobResult};
 use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::artifacts::Artifacts;
 use super::order;
 use super::show::{Shown, remark};
 use super::source::Source;
@@ -34,6 +35,7 @@ pub(super) struct Here {
     isolation: Isolation,
     agent: LocalAgent,
     jobs: i64,
+    artifacts: Artifacts,
 }
 
 /// How a job ended.
@@ -89,6 +91,7 @@ impl Here {
             isolation,
             agent,
             jobs: 0,
+            artifacts: Artifacts::default(),
         })
     }
 
@@ -116,6 +119,11 @@ impl Here {
         &self.isolation
     }
 
+    /// What the jobs of this run have kept.
+    pub(super) fn artifacts(&self) -> &Artifacts {
+        &self.artifacts
+    }
+
     /// Leaves what the run makes.
     pub(super) fn keep(&mut self) {
         self.folder.disable_cleanup(true);
@@ -133,7 +141,7 @@ impl Here {
         shown: &Shown,
     ) -> anyhow::Result<JobEnding> {
         self.jobs += 1;
-        let order = order::make(self, plan, job, self.jobs);
+        let order = order::make(self, plan, stage, job, self.jobs);
         let mut interrupts = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
         let mut terminations = signal(SignalKind::terminate()).context("cannot listen for signals")?;
         let mut running = self.agent.start(&order)?;
@@ -162,6 +170,7 @@ impl Here {
             }
             offset = shown.log(&piece)?;
         }
+        self.artifacts.add(stage, &directory);
         Ok(ending(stage, job, end))
     }
 }
