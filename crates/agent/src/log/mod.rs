@@ -106,7 +106,7 @@ impl Log {
     }
 
     /// What is masked by now.
-    fn masks(&self) -> Arc<Masks> {
+    pub(crate) fn masks(&self) -> Arc<Masks> {
         let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&secrets.masks)
     }

@@ -29,7 +29,8 @@ use super::script::PreparedScript;
 use super::script_environment::ScriptEnvironment;
 use super::surroundings::{Ahead, Surroundings};
 use super::task_process::{PipeReader, ProcessEnd, signal_name};
-use super::{clean, script, unrunnable};
+use super::task_test_parser::Tests;
+use super::{artifacts, clean, script, unrunnable};
 
 /// How long pipes may stay open after the last process of the job was killed.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
@@ -63,6 +64,9 @@ struct Job<'a> {
     environment: ScriptEnvironment,
     surroundings: Surroundings,
     ahead: Option<Ahead>,
+    tests: Tests<'a>,
+    /// Whether the artifacts of earlier stages are in the working directory.
+    is_supplied: bool,
     readers: Vec<PipeReader>,
     scripts: usize,
     /// Variables that outlive the job.
@@ -102,6 +106,8 @@ pub(crate) fn run(order: &JobOrder, directory: &JobDirectory, started_ms: i64) -
         environment: ScriptEnvironment::new(order, &tmp_directory),
         surroundings: Surroundings::default(),
         ahead: None,
+        tests: Tests::new(order, started_ms),
+        is_supplied: false,
         readers: Vec::new(),
         scripts: 0,
         made_variables: Vec::new(),
@@ -255,7 +261,10 @@ impl Job<'_> {
         );
         let end = match unmet {
             Err(error) => TaskEnd::failed(error.to_string()),
-            Ok(_) => self.act(&task.action, lookout),
+            Ok(_) => match self.supply(&task.action) {
+                Err(reason) => TaskEnd::failed(reason),
+                Ok(()) => self.act(&task.action, lookout),
+            },
         };
         let result = match &end {
             TaskEnd::Succeeded | TaskEnd::EndsJob { .. } => "Success",
@@ -294,6 +303,15 @@ impl Job<'_> {
             TaskAction::VcsPush(push) => self.push_commits(push, lookout),
             TaskAction::Ssh(ssh) => self.run_ssh(ssh, lookout),
             TaskAction::Scp(scp) => self.run_scp(scp, lookout),
+            TaskAction::TestParser(parser) => {
+                TaskEnd::of(self.tests.run(parser, &self.environment, &self.log))
+            }
+            TaskAction::ArtifactDownload(download) => TaskEnd::of(artifacts::download(
+                download,
+                self.order,
+                &self.environment,
+                &self.log,
+            )),
             TaskAction::Plugin(app) if app.plugin_key == variables::MAVEN_POM => self.read_pom(app),
             TaskAction::Plugin(app) => TaskEnd::failed(format!(
                 "this version of madake does not know the app of the task, `{}`; a `script` task may do the same, \
@@ -304,6 +322,45 @@ impl Job<'_> {
                 "this version of madake does not run tasks of type `{}`",
                 other.type_name()
             )),
+        }
+    }
+
+    /// Puts the artifacts of earlier stages into the working directory before the first task that could use them:
+    /// checkouts and clean would remove them again.
+    fn supply(&mut self, action: &TaskAction) -> Result<(), String> {
+        if self.is_supplied || matches!(action, TaskAction::Checkout(_) | TaskAction::Clean) {
+            return Ok(());
+        }
+        self.is_supplied = true;
+        artifacts::place(
+            &self.order.artifacts.subscribed,
+            self.order,
+            &self.environment,
+            &self.log,
+        )
+    }
+
+    /// Keeps what the job is to leave behind. A job that somebody stopped keeps its test results alone.
+    fn keep_results(&mut self, verdict: &mut Verdict) {
+        let mut problems = match verdict.result {
+            JobResult::Successful | JobResult::Failed | JobResult::TimedOut => {
+                artifacts::keep(self.order, self.directory, &self.environment, &self.log)
+            }
+            JobResult::Stopped | JobResult::Error(_) => Vec::new(),
+        };
+        if let Err(error) = self.tests.write(self.directory) {
+            let problem = format!("the test results cannot be kept: {error}");
+            self.log.say(LogKind::Error, &problem);
+            problems.push(problem);
+        }
+        if verdict.result == JobResult::Successful
+            && let Some(problem) = problems.into_iter().next()
+        {
+            *verdict = Verdict {
+                result: JobResult::Failed,
+                exit_code: None,
+                message: problem,
+            };
         }
     }
 
@@ -412,7 +469,7 @@ impl Job<'_> {
         }
     }
 
-    fn finish(mut self, verdict: Verdict, tmp_directory: &Path, started_ms: i64) -> JobOutcome {
+    fn finish(mut self, mut verdict: Verdict, tmp_directory: &Path, started_ms: i64) -> JobOutcome {
         self.remove_detached();
         if let Err(reason) = self.surroundings.finish() {
             self.log.say(LogKind::Error, &reason);
@@ -435,6 +492,7 @@ impl Job<'_> {
                 );
             }
         }
+        self.keep_results(&mut verdict);
         if self.order.clean_working_directory
             && let Err(error) = clean::empty(&self.order.working_directory)
         {
@@ -486,6 +544,10 @@ impl Job<'_> {
 }
 
 impl TaskEnd {
+    fn of(done: Result<(), String>) -> Self {
+        done.map_or_else(Self::failed, |()| Self::Succeeded)
+    }
+
     fn failed(reason: String) -> Self {
         Self::Failed {
             reason,
@@ -577,6 +639,8 @@ fn task_name(task: &Task) -> &str {
         TaskAction::StopJob(_) => "Stop job",
         TaskAction::InjectVariables(_) => "Inject variables",
         TaskAction::DumpVariables => "Dump variables",
+        TaskAction::ArtifactDownload(_) => "Artifact download",
+        TaskAction::TestParser(_) => "Test results parser",
         other => other.type_name(),
     }
 }
