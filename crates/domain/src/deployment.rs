@@ -10,8 +10,8 @@ mod trigger;
 
 pub use approval::{ApprovalRefusal, ReleaseStatus, may_deploy};
 pub use naming::{
-    Counter, MAX_NAME, NamedResult, NamingState, ReleaseNameError, advanced, checked_name, count_up, free_name,
-    release_name,
+    Counter, MAX_NAME, NamedResult, NamingState, ReleaseNameError, advanced, checked_name, count_up,
+    free_name, release_name,
 };
-pub use progress::{DeploymentOutcome, DeploymentState, InvalidDeploymentMove};
+pub use progress::{DeploymentOutcome, DeploymentState, DeploymentStop, InvalidDeploymentMove};
 pub use trigger::{BranchNames, Happening, Triggered, triggered};

@@ -151,8 +151,9 @@ async fn store_end(
             .store()
             .write(move |tx| {
                 let now = clock::now_ms();
-                let next = apply(tx, build_id, input, now)?;
+                // What the job handed on is in it, and the end of the build may need that.
                 build::set_job_outcome(tx, job_id, &told)?;
+                let next = apply(tx, build_id, input, now)?;
                 if !build::is_active(next.schedule.summary().life_cycle) {
                     start_waiting(tx, next.plan_branch_id, limit, now)?;
                 }

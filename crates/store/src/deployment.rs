@@ -65,7 +65,8 @@ pub struct DeploymentNote {
     pub at_ms: Millis,
 }
 
-const DEPLOYMENT: &str = "SELECT id, name, description, plan_key, version_id, specs_repository_id, naming, created_ms
+const DEPLOYMENT: &str =
+    "SELECT id, name, description, plan_key, version_id, specs_repository_id, naming, created_ms
   FROM deployment_project";
 
 fn read_deployment(row: &crate::Row<'_>) -> Result<Deployment, StoreError> {
@@ -329,8 +330,7 @@ pub fn set_permissions(
     Ok(())
 }
 
-const ENVIRONMENT: &str =
-    "SELECT id, deployment_id, name, position, description, restricted, removed_ms FROM deployment_environment";
+const ENVIRONMENT: &str = "SELECT id, deployment_id, name, position, description, restricted, removed_ms FROM deployment_environment";
 
 fn read_environment(row: &crate::Row<'_>) -> Result<EnvironmentRow, StoreError> {
     Ok(EnvironmentRow {

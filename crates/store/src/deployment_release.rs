@@ -52,7 +52,8 @@ pub struct NewRelease {
     pub variables: Vec<(String, String)>,
 }
 
-const RELEASE: &str = "SELECT id, deployment_id, name, build_id, build_key, branch_name, creator, variables, status,
+const RELEASE: &str =
+    "SELECT id, deployment_id, name, build_id, build_key, branch_name, creator, variables, status,
   status_by, status_ms, created_ms FROM deployment_release";
 
 fn read_release(row: &crate::Row<'_>) -> Result<Release, StoreError> {

@@ -82,7 +82,8 @@ pub struct NewDeployment {
     pub variables: Vec<(String, String)>,
 }
 
-const RESULT: &str = "SELECT id, deployment_id, environment_id, release_id, version_id, state, reason, triggered_by,
+const RESULT: &str =
+    "SELECT id, deployment_id, environment_id, release_id, version_id, state, reason, triggered_by,
   variables, outcome FROM deployment_result";
 
 fn read_result(row: &crate::Row<'_>) -> Result<DeploymentResult, StoreError> {

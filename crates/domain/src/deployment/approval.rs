@@ -79,7 +79,8 @@ mod tests {
             (ReleaseApproval::None, [true, true, true, true]),
         ];
         for (needed, expected) in table {
-            let found = [Unknown, Approved, Broken, Incomplete].map(|status| may_deploy(needed, status).is_ok());
+            let found =
+                [Unknown, Approved, Broken, Incomplete].map(|status| may_deploy(needed, status).is_ok());
             assert_eq!(found, expected, "{needed:?}");
         }
     }

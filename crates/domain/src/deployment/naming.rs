@@ -264,7 +264,12 @@ mod tests {
             (&naming, "release-1", None, Ok("release-1")),
             (&naming, "${bamboo.major}.${bamboo.buildNumber}", None, Ok("3.7")),
             (&naming, "release-1", Some("feature/x"), Ok("feature/x-7")),
-            (&branches_too, "r${bamboo.buildNumber}", Some("feature/x"), Ok("r7")),
+            (
+                &branches_too,
+                "r${bamboo.buildNumber}",
+                Some("feature/x"),
+                Ok("r7"),
+            ),
             (&naming, "  spaced 1 ", None, Ok("spaced 1")),
             (&naming, "   ", None, Err(ReleaseNameError::Empty)),
             (
@@ -310,7 +315,10 @@ mod tests {
             auto_increment: true,
             ..ReleaseNaming::default()
         };
-        assert_eq!(advanced(&naming, &state("r-1"), &of(Some("b"), &[])), state("r-1"));
+        assert_eq!(
+            advanced(&naming, &state("r-1"), &of(Some("b"), &[])),
+            state("r-1")
+        );
         assert_eq!(advanced(&naming, &state("r-1"), &of(None, &[])), state("r-2"));
     }
 

@@ -19,7 +19,7 @@ pub enum DeploymentState {
         queued_ms: i64,
         /// Who asked to stop it.
         #[serde(default)]
-        stop: Option<String>,
+        stop: Option<DeploymentStop>,
     },
     /// Its tasks run.
     Running {
@@ -31,7 +31,7 @@ pub enum DeploymentState {
         started_ms: i64,
         /// Who asked to stop it.
         #[serde(default)]
-        stop: Option<String>,
+        stop: Option<DeploymentStop>,
     },
     /// It is over.
     Finished {
@@ -48,6 +48,15 @@ pub enum DeploymentState {
         /// When it ended.
         finished_ms: i64,
     },
+}
+
+/// That somebody asked to stop a deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentStop {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at_ms: i64,
 }
 
 /// How a deployment ended.
@@ -159,7 +168,7 @@ impl DeploymentState {
         }
         let outcome = match (outcome, stop) {
             (DeploymentOutcome::Successful, _) => DeploymentOutcome::Successful,
-            (_, Some(by)) => DeploymentOutcome::Stopped { by },
+            (_, Some(stop)) => DeploymentOutcome::Stopped { by: stop.by },
             (outcome, None) => outcome,
         };
         Ok(Self::Finished {
@@ -176,7 +185,12 @@ impl DeploymentState {
     /// # Errors
     /// When it has ended.
     pub fn stop(self, by: &str, now: i64) -> Result<Self, InvalidDeploymentMove> {
-        let asked = |stop: Option<String>| Some(stop.unwrap_or_else(|| by.to_owned()));
+        let asked = |stop: Option<DeploymentStop>| {
+            Some(stop.unwrap_or_else(|| DeploymentStop {
+                by: by.to_owned(),
+                at_ms: now,
+            }))
+        };
         match self {
             Self::Queued { since_ms } => Ok(Self::Finished {
                 outcome: DeploymentOutcome::Stopped { by: by.to_owned() },
@@ -227,11 +241,13 @@ impl DeploymentState {
         }
     }
 
-    /// Who asked to stop it while an agent has it.
+    /// Who asked to stop it while an agent has it, and when.
     #[must_use]
-    pub fn stop_asked_by(&self) -> Option<&str> {
+    pub fn stop_asked(&self) -> Option<(&str, i64)> {
         match self {
-            Self::Leased { stop, .. } | Self::Running { stop, .. } => stop.as_deref(),
+            Self::Leased { stop, .. } | Self::Running { stop, .. } => {
+                stop.as_ref().map(|stop| (stop.by.as_str(), stop.at_ms))
+            }
             _ => None,
         }
     }
@@ -337,8 +353,14 @@ mod tests {
     fn a_deployment_goes_from_queue_to_end() {
         let queued = DeploymentState::queued(10);
         assert_eq!((queued.life_cycle(), queued.verdict()), ("QUEUED", "UNKNOWN"));
-        let running = queued.lease("a").and_then(|it| it.start("a", 20)).expect("running");
-        assert_eq!((running.life_cycle(), running.holder()), ("IN_PROGRESS", Some("a")));
+        let running = queued
+            .lease("a")
+            .and_then(|it| it.start("a", 20))
+            .expect("running");
+        assert_eq!(
+            (running.life_cycle(), running.holder()),
+            ("IN_PROGRESS", Some("a"))
+        );
         let ended = running
             .finish("a", DeploymentOutcome::Successful, 30)
             .expect("ended");
@@ -372,13 +394,15 @@ mod tests {
             .and_then(|it| it.stop("ann", 3))
             .and_then(|it| it.stop("bob", 4))
             .expect("asked");
-        assert_eq!(asked.stop_asked_by(), Some("ann"));
+        assert_eq!(asked.stop_asked(), Some(("ann", 3)));
         let ended = asked.clone().finish("a", failed(), 5).expect("ended");
         assert_eq!(
             ended.outcome(),
             Some(&DeploymentOutcome::Stopped { by: "ann".into() })
         );
-        let won = asked.finish("a", DeploymentOutcome::Successful, 5).expect("ended");
+        let won = asked
+            .finish("a", DeploymentOutcome::Successful, 5)
+            .expect("ended");
         assert!(won.is_successful());
     }
 

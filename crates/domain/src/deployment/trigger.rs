@@ -153,7 +153,10 @@ mod tests {
             environment("QA", vec![build(None), build(None)]),
             environment("Branches", vec![build(Some("feature/x"))]),
             environment("By name", vec![build(Some("feature-x"))]),
-            environment("Early", vec![stage("Build", None), stage("Test", Some("feature/x"))]),
+            environment(
+                "Early",
+                vec![stage("Build", None), stage("Test", Some("feature/x"))],
+            ),
             environment("Staging", vec![after("QA")]),
             environment("Production", vec![]),
         ];

@@ -3,6 +3,7 @@
 mod broker;
 mod build;
 mod capability;
+mod deployment;
 mod events;
 mod group;
 mod hearing;
@@ -108,6 +109,9 @@ pub(crate) enum Command {
     /// Say what the built-in agents can do.
     #[command(subcommand)]
     Capability(capability::Capability),
+    /// Release results, deploy releases to environments, and see what is where.
+    #[command(subcommand)]
+    Deployment(deployment::Deployment),
     /// Say why something was built, or was not.
     Why(why::Why),
     /// List what arrived, newest first.
@@ -142,6 +146,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Trigger(trigger) => done(trigger::run(&global, &trigger)),
         Command::Build(build) => build::run(&global, build),
         Command::Capability(capability) => done(capability::run(&global, capability)),
+        Command::Deployment(deployment) => deployment::run(&global, deployment),
         Command::Why(why) => done(why::run(&global, &why)),
         Command::Events(events) => done(events::run(&global, &events)),
         Command::Server(server) => done(server::run(&global, &server)),

@@ -8,6 +8,7 @@ mod address;
 mod asked;
 mod browse;
 mod commits;
+mod deployments;
 mod differences;
 mod hearing;
 mod lists;
@@ -46,6 +47,7 @@ pub(crate) fn routes() -> Routes {
         .merge(server_form())
         .merge(people_form())
         .merge(cloud_form())
+        .merge(deployments::routes())
         .add(Method::GET, "/", Access::Public, lists::front)
         .add(Method::GET, "/assets/pages.css", Access::Public, style)
         .add(Method::GET, "/hearing", Access::Public, hearing::page)

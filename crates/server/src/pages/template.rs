@@ -46,6 +46,11 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
         ("refs.html", include_str!("templates/refs.html")),
         ("login.html", include_str!("templates/login.html")),
         ("hearing.html", include_str!("templates/hearing.html")),
+        ("deployments.html", include_str!("templates/deployments.html")),
+        ("deployment.html", include_str!("templates/deployment.html")),
+        ("environment.html", include_str!("templates/environment.html")),
+        ("deployed.html", include_str!("templates/deployed.html")),
+        ("release.html", include_str!("templates/release.html")),
         ("problem.html", include_str!("templates/problem.html")),
     ] {
         environment
