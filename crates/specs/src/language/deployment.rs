@@ -6,7 +6,7 @@ use super::{Choices, Key, Others, Section, Shape, bare, item, job, key, notifica
 pub(crate) static DOCUMENT: Section = Section {
     id: "deployment-document",
     what: "a deployment document",
-    doc: "Releases of a plan's results, and the environments that they go to. It is read and checked, and not run yet. \
+    doc: "Releases of a plan's results, and the environments that they go to. \
           Every key that is none of these is an environment.",
     keys: &[
         VERSION,
@@ -107,13 +107,15 @@ pub(crate) static ENVIRONMENT: Section = Section {
             "requirements",
             job::REQUIREMENTS,
             "Capabilities that an agent must have.",
-        ),
+        )
+        .not_yet("it is deployed by any agent, whether or not it has the capabilities"),
         key("triggers", Shape::Items(&TRIGGERS), "What starts a deployment.").default("only people"),
         key(
             "notifications",
             notification::ENVIRONMENT_LIST,
             "Who is told of what.",
-        ),
+        )
+        .not_yet("nobody is told"),
         key("docker", job::DOCKER_SHAPE, "The image that the tasks run in."),
         key(
             "release-approval-prerequisite",
