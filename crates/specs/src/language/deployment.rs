@@ -107,8 +107,7 @@ pub(crate) static ENVIRONMENT: Section = Section {
             "requirements",
             job::REQUIREMENTS,
             "Capabilities that an agent must have.",
-        )
-        .not_yet("it is deployed by any agent, whether or not it has the capabilities"),
+        ),
         key("triggers", Shape::Items(&TRIGGERS), "What starts a deployment.").default("only people"),
         key(
             "notifications",
