@@ -10,6 +10,7 @@ mod brokers_support;
 mod browse;
 mod browse_mercurial;
 mod crash;
+mod deployments;
 mod git_http;
 mod hooks;
 mod hostile_access;

@@ -21,6 +21,7 @@ pub mod change;
 pub mod condition;
 pub mod cron;
 pub mod delivery;
+pub mod deployment;
 pub mod mask;
 pub mod mirror;
 pub mod retention;

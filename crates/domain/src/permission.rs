@@ -25,13 +25,17 @@ pub enum Permission {
     Create,
     /// Make repositories in a project.
     CreateRepository,
+    /// Make releases in a deployment project.
+    CreateRelease,
+    /// Approve releases, or call them broken.
+    ApproveRelease,
     /// Everything, and give permissions to others.
     Administration,
 }
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Read,
         Self::ViewConfiguration,
         Self::Write,
@@ -40,6 +44,8 @@ impl Permission {
         Self::CreatePlanBranch,
         Self::Create,
         Self::CreateRepository,
+        Self::CreateRelease,
+        Self::ApproveRelease,
         Self::Administration,
     ];
 
@@ -55,6 +61,8 @@ impl Permission {
             Self::CreatePlanBranch => "CREATE_PLAN_BRANCH",
             Self::Create => "CREATE",
             Self::CreateRepository => "CREATEREPOSITORY",
+            Self::CreateRelease => "CREATE_RELEASE",
+            Self::ApproveRelease => "APPROVE_RELEASE",
             Self::Administration => "ADMINISTRATION",
         }
     }
@@ -67,11 +75,19 @@ impl Permission {
                 Self::Administration => true,
                 Self::Write => matches!(
                     other,
-                    Self::Read | Self::ViewConfiguration | Self::CreatePlanBranch
+                    // Who may change a deployment project could always make and judge its releases.
+                    Self::Read
+                        | Self::ViewConfiguration
+                        | Self::CreatePlanBranch
+                        | Self::CreateRelease
+                        | Self::ApproveRelease
                 ),
-                Self::Build | Self::Clone | Self::ViewConfiguration | Self::CreatePlanBranch => {
-                    other == Self::Read
-                }
+                Self::Build
+                | Self::Clone
+                | Self::ViewConfiguration
+                | Self::CreatePlanBranch
+                | Self::CreateRelease
+                | Self::ApproveRelease => other == Self::Read,
                 Self::Read | Self::Create | Self::CreateRepository => false,
             }
     }
@@ -86,7 +102,7 @@ impl fmt::Display for Permission {
 /// A text that names no permission.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{text}` is not a permission; there are READ, VIEW_CONFIGURATION, WRITE, BUILD, CLONE, CREATE_PLAN_BRANCH, CREATE, CREATEREPOSITORY and ADMINISTRATION"
+    "`{text}` is not a permission; there are READ, VIEW_CONFIGURATION, WRITE, BUILD, CLONE, CREATE_PLAN_BRANCH, CREATE, CREATEREPOSITORY, CREATE_RELEASE, APPROVE_RELEASE and ADMINISTRATION"
 )]
 pub struct PermissionNameError {
     text: String,
@@ -112,6 +128,8 @@ impl FromStr for Permission {
             "createplanbranch" => Self::CreatePlanBranch,
             "create" | "createplan" => Self::Create,
             "createrepository" => Self::CreateRepository,
+            "createrelease" => Self::CreateRelease,
+            "approverelease" => Self::ApproveRelease,
             "administration" | "admin" | "administer" => Self::Administration,
             _ => {
                 return Err(PermissionNameError {
@@ -214,6 +232,10 @@ pub enum Scope {
     Plan,
     /// A repository.
     Repository,
+    /// A deployment project.
+    Deployment,
+    /// An environment of a deployment project.
+    Environment,
 }
 
 impl Scope {
@@ -225,6 +247,8 @@ impl Scope {
             Self::Project => "project",
             Self::Plan => "plan",
             Self::Repository => "repository",
+            Self::Deployment => "deployment",
+            Self::Environment => "environment",
         }
     }
 }

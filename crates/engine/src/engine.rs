@@ -36,7 +36,10 @@ use crate::poll::Looks;
 use crate::settings::Settings;
 use crate::settled::Settled;
 use crate::telling::TellingLanes;
-use crate::{EngineError, changes, clean, hanging, intake, lease, mirrors, poll, reconcile, telling, timer};
+use crate::{
+    EngineError, changes, clean, deploying, hanging, intake, lease, mirrors, order, poll, reconcile, telling,
+    timer,
+};
 
 /// How many plan configurations are kept parsed.
 const CONFIGURATIONS: usize = 2000;
@@ -164,6 +167,7 @@ impl Engine {
     pub async fn start(&self) -> Result<(), EngineError> {
         self.recall_pause().await?;
         lease::recover(self).await?;
+        deploying::recover(self).await?;
         telling::recover(self).await?;
         self.note_base_url().await?;
         let engine = self.clone();
@@ -202,13 +206,19 @@ impl Engine {
             "cancel",
             Topic::Cancel,
             Duration::from_secs(5),
-            |engine| async move { lease::cancel(&engine).await },
+            |engine| async move {
+                deploying::cancel(&engine).await?;
+                lease::cancel(&engine).await
+            },
         );
         self.spawn(
             "timer",
             Topic::Plans,
             Duration::from_secs(60),
-            |engine| async move { timer::run(&engine).await },
+            |engine| async move {
+                let (builds, deployments) = (timer::run(&engine).await?, deploying::tick(&engine).await?);
+                Ok([builds, deployments].into_iter().flatten().min())
+            },
         );
         self.spawn(
             "deliver",
@@ -445,11 +455,15 @@ impl Engine {
         format!("{name}@{domain}")
     }
 
-    /// Keeps the address that links start with where transactions can read it.
+    /// Keeps the address that links start with, and the time zone, where transactions can read them.
     async fn note_base_url(&self) -> Result<(), EngineError> {
         let url = self.settings().base_url.clone();
+        let zone = order::zone_name(&self.settings().time_zone);
         self.store()
             .write(move |tx| {
+                if meta::get(tx, deploying::TIME_ZONE)?.as_deref() != Some(&zone) {
+                    meta::set(tx, deploying::TIME_ZONE, Some(&zone))?;
+                }
                 if meta::get(tx, telling::BASE_URL)?.as_deref() != Some(&url) {
                     meta::set(tx, telling::BASE_URL, Some(&url))?;
                 }

@@ -184,8 +184,9 @@ async fn store_end(
                 let now = clock::now_ms();
                 // First, so that who is told of the end hears of them; a refusal takes them back.
                 results.record(tx, &row, now)?;
-                let next = apply(tx, build_id, input, now)?;
+                // What the job handed on is in it, and the end of the build may need that.
                 build::set_job_outcome(tx, row.id, &told)?;
+                let next = apply(tx, build_id, input, now)?;
                 if !build::is_active(next.schedule.summary().life_cycle) {
                     start_waiting(tx, next.plan_branch_id, limit, now)?;
                 }

@@ -195,6 +195,15 @@ impl Home {
         self.root.join("artifacts")
     }
 
+    /// The log of a deployment.
+    #[must_use]
+    pub fn deployment_log(&self, result_id: i64) -> PathBuf {
+        self.logs()
+            .join("deployments")
+            .join((result_id / 1000).to_string())
+            .join(format!("{result_id}.log"))
+    }
+
     /// Working directories of the built-in agents.
     #[must_use]
     pub fn workspaces(&self) -> PathBuf {

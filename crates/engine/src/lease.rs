@@ -10,6 +10,7 @@ use madake_domain::schedule::{Input, JobOutcome, JobState, StageState};
 use madake_protocol::{DEFAULT_FINAL_TASKS_SECONDS, JobOrder};
 use madake_store::{build, build_query};
 
+use crate::deploying::{self, Waiting};
 use crate::finish::{fail, watch};
 use crate::schedule::apply;
 use crate::{Engine, EngineError, capabilities, clock, lfs_content, order};
@@ -30,14 +31,14 @@ impl Slots {
     }
 
     /// The lowest free slot, from 1; it is taken with it.
-    fn take(&self) -> Option<usize> {
+    pub(crate) fn take(&self) -> Option<usize> {
         let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         let free = (1..=self.count).find(|slot| !busy.contains(slot))?;
         busy.insert(free);
         Some(free)
     }
 
-    fn occupy(&self, slot: usize) {
+    pub(crate) fn occupy(&self, slot: usize) {
         self.busy
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -74,7 +75,8 @@ pub(crate) fn agent_name(slot: usize) -> String {
     }
 }
 
-fn slot_of(holder: &str) -> Option<usize> {
+/// The slot of the agent with this name.
+pub(crate) fn slot_of(holder: &str) -> Option<usize> {
     match holder.strip_prefix("Default Agent")? {
         "" => Some(1),
         number => number.trim_start().parse().ok(),
@@ -85,20 +87,20 @@ fn slot_of(holder: &str) -> Option<usize> {
 pub(crate) async fn run(engine: &Engine) -> Result<Option<Duration>, EngineError> {
     while !engine.is_paused() && engine.slots().free() > 0 {
         let free = i64::try_from(engine.slots().free()).unwrap_or(1);
-        let jobs = engine
-            .store()
-            .read(move |tx| build_query::queued_jobs(tx, free))
-            .await?;
-        if jobs.is_empty() {
+        let waiting = engine.store().read(move |tx| Waiting::first(tx, free)).await?;
+        if waiting.is_empty() {
             break;
         }
-        for job in jobs {
-            if let Some(reason) = capabilities::why_no_agent_for(engine, &job).await? {
-                capabilities::end(engine, &job, &reason).await?;
+        for one in waiting {
+            if one.ends_without_an_agent(engine).await? {
                 continue;
             }
             let Some(slot) = engine.slots().take() else { break };
-            if let Err(error) = take(engine, &job, slot).await {
+            let taken = match &one {
+                Waiting::Job(job) => take(engine, job, slot).await,
+                Waiting::Deployment(deployment) => deploying::take(engine, deployment, slot).await,
+            };
+            if let Err(error) = taken {
                 engine.slots().release(slot);
                 return Err(error);
             }
@@ -169,7 +171,8 @@ async fn begin(engine: &Engine, job: build::Job, holder: String, slot: usize) {
     });
 }
 
-async fn start(engine: &Engine, order: Result<JobOrder, String>) -> Result<RunningJob, String> {
+/// Starts the supervisor of an order.
+pub(crate) async fn start(engine: &Engine, order: Result<JobOrder, String>) -> Result<RunningJob, String> {
     let (agent, order) = (engine.agent().clone(), order?);
     tokio::task::spawn_blocking(move || agent.start(&order).map_err(|error| error.to_string()))
         .await
@@ -239,7 +242,7 @@ pub(crate) async fn cancel(engine: &Engine) -> Result<Option<Duration>, EngineEr
 }
 
 /// How long a job may take to end after a stop, in milliseconds: the grace, its final tasks, and a minute.
-fn longest_stop_ms(grace_seconds: u64) -> i64 {
+pub(crate) fn longest_stop_ms(grace_seconds: u64) -> i64 {
     let seconds = grace_seconds
         .saturating_add(DEFAULT_FINAL_TASKS_SECONDS)
         .saturating_add(60);
@@ -323,7 +326,7 @@ fn remove_leftovers(engine: &Engine, known: &BTreeSet<(i64, i64)>) {
         .map(|(job, attempt)| engine.agent().job_directory(*job, *attempt).path().to_owned())
         .collect();
     for directory in engine.agent().job_directories().unwrap_or_default() {
-        if keep.contains(directory.path()) {
+        if keep.contains(directory.path()) || deploying::is_of_deployment(&directory) {
             continue;
         }
         if let Err(error) = engine.agent().remove(&directory) {

@@ -19,6 +19,7 @@ mod capabilities;
 mod changes;
 mod clean;
 mod decide;
+pub mod deploying;
 mod engine;
 mod enqueue;
 mod facts;

@@ -16,24 +16,28 @@ use madake_store::build::{Build, Reason, Revision};
 use madake_store::plan::{Plan, PlanBranch};
 use madake_store::pull_request::{self, PullRequest};
 use madake_store::repository::{self, Repository};
-use madake_store::{build, build_query, plan, project};
+use madake_store::{Tx, build, build_query, plan, project};
 
 use crate::listening::forks;
 use crate::{Engine, EngineError, handed_on, job_right, supply};
 
 /// The log of one job grows to this size at most, in bytes.
-const LOG_LIMIT: u64 = 2 * 1024 * 1024 * 1024;
+pub(crate) const LOG_LIMIT: u64 = 2 * 1024 * 1024 * 1024;
 
-struct Loaded {
-    build: Build,
-    plan: Plan,
-    branch: PlanBranch,
+/// What a build is of.
+pub(crate) struct Loaded {
+    /// The build.
+    pub(crate) build: Build,
+    /// Its plan.
+    pub(crate) plan: Plan,
+    /// Its plan branch.
+    pub(crate) branch: PlanBranch,
     project_name: String,
     revisions: Vec<(Revision, Option<Repository>)>,
     /// The pull request that the build is of.
     proposed: Option<PullRequest>,
     /// What it builds comes from a fork.
-    of_fork: bool,
+    pub(crate) of_fork: bool,
     /// What jobs of earlier stages handed on.
     handed_on: Vec<Variable>,
 }
@@ -51,36 +55,9 @@ pub(crate) async fn make(
     let loaded = engine
         .store()
         .read(move |tx| {
-            let build = build::by_id(tx, build_id)?;
-            let plan = plan::by_id(tx, build.plan_id)?;
-            let branch = plan::branch_by_id(tx, build.plan_branch_id)?;
-            let project_name = project::by_key(tx, &plan.key.project())?
-                .map_or_else(|| plan.key.project().to_string(), |one| one.name);
-            let mut revisions = Vec::new();
-            for revision in build_query::revisions(tx, build.id)? {
-                let found = match revision.repository_id {
-                    Some(id) => repository::by_id(tx, id)?,
-                    None => None,
-                };
-                revisions.push((revision, found));
-            }
-            let of_fork = forks::is_of_fork(tx, &branch)?;
-            if of_fork && let Some((_, Some(found))) = revisions.first_mut() {
-                *found = forks::with_forks(found);
-            }
-            let proposed = match branch.pull_request_id {
-                Some(id) => pull_request::by_id(tx, id)?,
-                None => None,
-            };
             Ok::<_, EngineError>(Loaded {
-                handed_on: handed_on::before_stage(tx, &sealer, build.id, stage)?,
-                build,
-                plan,
-                branch,
-                project_name,
-                revisions,
-                proposed,
-                of_fork,
+                handed_on: handed_on::before_stage(tx, &sealer, build_id, stage)?,
+                ..load(tx, build_id)?
             })
         })
         .await?;
@@ -117,8 +94,8 @@ pub(crate) async fn make(
         )?
     };
     let (artifacts, tests) = supply::of_job(engine, job, &loaded.build, definition, &loaded.plan.key).await?;
-    let facts = build_facts(engine, &loaded);
     let settings = engine.settings();
+    let facts = build_facts(&settings.base_url, &settings.time_zone, &loaded);
     let folder = format!("{}-{}", loaded.branch.key, job.key);
     Ok(JobOrder {
         format: madake_protocol::FORMAT,
@@ -167,8 +144,43 @@ pub(crate) async fn make(
     })
 }
 
+/// What a build is of, but for what its jobs handed on.
+pub(crate) fn load(tx: &Tx<'_>, build_id: i64) -> Result<Loaded, EngineError> {
+    let build = build::by_id(tx, build_id)?;
+    let plan = plan::by_id(tx, build.plan_id)?;
+    let branch = plan::branch_by_id(tx, build.plan_branch_id)?;
+    let project_name = project::by_key(tx, &plan.key.project())?
+        .map_or_else(|| plan.key.project().to_string(), |one| one.name);
+    let mut revisions = Vec::new();
+    for revision in build_query::revisions(tx, build.id)? {
+        let found = match revision.repository_id {
+            Some(id) => repository::by_id(tx, id)?,
+            None => None,
+        };
+        revisions.push((revision, found));
+    }
+    let of_fork = forks::is_of_fork(tx, &branch)?;
+    if of_fork && let Some((_, Some(found))) = revisions.first_mut() {
+        *found = forks::with_forks(found);
+    }
+    let proposed = match branch.pull_request_id {
+        Some(id) => pull_request::by_id(tx, id)?,
+        None => None,
+    };
+    Ok(Loaded {
+        build,
+        plan,
+        branch,
+        project_name,
+        revisions,
+        proposed,
+        of_fork,
+        handed_on: Vec::new(),
+    })
+}
+
 /// The container that a plan asks for, within what an administrator allows.
-fn container(engine: &Engine, docker: &Docker) -> ContainerOrder {
+pub(crate) fn container(engine: &Engine, docker: &Docker) -> ContainerOrder {
     let settings = &engine.settings().agent;
     ContainerOrder {
         image: docker.image.clone(),
@@ -185,7 +197,8 @@ pub(crate) fn zone_name(zone: &TimeZone) -> String {
     zone.iana_name().unwrap_or("UTC").to_owned()
 }
 
-fn workspace(engine: &Engine, slot: usize, folder: &str) -> PathBuf {
+/// Where the agent in a slot works on what has this name.
+pub(crate) fn workspace(engine: &Engine, slot: usize, folder: &str) -> PathBuf {
     engine.home().workspaces().join(slot.to_string()).join(folder)
 }
 
@@ -196,7 +209,8 @@ fn implicit_checkout() -> Task {
     }
 }
 
-fn repositories(base_url: &str, loaded: &Loaded) -> Vec<JobRepository> {
+/// The repositories of a build, as its jobs check them out.
+pub(crate) fn repositories(base_url: &str, loaded: &Loaded) -> Vec<JobRepository> {
     loaded
         .revisions
         .iter()
@@ -217,7 +231,7 @@ fn repositories(base_url: &str, loaded: &Loaded) -> Vec<JobRepository> {
 }
 
 /// Adds repositories that a checkout task names although the plan does not list them (bamboo-specs.md 4.3).
-async fn add_named(
+pub(crate) async fn add_named(
     engine: &Engine,
     tasks: &[Task],
     final_tasks: &[Task],
@@ -294,11 +308,11 @@ fn push_rights<'a>(
     job_right::push_rights(engine, job, attempt, &repositories)
 }
 
-fn build_facts(engine: &Engine, loaded: &Loaded) -> BuildFacts {
-    let base_url = &engine.settings().base_url;
+/// What a build says of itself.
+pub(crate) fn build_facts(base_url: &str, zone: &TimeZone, loaded: &Loaded) -> BuildFacts {
     let started =
         jiff::Timestamp::from_millisecond(loaded.build.created_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let zoned = started.to_zoned(engine.settings().time_zone.clone());
+    let zoned = started.to_zoned(zone.clone());
     let started_by = match &loaded.build.reason {
         Reason::Manual { user }
         | Reason::CustomRevision { user, .. }
@@ -313,7 +327,7 @@ fn build_facts(engine: &Engine, loaded: &Loaded) -> BuildFacts {
         branch_name: (!loaded.branch.is_master).then(|| loaded.branch.display_name.clone()),
         number: loaded.build.number,
         timestamp: zoned.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string(),
-        base_url: base_url.clone(),
+        base_url: base_url.to_owned(),
         started_by,
         pull_request: loaded.proposed.as_ref().map(|one| ProposedBy {
             number: one.number,

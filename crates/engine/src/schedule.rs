@@ -1,11 +1,11 @@
 //! Step 7 of the walk: every change of a build goes through the state machine, and what follows from it is
 //! carried out in the same transaction.
 
-use madake_domain::schedule::{BuildOutcome, Effect, Input, InvalidTransition, step};
+use madake_domain::schedule::{BuildOutcome, Effect, Input, InvalidTransition, Stage, StageState, step};
 use madake_store::{Millis, StoreError, Topic, Tx, build, event};
 
-use crate::EngineError;
 use crate::telling::{self, BuildMove};
+use crate::{EngineError, deploying};
 
 /// Puts `input` through the state machine of a build and stores what follows.
 ///
@@ -38,6 +38,7 @@ pub(crate) fn apply(
                 telling::tell_build(tx, build_id, BuildMove::Ended, now)?;
             }
             Effect::BuildFinished { outcome } => {
+                let is_successful = outcome == BuildOutcome::Successful;
                 let verdict = match outcome {
                     BuildOutcome::Successful => "was successful".to_owned(),
                     BuildOutcome::Failed => "failed".to_owned(),
@@ -47,12 +48,22 @@ pub(crate) fn apply(
                 tracing::info!(build.key = %before.key, "{} {verdict}", before.key);
                 note(tx, &before, &format!("{} {verdict}", before.key), now)?;
                 telling::tell_build(tx, build_id, BuildMove::Ended, now)?;
+                if is_successful {
+                    deploying::after_build(tx, &before, now)?;
+                }
             }
             Effect::BuildStarted => telling::tell_build(tx, build_id, BuildMove::Started, now)?,
-            Effect::BuildContinued { .. }
-            | Effect::StageStarted { .. }
-            | Effect::StageFinished { .. }
-            | Effect::WithdrawJob { .. } => {}
+            Effect::StageFinished { stage } => {
+                if let Some(Stage {
+                    name,
+                    state: StageState::Successful { .. },
+                    ..
+                }) = next.stages().get(stage)
+                {
+                    deploying::after_stage(tx, &before, name, now)?;
+                }
+            }
+            Effect::BuildContinued { .. } | Effect::StageStarted { .. } | Effect::WithdrawJob { .. } => {}
         }
     }
     Ok(build::by_id(tx, build_id)?)

@@ -19,7 +19,7 @@ use madake_store::{Millis, Tx, event, permission, project};
 use madake_vcs::name::ObjectId;
 
 use crate::reading::{FolderRequest, FolderState};
-use crate::{Engine, EngineError, clock};
+use crate::{Engine, EngineError, clock, deploying};
 
 /// The folder that is looked at (bamboo-specs.md 1).
 pub(crate) const FOLDER: &str = "bamboo-specs";
@@ -137,6 +137,18 @@ pub(crate) async fn apply_default_branch(
                     notes.push(("error", conflict));
                 }
             }
+            for document in &reading.deployments {
+                if let Err(conflict) =
+                    deploying::put_in_force(tx, &found, &document.configuration, &source, now)?
+                {
+                    notes.push(("error", conflict));
+                }
+            }
+            for permissions in &reading.deployment_permissions {
+                if let Err(conflict) = deploying::set_permissions(tx, &found, permissions, now)? {
+                    notes.push(("error", conflict));
+                }
+            }
             for (level, text) in notes {
                 tracing::info!(repository = %found.name, "plan file of {}: {text}", found.name);
                 if let Some(event_id) = event_id {
@@ -210,7 +222,7 @@ fn put_in_force(
 
 /// Whether a repository's plan file may make plans in a project: its own, a new one, or one whose plans all come
 /// from it. A linked repository was linked by an administrator, who answers for it.
-fn may_use_project(
+pub(crate) fn may_use_project(
     tx: &Tx<'_>,
     found: &Repository,
     key: &ProjectKey,

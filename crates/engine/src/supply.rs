@@ -4,7 +4,7 @@
 use madake_domain::artifact_path::ArtifactPath;
 use madake_domain::key::PlanKey;
 use madake_domain::permission::{Permission, Principal, UserPrincipal};
-use madake_domain::plan::{ArtifactDownloadTask, ArtifactSubscription, Job as Definition, TaskAction};
+use madake_domain::plan::{ArtifactDownloadTask, ArtifactSubscription, Job as Definition, Task, TaskAction};
 use madake_protocol::{ArtifactDownload, ArtifactOrder, CaseName, PlacedArtifact, PlacedFile, TestOrder};
 use madake_store::artifact::{self, Artifact};
 use madake_store::blob::{BlobHash, BlobStore};
@@ -38,15 +38,7 @@ pub(crate) async fn of_job(
         ..ArtifactOrder::default()
     };
     let subscriptions = definition.artifact_subscriptions.clone();
-    let downloads: Vec<ArtifactDownloadTask> = definition
-        .tasks
-        .iter()
-        .chain(&definition.final_tasks)
-        .filter_map(|task| match &task.action {
-            TaskAction::ArtifactDownload(download) => Some(download.clone()),
-            _ => None,
-        })
-        .collect();
+    let downloads = downloads_of(definition.tasks.iter().chain(&definition.final_tasks));
     let (stage, job_key, build_id, plan_id) = (job.stage, job.key.clone(), build.id, build.plan_id);
     let (build_key, branch_id, plan_key) = (build.key.clone(), build.plan_branch_id, plan_key.clone());
     let blobs = engine.blobs().clone();
@@ -85,6 +77,60 @@ pub(crate) async fn of_job(
         .await?;
     (artifacts.subscribed, artifacts.downloads, tests.quarantined) = found;
     Ok((artifacts, tests))
+}
+
+/// The artifacts that an order of a deployment has: those of the build that was released are its own.
+pub(crate) async fn of_deployment(
+    engine: &Engine,
+    build: &Build,
+    plan_key: &PlanKey,
+    tasks: impl Iterator<Item = &Task>,
+) -> Result<ArtifactOrder, EngineError> {
+    let downloads = downloads_of(tasks);
+    let limits = &engine.settings().results;
+    let mut artifacts = ArtifactOrder {
+        most_files: limits.artifact_files,
+        most_bytes: limits.artifact_bytes,
+        ..ArtifactOrder::default()
+    };
+    if downloads.is_empty() {
+        return Ok(artifacts);
+    }
+    let (build_id, branch_id) = (build.id, build.plan_branch_id);
+    let (build_key, plan_key) = (build.key.clone(), plan_key.clone());
+    let blobs = engine.blobs().clone();
+    artifacts.downloads = engine
+        .store()
+        .read(move |tx| {
+            let look = Look {
+                tx,
+                blobs: &blobs,
+                earlier: artifact::of_build(tx, build_id)?
+                    .into_iter()
+                    .filter(|artifact| artifact.shared)
+                    .collect(),
+            };
+            let own = Own {
+                build_key: &build_key,
+                plan_key: &plan_key,
+                branch_id,
+            };
+            downloads
+                .into_iter()
+                .map(|task| look.download(task, &own))
+                .collect::<Result<Vec<_>, EngineError>>()
+        })
+        .await?;
+    Ok(artifacts)
+}
+
+fn downloads_of<'a>(tasks: impl Iterator<Item = &'a Task>) -> Vec<ArtifactDownloadTask> {
+    tasks
+        .filter_map(|task| match &task.action {
+            TaskAction::ArtifactDownload(download) => Some(download.clone()),
+            _ => None,
+        })
+        .collect()
 }
 
 /// The build that a job belongs to.

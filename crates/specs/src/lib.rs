@@ -92,10 +92,6 @@ pub struct OtherDocument {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OtherKind {
-    /// A deployment project.
-    Deployment,
-    /// Permissions of a deployment project.
-    DeploymentPermissions,
     /// A document for another server: its `server-name` does not match ours.
     ForAnotherServer,
 }

@@ -31,13 +31,13 @@ fn read_grant(row: &crate::Row<'_>) -> Result<Grant, StoreError> {
 }
 
 /// The text under which grants on a thing are stored: plan and project keys as they are, repositories folded,
-/// nothing for the server.
+/// deployment projects and environments by their ids, nothing for the server.
 #[must_use]
 pub fn subject(scope: Scope, key: &str) -> String {
     match scope {
         Scope::Global => String::new(),
         Scope::Project | Scope::Plan => key.to_uppercase(),
-        Scope::Repository => key.to_lowercase(),
+        Scope::Repository | Scope::Deployment | Scope::Environment => key.to_lowercase(),
     }
 }
 

@@ -5,20 +5,22 @@ use madake_domain::permission::{Grant, Grantee, Permission, Scope};
 use madake_store::{Tx, permission, plan, project, repository, user};
 
 use crate::access::{Caller, Target, require};
-use crate::{Engine, EngineError, clock};
+use crate::{Engine, EngineError, clock, deploying};
 
 /// What a permission is on.
 #[derive(Debug, Clone)]
 pub struct Subject {
     /// The kind of thing.
     pub scope: Scope,
-    /// Its key: `PROJ`, `PROJ-PLAN`, `OWNER/SLUG`; empty for the server.
+    /// Its key: `PROJ`, `PROJ-PLAN`, `OWNER/SLUG`; the name or id of a deployment project; the id of an environment, or
+    /// its project and name with `/` between; empty for the server.
     pub key: String,
 }
 
 impl Subject {
-    /// Checks that the thing is there and that the caller may administrate it.
-    fn check(&self, tx: &Tx<'_>, caller: &Caller) -> Result<(), EngineError> {
+    /// Checks that the thing is there and that the caller may administrate it, and gives the key that its grants are
+    /// stored under.
+    fn check(&self, tx: &Tx<'_>, caller: &Caller) -> Result<String, EngineError> {
         let missing = || {
             EngineError::NotFound(format!(
                 "a {} named {} does not exist",
@@ -27,7 +29,7 @@ impl Subject {
             ))
         };
         match self.scope {
-            Scope::Global => require(tx, caller, Permission::Administration, Target::Global),
+            Scope::Global => require(tx, caller, Permission::Administration, Target::Global)?,
             Scope::Project => {
                 let key: ProjectKey = self.key.parse().map_err(|_| missing())?;
                 require(
@@ -38,19 +40,22 @@ impl Subject {
                 )?;
                 // A project may be granted on before its first plan or repository is made.
                 project::ensure(tx, &key, clock::now_ms())?;
-                Ok(())
             }
             Scope::Plan => {
                 let key: PlanKey = self.key.parse().map_err(|_| missing())?;
                 require(tx, caller, Permission::Administration, Target::Plan(&key))?;
-                plan::by_key(tx, &key)?.map(|_| ()).ok_or_else(missing)
+                plan::by_key(tx, &key)?.map(|_| ()).ok_or_else(missing)?;
             }
             Scope::Repository => {
                 // Grants are kept under the name, so a name that it had before will not do.
                 let found = repository::with_name(tx, &self.key)?.ok_or_else(missing)?;
-                require(tx, caller, Permission::Administration, Target::Repository(&found))
+                require(tx, caller, Permission::Administration, Target::Repository(&found))?;
+            }
+            Scope::Deployment | Scope::Environment => {
+                return deploying::rights::grants_of(tx, caller, self.scope, &self.key);
             }
         }
+        Ok(self.key.clone())
     }
 }
 
@@ -74,7 +79,7 @@ impl Engine {
         let caller = caller.clone();
         self.store()
             .write(move |tx| {
-                subject.check(tx, &caller)?;
+                let key = subject.check(tx, &caller)?;
                 match &grantee {
                     Grantee::User(name) if user::by_name(tx, name)?.is_none() => {
                         return Err(EngineError::NotFound(format!(
@@ -88,10 +93,11 @@ impl Engine {
                     }
                     _ => {}
                 }
+                deploying::rights::note_grant(tx, subject.scope, &key)?;
                 Ok(permission::grant(
                     tx,
                     subject.scope,
-                    &subject.key,
+                    &key,
                     &grantee,
                     granted,
                     clock::now_ms(),
@@ -114,14 +120,8 @@ impl Engine {
         let caller = caller.clone();
         self.store()
             .write(move |tx| {
-                subject.check(tx, &caller)?;
-                Ok(permission::revoke(
-                    tx,
-                    subject.scope,
-                    &subject.key,
-                    &grantee,
-                    revoked,
-                )?)
+                let key = subject.check(tx, &caller)?;
+                Ok(permission::revoke(tx, subject.scope, &key, &grantee, revoked)?)
             })
             .await
     }
@@ -134,8 +134,8 @@ impl Engine {
         let caller = caller.clone();
         self.store()
             .write(move |tx| {
-                subject.check(tx, &caller)?;
-                Ok(permission::on(tx, subject.scope, &subject.key)?)
+                let key = subject.check(tx, &caller)?;
+                Ok(permission::on(tx, subject.scope, &key)?)
             })
             .await
     }

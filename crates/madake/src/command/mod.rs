@@ -3,6 +3,7 @@
 mod broker;
 mod build;
 mod capability;
+mod deployment;
 mod events;
 mod group;
 mod hearing;
@@ -112,6 +113,9 @@ pub(crate) enum Command {
     /// Look at tests of plans, and take some out of the reckoning for a while.
     #[command(subcommand)]
     Test(test::Test),
+    /// Release results, deploy releases to environments, and see what is where.
+    #[command(subcommand)]
+    Deployment(deployment::Deployment),
     /// Say why something was built, or was not.
     Why(why::Why),
     /// List what arrived, newest first.
@@ -147,6 +151,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Build(build) => build::run(&global, build),
         Command::Capability(capability) => done(capability::run(&global, capability)),
         Command::Test(test) => done(test::run(&global, test)),
+        Command::Deployment(deployment) => deployment::run(&global, deployment),
         Command::Why(why) => done(why::run(&global, &why)),
         Command::Events(events) => done(events::run(&global, &events)),
         Command::Server(server) => done(server::run(&global, &server)),

@@ -20,7 +20,7 @@ pub(crate) enum Permission {
         /// What kind of thing.
         #[arg(value_enum)]
         scope: Scope,
-        /// PROJ, PROJ-PLAN or OWNER/SLUG; the server has none.
+        /// PROJ, PROJ-PLAN, OWNER/SLUG, the name of a deployment project, or PROJECT/ENVIRONMENT; the server has none.
         key: Option<String>,
     },
 }
@@ -31,8 +31,9 @@ pub(crate) struct Change {
     /// What kind of thing.
     #[arg(value_enum)]
     scope: Scope,
-    /// The key (PROJ, PROJ-PLAN, OWNER/SLUG; the server has none), then permissions: READ, WRITE, BUILD, CLONE,
-    /// VIEW_CONFIGURATION, CREATE_PLAN_BRANCH, CREATE, CREATEREPOSITORY, ADMINISTRATION.
+    /// The key (PROJ, PROJ-PLAN, OWNER/SLUG, the name of a deployment project, PROJECT/ENVIRONMENT; the server has
+    /// none), then permissions: READ, WRITE, BUILD (on an environment: to deploy), CLONE, VIEW_CONFIGURATION,
+    /// CREATE_PLAN_BRANCH, CREATE, CREATEREPOSITORY, CREATE_RELEASE, APPROVE_RELEASE, ADMINISTRATION.
     #[arg(required = true, value_name = "[KEY] PERMISSION")]
     words: Vec<String>,
     #[command(flatten)]
@@ -66,6 +67,10 @@ pub(crate) enum Scope {
     Project,
     /// A repository.
     Repository,
+    /// A deployment project.
+    Deployment,
+    /// An environment of a deployment project.
+    Environment,
     /// The whole server.
     Global,
 }
@@ -76,6 +81,8 @@ impl Scope {
             Self::Plan => "plan",
             Self::Project => "project",
             Self::Repository => "repository",
+            Self::Deployment => "deployment",
+            Self::Environment => "environment",
             Self::Global => "global",
         }
     }

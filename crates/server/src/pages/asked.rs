@@ -22,9 +22,9 @@ use crate::auth::Visitor;
 use crate::refusal::{Failure, Trace};
 
 /// First segments of other interfaces: what they do not know is not a repository.
-const RESERVED: [&str; 13] = [
+const RESERVED: [&str; 14] = [
     "browse", "rest", "api", "scm", "hg", "intake", "build", "download", "projects", "users", "assets",
-    "login", "logout",
+    "login", "logout", "deploy",
 ];
 
 /// How a revision is named.

@@ -38,7 +38,7 @@ struct Row {
 
 /// How long ago, with the moment itself for those who point at it.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-struct Moment {
+pub(super) struct Moment {
     exact: String,
     shown: String,
 }
@@ -94,7 +94,8 @@ fn row(one: &ShownHearing, site: &Site, now_ms: i64) -> Row {
     }
 }
 
-fn moment(at_ms: i64, now_ms: i64) -> Moment {
+/// A time as pages show it.
+pub(super) fn moment(at_ms: i64, now_ms: i64) -> Moment {
     let passed = now_ms.saturating_sub(at_ms);
     Moment {
         exact: Timestamp::from_millisecond(at_ms).map_or_else(|_| String::new(), |moment| moment.to_string()),
@@ -106,7 +107,8 @@ fn moment(at_ms: i64, now_ms: i64) -> Moment {
     }
 }
 
-fn span(ms: i64) -> String {
+/// A length of time in words.
+pub(super) fn span(ms: i64) -> String {
     let seconds = ms / 1000;
     match seconds {
         ..120 => format!("{seconds} s"),

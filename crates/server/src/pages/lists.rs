@@ -64,6 +64,10 @@ pub(super) async fn front(State(app): State<App>, visitor: Visitor, asked: Asked
             title: "Plans",
             url: site.at("/rest/api/latest/plan"),
         },
+        Other {
+            title: "Deployments",
+            url: site.at("/deploy/viewAllDeploymentProjects.action"),
+        },
     ];
     if visitor.caller.principal.is_logged_in() {
         others.push(Other {

@@ -10,6 +10,7 @@ mod asked;
 mod browse;
 mod build;
 mod commits;
+mod deployments;
 mod differences;
 mod hearing;
 mod lists;
@@ -49,6 +50,7 @@ pub(crate) fn routes() -> Routes {
         .merge(people_form())
         .merge(cloud_form())
         .merge(builds())
+        .merge(deployments::routes())
         .add(Method::GET, "/", Access::Public, lists::front)
         .add(Method::GET, "/assets/pages.css", Access::Public, style)
         .add(Method::GET, "/hearing", Access::Public, hearing::page)

@@ -48,6 +48,11 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
         ("hearing.html", include_str!("templates/hearing.html")),
         ("build.html", include_str!("templates/build.html")),
         ("artifact.html", include_str!("templates/artifact.html")),
+        ("deployments.html", include_str!("templates/deployments.html")),
+        ("deployment.html", include_str!("templates/deployment.html")),
+        ("environment.html", include_str!("templates/environment.html")),
+        ("deployed.html", include_str!("templates/deployed.html")),
+        ("release.html", include_str!("templates/release.html")),
         ("problem.html", include_str!("templates/problem.html")),
     ] {
         environment

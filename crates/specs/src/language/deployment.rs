@@ -6,7 +6,7 @@ use super::{Choices, Key, Others, Section, Shape, bare, item, job, key, notifica
 pub(crate) static DOCUMENT: Section = Section {
     id: "deployment-document",
     what: "a deployment document",
-    doc: "Releases of a plan's results, and the environments that they go to. It is read and checked, and not run yet. \
+    doc: "Releases of a plan's results, and the environments that they go to. \
           Every key that is none of these is an environment.",
     keys: &[
         VERSION,
@@ -113,7 +113,8 @@ pub(crate) static ENVIRONMENT: Section = Section {
             "notifications",
             notification::ENVIRONMENT_LIST,
             "Who is told of what.",
-        ),
+        )
+        .not_yet("nobody is told"),
         key("docker", job::DOCKER_SHAPE, "The image that the tasks run in."),
         key(
             "release-approval-prerequisite",

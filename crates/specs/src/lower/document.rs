@@ -13,11 +13,7 @@ use crate::yaml::Document;
 pub(crate) fn lower(document: Document, options: &Options<'_>, report: &mut Report, reading: &mut Reading) {
     let Document { root, faulty, id } = document;
     report.resume_document(id);
-    let mut cx = Context {
-        options,
-        report,
-        whole_not_run: false,
-    };
+    let mut cx = Context { options, report };
     let map = match &root.value {
         Value::Map(map) => map,
         Value::Null | Value::Broken => return,
@@ -92,10 +88,7 @@ pub(crate) fn lower(document: Document, options: &Options<'_>, report: &mut Repo
         }
         Kind::Deployment => {
             let header = map.get("deployment").map_or(root.span, |entry| entry.key.span);
-            cx.not_run(header, "deployment projects", "nothing is deployed");
-            cx.whole_not_run = true;
             let configuration = deployment::deployment(&mut cx, map, &root);
-            note(OtherKind::Deployment, reading);
             if !faulty && cx.report.errors() == errors {
                 let position = position(header, &cx);
                 reading
@@ -107,15 +100,7 @@ pub(crate) fn lower(document: Document, options: &Options<'_>, report: &mut Repo
             }
         }
         Kind::DeploymentPermissions => {
-            let header = map.get("deployment").map_or(root.span, |entry| entry.key.span);
-            cx.not_run(
-                header,
-                "permissions of deployment projects",
-                "nobody gets them yet",
-            );
-            cx.whole_not_run = true;
             let permissions = permission::deployment_document(&mut cx, map, &root);
-            note(OtherKind::DeploymentPermissions, reading);
             if !faulty && cx.report.errors() == errors {
                 reading.deployment_permissions.extend(permissions);
             }

@@ -42,8 +42,6 @@ use crate::source::Span;
 pub(crate) struct Context<'a> {
     pub(crate) options: &'a Options<'a>,
     pub(crate) report: &'a mut Report,
-    /// Whether the whole document is not acted on yet, so that its parts need not say so too.
-    pub(crate) whole_not_run: bool,
 }
 
 impl Context<'_> {
@@ -53,8 +51,6 @@ impl Context<'_> {
 
     /// Says that `what` is read but not acted on, and what happens instead.
     fn not_run(&mut self, span: Span, what: &str, instead: &str) {
-        if !self.whole_not_run {
-            self.add(Finding::warning("not-run", span, format!("read, not run yet: {what}")).note(instead));
-        }
+        self.add(Finding::warning("not-run", span, format!("read, not run yet: {what}")).note(instead));
     }
 }

@@ -94,7 +94,7 @@ fn pieces(wanted: &[(Job, PathBuf, u64)], finished: bool) -> Result<Value, Engin
 }
 
 /// Whole lines of a log from `offset` on; of an ended job's log also a last line without a line feed.
-fn piece(path: &FilePath, offset: u64, ended: bool) -> std::io::Result<(String, u64)> {
+pub(super) fn piece(path: &FilePath, offset: u64, ended: bool) -> std::io::Result<(String, u64)> {
     let mut file = match std::fs::File::open(path) {
         Ok(file) => file,
         // The job has been given away and has not written yet.
@@ -118,7 +118,7 @@ fn piece(path: &FilePath, offset: u64, ended: bool) -> std::io::Result<(String, 
 }
 
 /// `type<TAB>time<TAB>message`
-fn line_view(line: &str) -> Value {
+pub(super) fn line_view(line: &str) -> Value {
     let mut parts = line.splitn(3, '\t');
     match (parts.next(), parts.next(), parts.next()) {
         (Some(kind), Some(time), Some(message)) => json!({ "kind": kind, "time": time, "message": message }),

@@ -8,6 +8,7 @@ mod branch_permissions;
 mod brokers;
 mod builds;
 mod capabilities;
+mod deployments;
 mod events;
 mod groups;
 mod hearing;
@@ -46,6 +47,7 @@ pub(crate) fn routes() -> Routes {
         .merge(people())
         .merge(running())
         .merge(tested())
+        .merge(deployments::routes())
 }
 
 /// Repositories and what tells us of pushes to them.

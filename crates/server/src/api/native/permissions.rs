@@ -111,14 +111,23 @@ async fn change(
 }
 
 fn subject(scope: &str, key: Option<&str>) -> Result<Subject, EngineError> {
-    let found = [Scope::Global, Scope::Project, Scope::Plan, Scope::Repository]
-        .into_iter()
-        .find(|known| known.as_str() == scope)
-        .ok_or_else(|| invalid("`scope` is `global`, `project`, `plan` or `repository`"))?;
+    let found = [
+        Scope::Global,
+        Scope::Project,
+        Scope::Plan,
+        Scope::Repository,
+        Scope::Deployment,
+        Scope::Environment,
+    ]
+    .into_iter()
+    .find(|known| known.as_str() == scope)
+    .ok_or_else(|| {
+        invalid("`scope` is `global`, `project`, `plan`, `repository`, `deployment` or `environment`")
+    })?;
     let key = key.unwrap_or_default();
     if (found == Scope::Global) != key.is_empty() {
         return Err(invalid(
-            "`key` names the project, plan or repository; the scope `global` has none",
+            "`key` names the project, plan, repository, deployment project or environment; the scope `global` has none",
         ));
     }
     Ok(Subject {

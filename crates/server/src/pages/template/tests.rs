@@ -40,6 +40,10 @@ fn every_template_renders_and_keeps_text_of_people_inside_its_place() {
         "view_url": HOSTILE, "added": 1, "removed": 2,
         "hunks": [{"heading": HOSTILE, "lines": [{"kind": "added", "sign": "+", "old": "", "new": "1", "text": HOSTILE}]}],
     });
+    let deployed = json!({
+        "url": HOSTILE, "id": 7, "release": HOSTILE, "release_url": HOSTILE, "environment": HOSTILE,
+        "state": "failed", "words": HOSTILE, "at": {"exact": HOSTILE, "shown": HOSTILE},
+    });
     let pages = [
         (
             "list.html",
@@ -131,6 +135,48 @@ fn every_template_renders_and_keeps_text_of_people_inside_its_place() {
                      "told": {"exact": HOSTILE, "shown": HOSTILE}, "told_by": HOSTILE, "looked": null, "pause": "1 min",
                      "missed": {"exact": "now", "shown": "now"}, "missed_count": 2, "entry": 42, "entry_url": HOSTILE},
                 ],
+            }),
+        ),
+        (
+            "deployments.html",
+            json!({
+                "projects": [{"name": HOSTILE, "url": HOSTILE, "plan": HOSTILE, "description": HOSTILE,
+                              "environments": [{"name": HOSTILE, "url": HOSTILE, "release": HOSTILE}]}],
+            }),
+        ),
+        (
+            "deployment.html",
+            json!({
+                "name": HOSTILE, "description": HOSTILE, "plan": HOSTILE, "source": HOSTILE, "next_name": HOSTILE,
+                "environments": [{"name": HOSTILE, "url": HOSTILE, "description": HOSTILE, "rules": [HOSTILE],
+                                  "deployed": deployed, "newest": deployed}],
+                "releases": [{"name": HOSTILE, "url": HOSTILE, "build": HOSTILE, "build_url": HOSTILE, "status": HOSTILE,
+                              "made": {"exact": HOSTILE, "shown": HOSTILE}, "creator": HOSTILE}],
+                "notes": [{"level": "error", "text": HOSTILE, "at": {"exact": HOSTILE, "shown": HOSTILE}}],
+            }),
+        ),
+        (
+            "environment.html",
+            json!({
+                "project": HOSTILE, "project_url": HOSTILE, "name": HOSTILE, "description": HOSTILE, "rules": [HOSTILE],
+                "deployed": deployed, "rows": [deployed], "truncated": true,
+            }),
+        ),
+        (
+            "deployed.html",
+            json!({
+                "project": HOSTILE, "project_url": HOSTILE, "environment": HOSTILE, "environment_url": HOSTILE,
+                "one": deployed, "key": HOSTILE, "reason": HOSTILE, "agent": HOSTILE, "message": HOSTILE, "took": HOSTILE,
+                "is_cut": true, "lines": [{"time": HOSTILE, "text": HOSTILE, "is_error": true}],
+            }),
+        ),
+        (
+            "release.html",
+            json!({
+                "project": HOSTILE, "project_url": HOSTILE, "name": HOSTILE, "build": HOSTILE, "build_url": HOSTILE,
+                "branch": HOSTILE, "creator": HOSTILE, "status": HOSTILE, "status_by": HOSTILE,
+                "made": {"exact": HOSTILE, "shown": HOSTILE}, "rows": [deployed],
+                "variables": [{"name": HOSTILE, "value": HOSTILE}],
             }),
         ),
         ("problem.html", json!({"heading": HOSTILE, "sentence": HOSTILE})),

@@ -160,7 +160,7 @@ pub(super) async fn fill(
 }
 
 /// Whole lines of a log: how many there are, and those that `window` chooses of that number.
-fn read_lines(
+pub(super) fn read_lines(
     path: &PathBuf,
     window: impl FnOnce(usize) -> std::ops::Range<usize>,
     zone: &TimeZone,

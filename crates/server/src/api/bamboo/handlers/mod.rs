@@ -5,6 +5,7 @@
 
 mod asked;
 mod branch;
+mod deploy;
 mod filter;
 mod load;
 mod log;
@@ -36,6 +37,7 @@ pub(crate) fn routes() -> Routes {
         .merge(plan_routes())
         .merge(result_routes())
         .merge(queue_routes())
+        .merge(deploy::routes())
 }
 
 fn server_routes() -> Routes {

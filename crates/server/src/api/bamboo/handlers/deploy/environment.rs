@@ -1,0 +1,62 @@
+//! Environments and their history.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use madake_engine::deploying::show;
+
+use super::super::super::node::{Document, List, Object};
+use super::super::super::paging::{MAX_SIZE, Page};
+use super::super::asked::Asked;
+use super::super::load;
+use super::{id, shape};
+use crate::App;
+use crate::auth::Visitor;
+use crate::refusal::Failure;
+
+/// `GET /deploy/environment/{id}`
+pub(super) async fn single(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(text): Path<String>,
+    asked: Asked,
+) -> Result<Response, Failure> {
+    let wanted = id(&text);
+    let (shown, total) = load::read(&app, &visitor, move |loader| {
+        let (_, shown) = show::environment(loader.tx, &loader.caller, wanted)?;
+        let (_, _, total) = show::history(loader.tx, &loader.caller, wanted, 0, 1)?;
+        Ok((shown, total))
+    })
+    .await?;
+    let body = shape::environment(&shown).element("deploymentResultsCount", total);
+    Ok(asked.ok(Document::new("environment", body)))
+}
+
+/// `GET /deploy/environment/{id}/results`: newest first.
+pub(super) async fn results(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(text): Path<String>,
+    asked: Asked,
+) -> Result<Response, Failure> {
+    let page = Page::from_parameters(&asked.parameters, MAX_SIZE);
+    let (wanted, start, limit) = (
+        id(&text),
+        i64::try_from(page.start).unwrap_or(i64::MAX),
+        i64::try_from(page.size).unwrap_or(i64::MAX),
+    );
+    let (row, results, total) = load::read(&app, &visitor, move |loader| {
+        show::history(loader.tx, &loader.caller, wanted, start, limit)
+    })
+    .await?;
+    let body = Object::new()
+        .element("name", row.name.as_str())
+        .element("id", row.id)
+        .element(
+            "results",
+            List::new("result", results.iter().map(|one| shape::result(one, None))),
+        )
+        .attribute("size", total)
+        .attribute("start-index", page.start)
+        .attribute("max-result", page.size);
+    Ok(asked.ok(Document::new("results", body)))
+}
