@@ -236,7 +236,8 @@ async fn t7_a_server_that_dies_while_a_job_ends_has_its_artifacts_and_tests_once
         .hosted("PROJ/app")
         .push("master", &[("bamboo-specs/bamboo.yml", &plan)]);
     wait_for("the job to begin", || async {
-        let status = server.get("/rest/madake/1.0/builds/PROJ-PLAN-1").await;
+        let request = server.request(Method::GET, "/rest/madake/1.0/builds/PROJ-PLAN-1");
+        let status: serde_json::Value = request.send().await.ok()?.json().await.ok()?;
         (status["lifeCycleState"] == "InProgress").then_some(())
     })
     .await;

@@ -236,7 +236,7 @@ async fn a_project_belongs_to_the_repository_that_made_it() {
         environments: [QA]\nQA:\n  tasks: []\n---\n\
         version: 2\ndeployment: {name: Another, source-plan: PROJ-PLAN}\nrelease-naming: stolen\nenvironments: []\n---\n\
         version: 2\ndeployment: {name: Deploy it}\ndeployment-permissions:\n  - roles: [logged-in]\n    permissions: admin\n";
-    other.push("master", &[("bamboo-specs/bamboo.yml", theirs)]);
+    let _ = other.push("master", &[("bamboo-specs/bamboo.yml", theirs)]);
     let found = wait_for("the findings", || async {
         let events = server.get("/rest/madake/1.0/events").await;
         let event = events["events"]

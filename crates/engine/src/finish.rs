@@ -96,11 +96,11 @@ pub(crate) async fn record(
 ) {
     let (outcome, told, message, results) = match end {
         Ok(mut told) => {
+            handed_on::seal(engine, job.id, &mut told.variables);
             let Some(results) = keep_results(engine, job).await else {
                 // The job's directory stays, and the next server takes it up.
                 return;
             };
-            handed_on::seal(engine, job.id, &mut told.variables);
             (
                 results.bear_on(outcome_of(&told)),
                 serde_json::to_string(&told).ok(),

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use madake_domain::plan::{CheckoutTask, ScriptTask, Task, TaskAction};
+use madake_domain::plan::{CheckoutTask, NodeTool, ScriptTask, Task, TaskAction, TaskTests, TestReportKind};
 use madake_domain::task_condition::first_unmet;
 use madake_protocol::log::LogKind;
 use madake_protocol::{FORMAT, JobOrder, JobOutcome, JobResult, JobVariable, Secret};
@@ -31,6 +31,13 @@ use super::surroundings::{Ahead, Surroundings};
 use super::task_process::{PipeReader, ProcessEnd, signal_name};
 use super::task_test_parser::Tests;
 use super::{artifacts, clean, script, unrunnable};
+
+/// Where Maven's Surefire writes its reports.
+const MAVEN_REPORTS: &str = "**/target/surefire-reports/*.xml";
+/// Where reports of Ant's JUnit task, and of Nodeunit, are looked for.
+const ANT_REPORTS: &str = "**/test-reports/*.xml";
+/// Where Mocha's reporter for Bamboo writes, in the folder that it runs in.
+const MOCHA_REPORTS: &str = "**/mocha.json";
 
 /// How long pipes may stay open after the last process of the job was killed.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
@@ -261,10 +268,8 @@ impl Job<'_> {
         );
         let end = match unmet {
             Err(error) => TaskEnd::failed(error.to_string()),
-            Ok(_) => match self.supply(&task.action) {
-                Err(reason) => TaskEnd::failed(reason),
-                Ok(()) => self.act(&task.action, lookout),
-            },
+            Ok(_) if let Err(reason) = self.supply(&task.action) => TaskEnd::failed(reason),
+            Ok(_) => self.act(&task.action, lookout),
         };
         let result = match &end {
             TaskEnd::Succeeded | TaskEnd::EndsJob { .. } => "Success",
@@ -288,9 +293,22 @@ impl Job<'_> {
             TaskAction::Checkout(checkout) => self.run_checkout(checkout, lookout),
             TaskAction::Clean => self.run_clean(),
             TaskAction::Command(command) => self.run_command(command, lookout),
-            TaskAction::Maven(maven) => self.run_maven(maven, lookout),
-            TaskAction::Ant(ant) => self.run_ant(ant, lookout),
-            TaskAction::Node(node) => self.run_node(node, lookout),
+            TaskAction::Maven(maven) => {
+                let end = self.run_maven(maven, lookout);
+                self.with_tests(end, &maven.tests, TestReportKind::Junit, MAVEN_REPORTS)
+            }
+            TaskAction::Ant(ant) => {
+                let end = self.run_ant(ant, lookout);
+                self.with_tests(end, &ant.tests, TestReportKind::Junit, ANT_REPORTS)
+            }
+            TaskAction::Node(node) => {
+                let end = self.run_node(node, lookout);
+                let (kind, usual) = match node.tool {
+                    NodeTool::Mocha => (TestReportKind::Mocha, MOCHA_REPORTS),
+                    _ => (TestReportKind::Junit, ANT_REPORTS),
+                };
+                self.with_tests(end, &node.tests, kind, usual)
+            }
             TaskAction::Docker(docker) => self.run_docker(docker, lookout),
             TaskAction::InjectVariables(inject) => self.inject_variables(inject),
             TaskAction::DumpVariables => self.dump_variables(),
@@ -303,6 +321,12 @@ impl Job<'_> {
             TaskAction::VcsPush(push) => self.push_commits(push, lookout),
             TaskAction::Ssh(ssh) => self.run_ssh(ssh, lookout),
             TaskAction::Scp(scp) => self.run_scp(scp, lookout),
+            TaskAction::Plugin(app) if app.plugin_key == variables::MAVEN_POM => self.read_pom(app),
+            TaskAction::Plugin(app) => TaskEnd::failed(format!(
+                "this version of madake does not know the app of the task, `{}`; a `script` task may do the same, \
+                 and `enabled: false` passes it over",
+                app.plugin_key
+            )),
             TaskAction::TestParser(parser) => {
                 TaskEnd::of(self.tests.run(parser, &self.environment, &self.log))
             }
@@ -312,16 +336,26 @@ impl Job<'_> {
                 &self.environment,
                 &self.log,
             )),
-            TaskAction::Plugin(app) if app.plugin_key == variables::MAVEN_POM => self.read_pom(app),
-            TaskAction::Plugin(app) => TaskEnd::failed(format!(
-                "this version of madake does not know the app of the task, `{}`; a `script` task may do the same, \
-                 and `enabled: false` passes it over",
-                app.plugin_key
-            )),
             other => TaskEnd::failed(format!(
                 "this version of madake does not run tasks of type `{}`",
                 other.type_name()
             )),
+        }
+    }
+
+    /// Reads the test reports of a build tool, whatever became of the tool.
+    fn with_tests(&mut self, end: TaskEnd, tests: &TaskTests, kind: TestReportKind, usual: &str) -> TaskEnd {
+        let patterns = match tests {
+            TaskTests::None => return end,
+            TaskTests::Usual => usual.to_owned(),
+            TaskTests::Pattern(pattern) => self.environment.substituted(pattern),
+        };
+        if matches!(end, TaskEnd::Interrupted(_)) {
+            return end;
+        }
+        match (self.tests.read(kind, &patterns, false, &self.log), end) {
+            (Err(reason), TaskEnd::Succeeded) => TaskEnd::failed(reason),
+            (_, end) => end,
         }
     }
 
