@@ -1,5 +1,6 @@
 //! The whole product, from outside: the real binary, real git and hg, real hooks, real HTTP.
 
+mod artifacts;
 mod bitbucket_admin;
 mod bitbucket_clients;
 mod bitbucket_reading;

@@ -10,6 +10,8 @@
 //! | `started.json` | supervisor, before the first task | from here on nobody else ever runs this order |
 //! | `commanded` | supervisor, before the first script | the job has run commands of its own |
 //! | `stop` | server | a request to stop, and who asked |
+//! | `tests.json` | supervisor, before the outcome | the results of the job's tests, when there are any |
+//! | `artifacts.json`, `artifacts/` | supervisor, before the outcome | the artifacts that the job kept, and their files |
 //! | `outcome.json` | supervisor, last | what came of it; the log is complete |
 //! | `tmp/` | supervisor | scripts, and the job's temporary files |
 //! | `container` | supervisor, before it makes a container | its engine and name; gone with the container |
@@ -20,7 +22,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use madake_protocol::{JobOrder, JobOutcome, JobStarted, MessageError, StopRequest};
+use madake_protocol::{
+    JobOrder, JobOutcome, JobStarted, KeptArtifacts, MessageError, StopRequest, TestResults,
+};
 
 /// Why a file of a job directory could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +131,28 @@ impl JobDirectory {
         self.read(&self.outcome_path(), JobOutcome::from_json)
     }
 
+    /// The results of the job's tests; `None` when no test report was read.
+    ///
+    /// # Errors
+    /// When the file cannot be read or understood.
+    pub fn read_tests(&self) -> Result<Option<TestResults>, JobDirectoryError> {
+        self.read(&self.tests_path(), TestResults::from_json)
+    }
+
+    /// The artifacts that the job kept; `None` when it kept none.
+    ///
+    /// # Errors
+    /// When the file cannot be read or understood.
+    pub fn read_artifacts(&self) -> Result<Option<KeptArtifacts>, JobDirectoryError> {
+        self.read(&self.artifacts_path(), KeptArtifacts::from_json)
+    }
+
+    /// The file with the bytes of a kept file, by its number.
+    #[must_use]
+    pub fn kept_file(&self, number: u64) -> PathBuf {
+        self.kept_files_path().join(number.to_string())
+    }
+
     /// Whether the job has begun a command of its own; checkouts do not count.
     #[must_use]
     pub fn ran_a_command(&self) -> bool {
@@ -161,6 +187,18 @@ impl JobDirectory {
         self.path.join("outcome.json")
     }
 
+    fn tests_path(&self) -> PathBuf {
+        self.path.join("tests.json")
+    }
+
+    fn artifacts_path(&self) -> PathBuf {
+        self.path.join("artifacts.json")
+    }
+
+    pub(crate) fn kept_files_path(&self) -> PathBuf {
+        self.path.join("artifacts")
+    }
+
     pub(crate) fn tmp_path(&self) -> PathBuf {
         self.path.join("tmp")
     }
@@ -187,6 +225,14 @@ impl JobDirectory {
 
     pub(crate) fn write_stop(&self, request: &StopRequest) -> Result<(), JobDirectoryError> {
         self.write(&self.stop_path(), request.to_json())
+    }
+
+    pub(crate) fn write_tests(&self, tests: &TestResults) -> Result<(), JobDirectoryError> {
+        self.write(&self.tests_path(), tests.to_json())
+    }
+
+    pub(crate) fn write_artifacts(&self, artifacts: &KeptArtifacts) -> Result<(), JobDirectoryError> {
+        self.write(&self.artifacts_path(), artifacts.to_json())
     }
 
     /// Who asked to stop the job; `None` when nobody did. An unreadable request is still one.

@@ -1,4 +1,4 @@
-//! Removes what has had its time: plan branches by their plan's policy, and old deliveries. Results stay.
+//! Removes what has had its time: plan branches by their plan's policy, old deliveries, and results.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use madake_store::{build, plan, repository};
 use madake_vcs::git::lfs::LfsObjects;
 
 use crate::ops::keep_receiver::prune_deliveries;
-use crate::{Engine, EngineError, clock};
+use crate::{Engine, EngineError, clock, retention};
 
 /// An upload that nobody has written to for so long is over, whatever became of it.
 const UPLOAD_REST: Duration = Duration::from_secs(24 * 3600);
@@ -22,6 +22,7 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
         .write(|tx| prune_deliveries(tx, clock::now_ms()))
         .await?;
     remove_lfs_leftovers(engine).await?;
+    retention::run(engine).await?;
     let plans = engine
         .store()
         .read(|tx| Ok::<_, EngineError>(plan::all(tx)?))

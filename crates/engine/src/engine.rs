@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use madake_domain::plan::PlanConfiguration;
 use madake_outgoing::client::Client;
 use madake_outgoing::mail::Mailer;
 use madake_protocol::{Bubblewrap, Isolation};
+use madake_store::blob::BlobStore;
 use madake_store::seal::Sealer;
 use madake_store::{Store, StoreError, Topic, meta, plan};
 use madake_vcs::git::read::{GitReader, PoolLimits};
@@ -53,6 +54,7 @@ struct Inner {
     home: Home,
     settings: Settings,
     sealer: Sealer,
+    blobs: BlobStore,
     git: GitProgram,
     reader: GitReader,
     mercurial: Result<Mercurial, String>,
@@ -76,6 +78,7 @@ struct Inner {
     pushes: TaskTracker,
     loops: TaskTracker,
     stopping: CancellationToken,
+    swept: AtomicBool,
     paused: AtomicBool,
     pausing: tokio::sync::Mutex<()>,
     told_of_hanging: Told,
@@ -100,6 +103,9 @@ impl Engine {
     pub fn open(home: Home, settings: Settings) -> Result<Self, EngineError> {
         let store = Store::open(&home.database())?;
         let sealer = Sealer::open(&home.secret_key())?;
+        let blobs = BlobStore::open(&home.artifacts()).map_err(|error| {
+            EngineError::Unavailable(format!("{} cannot be used: {error}", home.artifacts().display()))
+        })?;
         let git = GitProgram::new(&settings.git).with_home(home.empty());
         let reader = GitReader::new(git.clone(), PoolLimits::for_git());
         let pushes = TaskTracker::new();
@@ -108,6 +114,7 @@ impl Engine {
         Ok(Self {
             inner: Arc::new(Inner {
                 store,
+                blobs,
                 git,
                 reader,
                 mercurial,
@@ -136,6 +143,7 @@ impl Engine {
                 pushes,
                 loops: TaskTracker::new(),
                 stopping: CancellationToken::new(),
+                swept: AtomicBool::new(false),
                 paused: AtomicBool::new(false),
                 pausing: tokio::sync::Mutex::new(()),
                 told_of_hanging: Told::default(),
@@ -340,6 +348,17 @@ impl Engine {
 
     pub(crate) fn sealer(&self) -> &Sealer {
         &self.inner.sealer
+    }
+
+    /// Whether nobody has looked yet for what an earlier server left behind.
+    pub(crate) fn is_first_sweep(&self) -> bool {
+        !self.inner.swept.swap(true, Ordering::Relaxed)
+    }
+
+    /// The bytes of artifacts.
+    #[must_use]
+    pub fn blobs(&self) -> &BlobStore {
+        &self.inner.blobs
     }
 
     pub(crate) fn agent(&self) -> &LocalAgent {

@@ -1,6 +1,7 @@
 //! Step 10 of the walk: the end of a job is accepted from its holder only, stored with what the agent said, and
 //! the build goes on. An end is never lost: what cannot be stored now is stored when the disk has room again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use madake_agent::local::{JobEnd, RunningJob};
@@ -11,6 +12,7 @@ use madake_store::{StoreError, Topic, build};
 use crate::capabilities::write_note;
 use crate::enqueue::start_waiting;
 use crate::lease::error_outcome;
+use crate::results::{self, Results};
 use crate::schedule::apply;
 use crate::{Engine, EngineError, clock, handed_on};
 
@@ -80,7 +82,8 @@ pub(crate) async fn fail(engine: Engine, job: build::Job, holder: String, slot: 
 
 /// Stores that a job could not be run.
 pub(crate) async fn store_error(engine: &Engine, job: &build::Job, holder: &str, reason: &str) {
-    store_end(engine, job, holder, error_outcome(reason), None, reason).await;
+    let nothing = Results::default();
+    store_end(engine, job, holder, error_outcome(reason), None, reason, nothing).await;
 }
 
 /// Stores the end of a job, removes its directory, and lets its agent go.
@@ -91,18 +94,23 @@ pub(crate) async fn record(
     slot: usize,
     end: Result<JobOutcome, String>,
 ) {
-    let (outcome, told, message) = match end {
+    let (outcome, told, message, results) = match end {
         Ok(mut told) => {
             handed_on::seal(engine, job.id, &mut told.variables);
+            let Some(results) = keep_results(engine, job).await else {
+                // The job's directory stays, and the next server takes it up.
+                return;
+            };
             (
-                outcome_of(&told),
+                results.bear_on(outcome_of(&told)),
                 serde_json::to_string(&told).ok(),
                 told.message.clone(),
+                results,
             )
         }
-        Err(reason) => (error_outcome(&reason), None, reason),
+        Err(reason) => (error_outcome(&reason), None, reason, Results::default()),
     };
-    store_end(engine, job, holder, outcome, told, &message).await;
+    store_end(engine, job, holder, outcome, told, &message, results).await;
     let directory = engine.agent().job_directory(job.id, job.attempt);
     if let Err(error) = engine.agent().remove(&directory) {
         tracing::warn!(
@@ -113,6 +121,26 @@ pub(crate) async fn record(
     }
     engine.slots().release(slot);
     engine.store().wakes().ring(Topic::Queue);
+}
+
+/// Stores what the job left, however long that takes; `None`: the server ends before it could.
+async fn keep_results(engine: &Engine, job: &build::Job) -> Option<Results> {
+    loop {
+        match results::store(engine, job).await {
+            Ok(results) => return Some(results),
+            Err(error) => {
+                tracing::error!(
+                    job.id = job.id,
+                    "what job {} left cannot be stored yet: {error}",
+                    job.key
+                );
+                tokio::select! {
+                    () = engine.stopping().cancelled() => return None,
+                    () = tokio::time::sleep(AGAIN) => {}
+                }
+            }
+        }
+    }
 }
 
 fn outcome_of(told: &JobOutcome) -> Outcome {
@@ -135,7 +163,9 @@ async fn store_end(
     outcome: Outcome,
     told: Option<String>,
     message: &str,
+    results: Results,
 ) {
+    let results = Arc::new(results);
     let attempt = u32::try_from(job.attempt).unwrap_or(u32::MAX);
     let told = told.unwrap_or_else(|| serde_json::json!({ "message": message }).to_string());
     loop {
@@ -145,14 +175,17 @@ async fn store_end(
             holder: holder.to_owned(),
             outcome: outcome.clone(),
         };
-        let (job_id, build_id, told) = (job.id, job.build_id, told.clone());
+        let (row, build_id, told) = (job.clone(), job.build_id, told.clone());
+        let results = Arc::clone(&results);
         let limit = engine.settings().concurrent_builds;
         let stored = engine
             .store()
             .write(move |tx| {
                 let now = clock::now_ms();
+                // First, so that who is told of the end hears of them; a refusal takes them back.
+                results.record(tx, &row, now)?;
                 let next = apply(tx, build_id, input, now)?;
-                build::set_job_outcome(tx, job_id, &told)?;
+                build::set_job_outcome(tx, row.id, &told)?;
                 if !build::is_active(next.schedule.summary().life_cycle) {
                     start_waiting(tx, next.plan_branch_id, limit, now)?;
                 }

@@ -175,13 +175,24 @@ impl Home {
         self.root.join("logs")
     }
 
-    /// The log of one attempt of a job.
+    /// The logs of a build.
     #[must_use]
-    pub fn job_log(&self, build_id: i64, job_id: i64, attempt: i64) -> PathBuf {
+    pub fn build_logs(&self, build_id: i64) -> PathBuf {
         self.logs()
             .join((build_id / 1000).to_string())
             .join(build_id.to_string())
-            .join(format!("{job_id}-{attempt}.log"))
+    }
+
+    /// The log of one attempt of a job.
+    #[must_use]
+    pub fn job_log(&self, build_id: i64, job_id: i64, attempt: i64) -> PathBuf {
+        self.build_logs(build_id).join(format!("{job_id}-{attempt}.log"))
+    }
+
+    /// Files of artifacts.
+    #[must_use]
+    pub fn artifacts(&self) -> PathBuf {
+        self.root.join("artifacts")
     }
 
     /// Working directories of the built-in agents.

@@ -35,9 +35,12 @@ pub mod order;
 mod poll;
 pub mod reading;
 mod reconcile;
+mod results;
+mod retention;
 mod schedule;
 mod settled;
 pub mod specs;
+mod supply;
 pub mod telling;
 mod timer;
 

@@ -19,7 +19,7 @@ use madake_store::repository::{self, Repository};
 use madake_store::{build, build_query, plan, project};
 
 use crate::listening::forks;
-use crate::{Engine, EngineError, handed_on, job_right};
+use crate::{Engine, EngineError, handed_on, job_right, supply};
 
 /// The log of one job grows to this size at most, in bytes.
 const LOG_LIMIT: u64 = 2 * 1024 * 1024 * 1024;
@@ -116,6 +116,7 @@ pub(crate) async fn make(
             tasks.iter().chain(&definition.final_tasks),
         )?
     };
+    let (artifacts, tests) = supply::of_job(engine, job, &loaded.build, definition, &loaded.plan.key).await?;
     let facts = build_facts(engine, &loaded);
     let settings = engine.settings();
     let folder = format!("{}-{}", loaded.branch.key, job.key);
@@ -157,6 +158,8 @@ pub(crate) async fn make(
         hg_program: settings.hg.clone(),
         hg_settings: engine.home().hg_job_settings(),
         clean_working_directory: definition.clean_working_directory,
+        artifacts,
+        tests,
         isolation: match definition.docker.as_ref().or(configuration.docker.as_ref()) {
             Some(docker) => Isolation::Container(container(engine, docker)),
             None => engine.isolation().await?,

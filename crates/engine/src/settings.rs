@@ -6,10 +6,14 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 use madake_domain::address::AddressPattern;
 use madake_domain::hanging::HangingRules;
+use madake_domain::retention::RetentionPolicy;
 use madake_outgoing::client::ClientSettings;
 use madake_outgoing::guard::AddressPolicy;
 use madake_outgoing::mail::MailSettings;
-use madake_protocol::{Bubblewrap, ContainerPolicy, IsolationChoice};
+use madake_protocol::{
+    Bubblewrap, ContainerPolicy, DEFAULT_ARTIFACT_BYTES, DEFAULT_ARTIFACT_FILES, DEFAULT_REPORT_BYTES,
+    DEFAULT_TEST_CASES, IsolationChoice,
+};
 
 /// Settings of an engine.
 #[derive(Debug, Clone)]
@@ -34,6 +38,8 @@ pub struct Settings {
     pub when_hanging: WhenHanging,
     /// How the built-in agents keep jobs apart from the machine.
     pub agent: AgentSettings,
+    /// How much is kept of what jobs leave, and how long.
+    pub results: ResultSettings,
     /// How often the refs of hosted and attached repositories are compared with the ledger, in seconds.
     pub reconcile_seconds: u64,
     /// How often a linked repository is looked at for plans that say nothing of triggers, in seconds.
@@ -85,4 +91,31 @@ pub struct AgentSettings {
     pub sandbox: Bubblewrap,
     /// What plans may ask for that run in containers.
     pub containers: ContainerPolicy,
+}
+
+/// How much is kept of what jobs leave, and how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultSettings {
+    /// The most bytes of one artifact.
+    pub artifact_bytes: u64,
+    /// The most files of one artifact.
+    pub artifact_files: u64,
+    /// The most test cases of one job.
+    pub test_cases: usize,
+    /// The most bytes that are read of one test report.
+    pub test_report_bytes: usize,
+    /// What goes when, where a plan says nothing. `None`: all is kept.
+    pub retention: Option<RetentionPolicy>,
+}
+
+impl Default for ResultSettings {
+    fn default() -> Self {
+        Self {
+            artifact_bytes: DEFAULT_ARTIFACT_BYTES,
+            artifact_files: DEFAULT_ARTIFACT_FILES,
+            test_cases: DEFAULT_TEST_CASES,
+            test_report_bytes: DEFAULT_REPORT_BYTES,
+            retention: None,
+        }
+    }
 }

@@ -9,6 +9,7 @@ pub mod log;
 mod message;
 mod order;
 mod outcome;
+mod results;
 
 pub use container::{ContainerOrder, ContainerPolicy};
 pub use isolation::{Bubblewrap, Isolation, IsolationChoice};
@@ -16,3 +17,8 @@ pub use message::{FORMAT, MessageError};
 pub use order::{DEFAULT_FINAL_TASKS_SECONDS, DEFAULT_STOP_GRACE_SECONDS};
 pub use order::{JobOrder, JobRepository, JobVariable, PushRight, Secret};
 pub use outcome::{JobOutcome, JobResult, JobStarted, StopRequest};
+pub use results::{
+    ArtifactDownload, ArtifactOrder, CaseName, DEFAULT_ARTIFACT_BYTES, DEFAULT_ARTIFACT_FILES,
+    DEFAULT_REPORT_BYTES, DEFAULT_TEST_CASES, KeptArtifact, KeptArtifacts, KeptFile, PlacedArtifact,
+    PlacedFile, TestCaseOutcome, TestCaseResult, TestOrder, TestResults,
+};

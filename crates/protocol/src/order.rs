@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::isolation::Isolation;
 use crate::message::{self, MessageError};
+use crate::results::{ArtifactOrder, TestOrder};
 
 /// Seconds between a friendly and a forced end of a task, unless the order says otherwise.
 pub const DEFAULT_STOP_GRACE_SECONDS: u64 = 10;
@@ -91,6 +92,12 @@ pub struct JobOrder {
     /// How the job's commands are kept apart from the machine; checkouts are the agent's own work.
     #[serde(default)]
     pub isolation: Isolation,
+    /// Artifacts that the job gets and keeps.
+    #[serde(default)]
+    pub artifacts: ArtifactOrder,
+    /// How test reports are read.
+    #[serde(default)]
+    pub tests: TestOrder,
 }
 
 fn default_stop_grace_seconds() -> u64 {
@@ -259,6 +266,8 @@ mod tests {
             hg_settings: PathBuf::new(),
             clean_working_directory: false,
             isolation: Isolation::default(),
+            artifacts: ArtifactOrder::default(),
+            tests: TestOrder::default(),
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod agent;
 mod mail;
+mod results;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use serde::Deserialize;
 
 pub use agent::AgentSection;
 pub use mail::{BrokersSection, MailSection};
+pub use results::{ExpirySection, ResultsSection};
 
 /// Why a configuration cannot be used: which key, from where, and what would do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +41,10 @@ pub struct Configuration {
     pub builds: BuildsSection,
     /// `[agent]`
     pub agent: AgentSection,
+    /// `[results]`
+    pub results: ResultsSection,
+    /// `[expiry]`
+    pub expiry: ExpirySection,
     /// `[repositories]`
     pub repositories: RepositoriesSection,
     /// `[triggers]`
@@ -290,7 +296,7 @@ impl Default for LogSection {
 }
 
 /// Each section and key, for suggestions and for the names of environment variables.
-pub const KEYS: [(&str, &[&str]); 10] = [
+pub const KEYS: [(&str, &[&str]); 12] = [
     (
         "server",
         &[
@@ -317,6 +323,8 @@ pub const KEYS: [(&str, &[&str]); 10] = [
         ],
     ),
     ("agent", agent::AGENT_KEYS),
+    ("results", results::RESULTS_KEYS),
+    ("expiry", results::EXPIRY_KEYS),
     (
         "repositories",
         &[
@@ -465,6 +473,7 @@ impl Configuration {
             hanging: self.builds.hanging()?,
             when_hanging: self.builds.when_hanging()?,
             agent: self.agent.settings()?,
+            results: self.results.settings(self.expiry.policy()?),
             reconcile_seconds: self.repositories.reconcile_seconds,
             poll_seconds: self.repositories.poll_seconds,
             trigger_addresses: patterns("triggers.addresses", &self.triggers.addresses)?,
@@ -582,6 +591,8 @@ fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Conf
             | "readable"
             | "writable"
             | "container-volumes"
+            | "remove"
+            | "keep-labels"
     );
     let number = matches!(
         key.as_str(),
@@ -602,6 +613,13 @@ fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Conf
             | "container-memory-megabytes"
             | "container-processors"
             | "container-processes"
+            | "artifact-mebibytes"
+            | "artifact-files"
+            | "test-cases"
+            | "test-report-mebibytes"
+            | "days"
+            | "keep-builds"
+            | "most-builds"
     );
     let read = if list {
         let entries = value.split(',').map(str::trim).filter(|entry| !entry.is_empty());

@@ -232,6 +232,12 @@ impl BlobStore {
         sync_folder(folder)
     }
 
+    /// The file of a blob, whether or not it is there. It is never written to.
+    #[must_use]
+    pub fn path(&self, hash: BlobHash) -> PathBuf {
+        self.shared.path(hash)
+    }
+
     /// Opens a blob for reading, at its beginning; `None`: there is none with this hash.
     ///
     /// # Errors

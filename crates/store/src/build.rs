@@ -154,6 +154,16 @@ pub fn by_id(tx: &Tx<'_>, id: i64) -> Result<Build, StoreError> {
         .ok_or_else(|| StoreError::Missing(format!("the build with the id {id}")))
 }
 
+/// The result key of the build with this id; `None`: it was removed.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn key_of(tx: &Tx<'_>, id: i64) -> Result<Option<String>, StoreError> {
+    tx.first("SELECT key FROM build WHERE id = $1", params![id], |row| {
+        row.get(0)
+    })
+}
+
 /// The build of a plan branch with this number.
 ///
 /// # Errors

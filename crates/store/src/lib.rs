@@ -10,6 +10,7 @@ mod pool;
 mod wake;
 mod writer;
 
+pub mod artifact;
 pub mod blob;
 pub mod branch_permission;
 pub mod build;
@@ -19,6 +20,7 @@ pub mod decision;
 pub mod delivery;
 pub mod delivery_history;
 pub mod event;
+pub mod expiry;
 pub mod hearing;
 pub mod lfs_lock;
 pub mod meta;
@@ -32,6 +34,7 @@ pub mod repository;
 pub mod repository_attributes;
 pub mod seal;
 pub mod ssh_key;
+pub mod test_result;
 pub mod user;
 pub mod webhook;
 

@@ -18,7 +18,7 @@ const READERS: usize = 4;
 const QUEUE_LIMIT: usize = 4096;
 
 /// The migrations, in order. Append only.
-const MIGRATIONS: [&str; 11] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_telling.sql"),
     include_str!("migrations/0003_ssh_keys.sql"),
@@ -30,6 +30,7 @@ const MIGRATIONS: [&str; 11] = [
     include_str!("migrations/0009_names.sql"),
     include_str!("migrations/0010_pull_requests.sql"),
     include_str!("migrations/0011_capabilities.sql"),
+    include_str!("migrations/0012_results.sql"),
 ];
 
 /// The tables of which a copy in memory is worth keeping: each webhook and each push asks for a few rows of them.

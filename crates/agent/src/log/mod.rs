@@ -139,6 +139,11 @@ impl Log {
         state.flush();
     }
 
+    /// What covers the secrets of the job.
+    pub(crate) fn masks(&self) -> &Masks {
+        &self.masks
+    }
+
     /// The text without any secret.
     pub(crate) fn masked(&self, text: &str) -> String {
         String::from_utf8_lossy(&self.masks().apply(text.as_bytes())).into_owned()

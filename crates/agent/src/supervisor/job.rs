@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use madake_domain::plan::{CheckoutTask, ScriptTask, Task, TaskAction};
+use madake_domain::plan::{CheckoutTask, NodeTool, ScriptTask, Task, TaskAction, TaskTests, TestReportKind};
 use madake_domain::task_condition::first_unmet;
 use madake_protocol::log::LogKind;
 use madake_protocol::{FORMAT, JobOrder, JobOutcome, JobResult, JobVariable, Secret};
@@ -29,7 +29,13 @@ use super::script::PreparedScript;
 use super::script_environment::ScriptEnvironment;
 use super::surroundings::{Ahead, Surroundings};
 use super::task_process::{PipeReader, ProcessEnd, signal_name};
-use super::{clean, script, unrunnable};
+use super::task_test_parser::Tests;
+use super::{artifacts, clean, script, unrunnable};
+
+/// Where Maven's Surefire writes its reports.
+const MAVEN_REPORTS: &str = "**/target/surefire-reports/*.xml";
+/// Where reports of Ant's JUnit task are looked for.
+const ANT_REPORTS: &str = "**/test-reports/*.xml";
 
 /// How long pipes may stay open after the last process of the job was killed.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
@@ -63,6 +69,9 @@ struct Job<'a> {
     environment: ScriptEnvironment,
     surroundings: Surroundings,
     ahead: Option<Ahead>,
+    tests: Tests<'a>,
+    /// Whether the artifacts of earlier stages are in the working directory.
+    is_supplied: bool,
     readers: Vec<PipeReader>,
     scripts: usize,
     /// Variables that outlive the job.
@@ -102,6 +111,8 @@ pub(crate) fn run(order: &JobOrder, directory: &JobDirectory, started_ms: i64) -
         environment: ScriptEnvironment::new(order, &tmp_directory),
         surroundings: Surroundings::default(),
         ahead: None,
+        tests: Tests::new(order, started_ms),
+        is_supplied: false,
         readers: Vec::new(),
         scripts: 0,
         made_variables: Vec::new(),
@@ -255,6 +266,7 @@ impl Job<'_> {
         );
         let end = match unmet {
             Err(error) => TaskEnd::failed(error.to_string()),
+            Ok(_) if let Err(reason) = self.supply(&task.action) => TaskEnd::failed(reason),
             Ok(_) => self.act(&task.action, lookout),
         };
         let result = match &end {
@@ -279,9 +291,22 @@ impl Job<'_> {
             TaskAction::Checkout(checkout) => self.run_checkout(checkout, lookout),
             TaskAction::Clean => self.run_clean(),
             TaskAction::Command(command) => self.run_command(command, lookout),
-            TaskAction::Maven(maven) => self.run_maven(maven, lookout),
-            TaskAction::Ant(ant) => self.run_ant(ant, lookout),
-            TaskAction::Node(node) => self.run_node(node, lookout),
+            TaskAction::Maven(maven) => {
+                let end = self.run_maven(maven, lookout);
+                self.with_tests(end, &maven.tests, TestReportKind::Junit, MAVEN_REPORTS)
+            }
+            TaskAction::Ant(ant) => {
+                let end = self.run_ant(ant, lookout);
+                self.with_tests(end, &ant.tests, TestReportKind::Junit, ANT_REPORTS)
+            }
+            TaskAction::Node(node) => {
+                let end = self.run_node(node, lookout);
+                let kind = match node.tool {
+                    NodeTool::Mocha => TestReportKind::Mocha,
+                    _ => TestReportKind::Junit,
+                };
+                self.with_tests(end, &node.tests, kind, kind.default_pattern())
+            }
             TaskAction::Docker(docker) => self.run_docker(docker, lookout),
             TaskAction::InjectVariables(inject) => self.inject_variables(inject),
             TaskAction::DumpVariables => self.dump_variables(),
@@ -300,10 +325,74 @@ impl Job<'_> {
                  and `enabled: false` passes it over",
                 app.plugin_key
             )),
+            TaskAction::TestParser(parser) => {
+                TaskEnd::of(self.tests.run(parser, &self.environment, &self.log))
+            }
+            TaskAction::ArtifactDownload(download) => TaskEnd::of(artifacts::download(
+                download,
+                self.order,
+                &self.environment,
+                &self.log,
+            )),
             other => TaskEnd::failed(format!(
                 "this version of madake does not run tasks of type `{}`",
                 other.type_name()
             )),
+        }
+    }
+
+    /// Reads the test reports of a build tool, whatever became of the tool.
+    fn with_tests(&mut self, end: TaskEnd, tests: &TaskTests, kind: TestReportKind, usual: &str) -> TaskEnd {
+        let patterns = match tests {
+            TaskTests::None => return end,
+            TaskTests::Usual => usual.to_owned(),
+            TaskTests::Pattern(pattern) => self.environment.substituted(pattern),
+        };
+        if matches!(end, TaskEnd::Interrupted(_)) {
+            return end;
+        }
+        match (self.tests.read(kind, &patterns, false, &self.log), end) {
+            (Err(reason), TaskEnd::Succeeded) => TaskEnd::failed(reason),
+            (_, end) => end,
+        }
+    }
+
+    /// Puts the artifacts of earlier stages into the working directory before the first task that could use them:
+    /// checkouts and clean would remove them again.
+    fn supply(&mut self, action: &TaskAction) -> Result<(), String> {
+        if self.is_supplied || matches!(action, TaskAction::Checkout(_) | TaskAction::Clean) {
+            return Ok(());
+        }
+        self.is_supplied = true;
+        artifacts::place(
+            &self.order.artifacts.subscribed,
+            self.order,
+            &self.environment,
+            &self.log,
+        )
+    }
+
+    /// Keeps what the job is to leave behind. A job that somebody stopped keeps its test results alone.
+    fn keep_results(&mut self, verdict: &mut Verdict) {
+        let mut problems = match verdict.result {
+            JobResult::Successful | JobResult::Failed | JobResult::TimedOut => {
+                artifacts::keep(self.order, self.directory, &self.environment, &self.log)
+            }
+            JobResult::Stopped | JobResult::Error(_) => Vec::new(),
+        };
+        if let Err(error) = self.tests.write(self.directory) {
+            let problem = format!("the test results cannot be kept: {error}");
+            self.log.say(LogKind::Error, &problem);
+            problems.push(problem);
+        }
+        if verdict.result == JobResult::Successful
+            && let Some(problem) = problems.into_iter().next()
+        {
+            *verdict = Verdict {
+                result: JobResult::Failed,
+                exit_code: None,
+                message: problem,
+            };
         }
     }
 
@@ -412,7 +501,7 @@ impl Job<'_> {
         }
     }
 
-    fn finish(mut self, verdict: Verdict, tmp_directory: &Path, started_ms: i64) -> JobOutcome {
+    fn finish(mut self, mut verdict: Verdict, tmp_directory: &Path, started_ms: i64) -> JobOutcome {
         self.remove_detached();
         if let Err(reason) = self.surroundings.finish() {
             self.log.say(LogKind::Error, &reason);
@@ -435,6 +524,7 @@ impl Job<'_> {
                 );
             }
         }
+        self.keep_results(&mut verdict);
         if self.order.clean_working_directory
             && let Err(error) = clean::empty(&self.order.working_directory)
         {
@@ -486,6 +576,10 @@ impl Job<'_> {
 }
 
 impl TaskEnd {
+    fn of(done: Result<(), String>) -> Self {
+        done.map_or_else(Self::failed, |()| Self::Succeeded)
+    }
+
     fn failed(reason: String) -> Self {
         Self::Failed {
             reason,
@@ -577,6 +671,8 @@ fn task_name(task: &Task) -> &str {
         TaskAction::StopJob(_) => "Stop job",
         TaskAction::InjectVariables(_) => "Inject variables",
         TaskAction::DumpVariables => "Dump variables",
+        TaskAction::ArtifactDownload(_) => "Artifact download",
+        TaskAction::TestParser(_) => "Test results parser",
         other => other.type_name(),
     }
 }

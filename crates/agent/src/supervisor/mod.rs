@@ -5,6 +5,7 @@
 //! At most one supervisor ever runs an order: the lock keeps two apart, `started.json` keeps out all that come
 //! after. The last thing it does is to write the outcome.
 
+mod artifacts;
 mod checkout;
 mod clean;
 mod confine;
@@ -15,6 +16,7 @@ mod script;
 mod script_environment;
 mod surroundings;
 mod task_process;
+mod task_test_parser;
 mod words;
 
 use std::fs::File;

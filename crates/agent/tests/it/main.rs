@@ -5,6 +5,7 @@
 mod bench;
 mod checkouts;
 mod containers;
+mod kept;
 mod logs;
 mod programs;
 mod remote;

@@ -241,7 +241,8 @@ fn deliveries_of(tx: &Tx<'_>, caller: &Caller, event_id: i64) -> Result<Vec<Even
 
 fn with_build(tx: &Tx<'_>, decision: Decision) -> Result<ExplainedDecision, EngineError> {
     let build_key = match decision.build_id {
-        Some(id) => Some(build::by_id(tx, id)?.key),
+        // A result that had its time is gone; what came of the decision is written beside it.
+        Some(id) => build::key_of(tx, id)?,
         None => None,
     };
     Ok(ExplainedDecision { decision, build_key })

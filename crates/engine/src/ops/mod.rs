@@ -28,6 +28,7 @@ pub mod mirror_repository;
 pub mod pause_server;
 pub mod post_receive_hook;
 pub mod protect_branch;
+pub mod quarantine_test;
 pub mod read_files;
 pub mod read_repository;
 pub mod receive_hook;

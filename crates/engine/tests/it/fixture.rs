@@ -211,6 +211,7 @@ fn settings(folder: &Path) -> Settings {
         stop_grace_seconds: 1,
         hanging: madake_domain::hanging::HangingRules::default(),
         when_hanging: madake_engine::settings::WhenHanging::Tell,
+        results: madake_engine::settings::ResultSettings::default(),
         agent: madake_engine::settings::AgentSettings {
             isolation: madake_protocol::IsolationChoice::Process,
             ..Default::default()

@@ -19,6 +19,7 @@ mod run;
 mod serve;
 mod server;
 mod specs;
+mod test;
 mod token;
 mod trigger;
 mod user;
@@ -108,6 +109,9 @@ pub(crate) enum Command {
     /// Say what the built-in agents can do.
     #[command(subcommand)]
     Capability(capability::Capability),
+    /// Look at tests of plans, and take some out of the reckoning for a while.
+    #[command(subcommand)]
+    Test(test::Test),
     /// Say why something was built, or was not.
     Why(why::Why),
     /// List what arrived, newest first.
@@ -142,6 +146,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Trigger(trigger) => done(trigger::run(&global, &trigger)),
         Command::Build(build) => build::run(&global, build),
         Command::Capability(capability) => done(capability::run(&global, capability)),
+        Command::Test(test) => done(test::run(&global, test)),
         Command::Why(why) => done(why::run(&global, &why)),
         Command::Events(events) => done(events::run(&global, &events)),
         Command::Server(server) => done(server::run(&global, &server)),

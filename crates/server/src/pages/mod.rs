@@ -5,8 +5,10 @@
 //! show the same. Pages work without scripts, and are shown to those who have READ on the repository.
 
 mod address;
+mod artifact;
 mod asked;
 mod browse;
+mod build;
 mod commits;
 mod differences;
 mod hearing;
@@ -46,6 +48,7 @@ pub(crate) fn routes() -> Routes {
         .merge(server_form())
         .merge(people_form())
         .merge(cloud_form())
+        .merge(builds())
         .add(Method::GET, "/", Access::Public, lists::front)
         .add(Method::GET, "/assets/pages.css", Access::Public, style)
         .add(Method::GET, "/hearing", Access::Public, hearing::page)
@@ -65,6 +68,49 @@ pub(crate) fn routes() -> Routes {
         .add(Method::GET, "/projects/{key}", READ, lists::project)
         .add(Method::GET, "/users/{user}", READ, lists::person)
         .add(Method::GET, "/scm/{owner}/{slug}", READ, lists::clone_address)
+}
+
+/// `/browse/KEY`: builds and their artifacts.
+fn builds() -> Routes {
+    let read = Access::Permission("READ on the plan");
+    Routes::default()
+        .add(Method::GET, "/browse/{key}", read, build::page)
+        .add(
+            Method::GET,
+            "/browse/{key}/artifact/{folder}/{name}",
+            read,
+            artifact::of_result,
+        )
+        .add(
+            Method::GET,
+            "/browse/{key}/artifact/{folder}/{name}/{*path}",
+            read,
+            artifact::of_result,
+        )
+        .add(
+            Method::GET,
+            "/browse/{key}/latest/artifact/{folder}/{name}",
+            read,
+            artifact::of_latest,
+        )
+        .add(
+            Method::GET,
+            "/browse/{key}/latest/artifact/{folder}/{name}/{*path}",
+            read,
+            artifact::of_latest,
+        )
+        .add(
+            Method::GET,
+            "/browse/{key}/latestSuccessful/artifact/{folder}/{name}",
+            read,
+            artifact::of_latest_successful,
+        )
+        .add(
+            Method::GET,
+            "/browse/{key}/latestSuccessful/artifact/{folder}/{name}/{*path}",
+            read,
+            artifact::of_latest_successful,
+        )
 }
 
 /// `/projects/KEY/repos/SLUG`

@@ -46,6 +46,8 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
         ("refs.html", include_str!("templates/refs.html")),
         ("login.html", include_str!("templates/login.html")),
         ("hearing.html", include_str!("templates/hearing.html")),
+        ("build.html", include_str!("templates/build.html")),
+        ("artifact.html", include_str!("templates/artifact.html")),
         ("problem.html", include_str!("templates/problem.html")),
     ] {
         environment

@@ -47,28 +47,23 @@ pub(crate) static APPS: &[Choice] = &[
     app(
         "com.atlassian.bamboo.plugins.bamboo-nodejs-plugin:task.reporter.mocha",
         "`test-parser` of Mocha.",
-    )
-    .not_yet(FAILS),
+    ),
     app(
         "com.atlassian.bamboo.plugins.testresultparser:task.testresultparser.junit",
         "`test-parser` of JUnit.",
-    )
-    .not_yet(FAILS),
+    ),
     app(
         "com.atlassian.bamboo.plugins.testresultparser:task.testresultparser.testng",
         "`test-parser` of TestNG.",
-    )
-    .not_yet(FAILS),
+    ),
     app(
         "com.atlassian.bamboo.plugin.dotnet:nunit",
         "`test-parser` of NUnit.",
-    )
-    .not_yet(FAILS),
+    ),
     app(
         "com.atlassian.bamboo.plugin.dotnet:mstest",
         "`test-parser` of MSTest.",
-    )
-    .not_yet(FAILS),
+    ),
     app(
         "com.atlassian.bamboo.plugins.bamboo-docker-plugin:task.docker.cli",
         "Builds, runs, pushes or pulls an image, as `commandOption` says.",

@@ -38,15 +38,13 @@ pub(crate) static JOB: Section = Section {
             "artifacts",
             Shape::List(&Shape::Map(&ARTIFACT)),
             "Files that are kept.",
-        )
-        .not_yet("nothing is kept"),
+        ),
         key(
             "artifact-subscriptions",
             Shape::List(&Shape::Map(&SUBSCRIPTION)),
             "Shared artifacts of earlier stages that the job gets. `[]`: none.",
         )
-        .default("all of them, into the working directory")
-        .not_yet("nothing is handed on"),
+        .default("all of them, into the working directory"),
         key(
             "docker",
             DOCKER_SHAPE,

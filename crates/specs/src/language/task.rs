@@ -57,8 +57,7 @@ pub(crate) static TASKS: Choices = Choices {
             "artifact-download",
             Some(Shape::Map(&ARTIFACT_DOWNLOAD)),
             "Fetches artifacts of this plan, of another one, or of the release.",
-        )
-        .not_yet(FAILS),
+        ),
         item(
             "inject-variables",
             Shape::Either(&[Shape::Text, Shape::Map(&INJECT_VARIABLES)]),
@@ -68,8 +67,7 @@ pub(crate) static TASKS: Choices = Choices {
             "test-parser",
             Shape::Either(&[Shape::Word(&TEST_FORMATS), Shape::Map(&TEST_PARSER)]),
             "Reads test reports; failed tests fail the job.",
-        )
-        .not_yet(FAILS),
+        ),
         item("maven", Shape::Map(&MAVEN), "Runs Maven."),
         item(
             "command",

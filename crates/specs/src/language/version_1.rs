@@ -80,8 +80,7 @@ pub(crate) static JOB: Section = Section {
             "artifacts",
             Shape::List(&Shape::Map(&ARTIFACT)),
             "Files that are kept; all of them are shared.",
-        )
-        .not_yet("nothing is kept"),
+        ),
         key(
             "testParsers",
             Shape::List(&Shape::Either(&[
@@ -89,8 +88,7 @@ pub(crate) static JOB: Section = Section {
                 Shape::Map(&TEST_PARSER),
             ])),
             "Test reports that are read.",
-        )
-        .not_yet("the job fails with a message behind the script"),
+        ),
     ],
     others: None,
 };

@@ -14,6 +14,7 @@ use madake_protocol::{Isolation, JobResult};
 use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::artifacts::Artifacts;
 use super::order;
 use super::show::{Shown, remark};
 use super::source::Source;
@@ -38,6 +39,7 @@ pub(super) struct Here {
     capabilities: Vec<(String, String)>,
     /// What jobs made for those behind them.
     handed_on: Vec<Variable>,
+    artifacts: Artifacts,
 }
 
 /// How a job ended.
@@ -98,6 +100,7 @@ impl Here {
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .collect(),
             handed_on: Vec::new(),
+            artifacts: Artifacts::default(),
         })
     }
 
@@ -133,6 +136,11 @@ impl Here {
         &self.handed_on
     }
 
+    /// What the jobs of this run have kept.
+    pub(super) fn artifacts(&self) -> &Artifacts {
+        &self.artifacts
+    }
+
     /// Leaves what the run makes.
     pub(super) fn keep(&mut self) {
         self.folder.disable_cleanup(true);
@@ -150,7 +158,7 @@ impl Here {
         shown: &Shown,
     ) -> anyhow::Result<JobEnding> {
         self.jobs += 1;
-        let order = order::make(self, plan, job, self.jobs);
+        let order = order::make(self, plan, stage, job, self.jobs);
         let mut interrupts = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
         let mut terminations = signal(SignalKind::terminate()).context("cannot listen for signals")?;
         let mut running = self.agent.start(&order)?;
@@ -186,6 +194,7 @@ impl Here {
             });
             self.handed_on.extend(made);
         }
+        self.artifacts.add(stage, &directory);
         Ok(ending(stage, job, end))
     }
 }

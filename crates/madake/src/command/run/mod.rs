@@ -1,5 +1,6 @@
 //! `madake run`: the plan of a work tree, run here and now by the same agent as on a server, without a server.
 
+mod artifacts;
 mod here;
 mod order;
 mod show;

@@ -14,7 +14,7 @@ use madake_engine::clock;
 use madake_engine::settings::Settings;
 use madake_protocol::{
     ContainerOrder, DEFAULT_FINAL_TASKS_SECONDS, Isolation, IsolationChoice, JobOrder, JobRepository,
-    JobVariable,
+    JobVariable, TestOrder,
 };
 use madake_server::config::Configuration;
 
@@ -91,7 +91,7 @@ pub(super) fn isolation(settings: &Settings, sources: &[&Source]) -> anyhow::Res
 }
 
 /// The order for a job.
-pub(super) fn make(here: &Here, plan: &PlanConfiguration, job: &Job, job_id: i64) -> JobOrder {
+pub(super) fn make(here: &Here, plan: &PlanConfiguration, stage: &str, job: &Job, job_id: i64) -> JobOrder {
     let settings = here.settings();
     let mut repositories = vec![here.source().repository.clone()];
     repositories.extend(here.others().iter().map(|other| other.repository.clone()));
@@ -138,6 +138,12 @@ pub(super) fn make(here: &Here, plan: &PlanConfiguration, job: &Job, job_id: i64
         hg_program: settings.hg.clone(),
         hg_settings: super::source::hg_settings(here.place()),
         clean_working_directory: false,
+        artifacts: here.artifacts().order(plan, stage, job, settings),
+        tests: TestOrder {
+            quarantined: Vec::new(),
+            most_cases: settings.results.test_cases,
+            most_report_bytes: settings.results.test_report_bytes,
+        },
         isolation: match job.docker.as_ref().or(plan.docker.as_ref()) {
             Some(docker) => Isolation::Container(ContainerOrder {
                 image: docker.image.clone(),

@@ -21,6 +21,7 @@ mod pull_requests;
 mod receivers;
 mod repositories;
 mod server;
+mod tests;
 mod tokens;
 mod users;
 mod webhooks;
@@ -44,6 +45,7 @@ pub(crate) fn routes() -> Routes {
         .merge(telling())
         .merge(people())
         .merge(running())
+        .merge(tested())
 }
 
 /// Repositories and what tells us of pushes to them.
@@ -127,6 +129,36 @@ fn arrivals() -> Routes {
             "/rest/madake/1.0/webhooks/{id}",
             GLOBAL,
             webhooks::revoke,
+        )
+}
+
+/// Tests of plans, and those of them that do not count for a while.
+fn tested() -> Routes {
+    let write = Access::Permission("WRITE on the plan");
+    Routes::default()
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/plans/{key}/tests",
+            READ,
+            tests::list,
+        )
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/plans/{key}/tests/{id}",
+            READ,
+            tests::show,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/plans/{key}/tests/{id}/quarantine",
+            write,
+            tests::quarantine,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/plans/{key}/tests/{id}/release",
+            write,
+            tests::release,
         )
 }
 

@@ -10,6 +10,7 @@ mod load;
 mod log;
 mod plan;
 mod project;
+mod quarantine;
 mod queue;
 mod result;
 mod server;
@@ -143,6 +144,18 @@ fn plan_routes() -> Routes {
             "/rest/api/latest/plan/{key}/branch/{*name}",
             CREATE_BRANCH,
             branch::create,
+        )
+        .add(
+            Method::POST,
+            "/rest/api/latest/plan/{key}/test/{id}/quarantine",
+            WRITE,
+            quarantine::quarantine,
+        )
+        .add(
+            Method::POST,
+            "/rest/api/latest/plan/{key}/test/{id}/unleash",
+            WRITE,
+            quarantine::unleash,
         )
         .add(
             Method::GET,

@@ -10,7 +10,7 @@ use madake_store::{StoreError, build_query};
 
 use super::super::super::expand::Expand;
 use super::super::super::view::{
-    ChangeView, ChangedFile, Reason, ResultDetails, RevisionView, Slice, Status, TestCounts, VariableView,
+    ChangeView, ChangedFile, Reason, ResultDetails, RevisionView, Slice, Status, VariableView,
 };
 use super::Loader;
 
@@ -51,9 +51,9 @@ impl Loader<'_, '_> {
             reason,
             revision: build.revision.clone(),
             revisions: self.revisions(build.id)?.into(),
-            tests: TestCounts::default(),
+            tests: self.tests_of_build(build.id)?,
             changes,
-            artifacts: Slice::default(),
+            artifacts: self.artifacts(build, None, expand)?,
             comments: Slice::default(),
             labels: self.labels_of(build.version_id)?.into(),
             issues: Slice::default(),

@@ -12,7 +12,7 @@ use super::super::super::error::ApiError;
 use super::super::super::expand::Expand;
 use super::super::super::view::{
     JobRef, JobResultSummary, JobResultView, ResultDetails, ResultEntry, ResultSummary, ResultView, Slice,
-    Span, StageResult, TestResults,
+    Span, StageResult,
 };
 use super::super::filter::ResultFilter;
 use super::details::{result_key, status_of};
@@ -186,6 +186,8 @@ impl Loader<'_, '_> {
             true => self.changes(build.id)?,
             false => details.changes,
         };
+        let (tests, test_results) = self.tests_of_job(row.id, expand)?;
+        let artifacts = self.artifacts(build, Some(row.id), expand)?;
         Ok(JobResultView {
             key: JobResultKey {
                 job: job.key.clone(),
@@ -200,13 +202,15 @@ impl Loader<'_, '_> {
                 completed_ms: row.finished_ms,
                 average_duration_ms: None,
                 changes,
+                tests,
+                artifacts,
                 ..details
             },
             stage: stage.name.clone(),
             queue,
             vcs_update: checkout(row),
             has_executable_agents: Some(true),
-            test_results: TestResults::default(),
+            test_results,
             log: Slice::default(),
         })
     }
