@@ -106,7 +106,7 @@ impl Log {
     }
 
     /// What is masked by now.
-    fn masks(&self) -> Arc<Masks> {
+    pub(crate) fn masks(&self) -> Arc<Masks> {
         let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&secrets.masks)
     }
@@ -137,11 +137,6 @@ impl Log {
         let mut state = self.lock();
         splitter.finish(&masks, |line| state.add(kind, line, &masks));
         state.flush();
-    }
-
-    /// What covers the secrets of the job.
-    pub(crate) fn masks(&self) -> &Masks {
-        &self.masks
     }
 
     /// The text without any secret.

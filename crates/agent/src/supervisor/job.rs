@@ -34,8 +34,10 @@ use super::{artifacts, clean, script, unrunnable};
 
 /// Where Maven's Surefire writes its reports.
 const MAVEN_REPORTS: &str = "**/target/surefire-reports/*.xml";
-/// Where reports of Ant's JUnit task are looked for.
+/// Where reports of Ant's JUnit task, and of Nodeunit, are looked for.
 const ANT_REPORTS: &str = "**/test-reports/*.xml";
+/// Where Mocha's reporter for Bamboo writes, in the folder that it runs in.
+const MOCHA_REPORTS: &str = "**/mocha.json";
 
 /// How long pipes may stay open after the last process of the job was killed.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
@@ -301,11 +303,11 @@ impl Job<'_> {
             }
             TaskAction::Node(node) => {
                 let end = self.run_node(node, lookout);
-                let kind = match node.tool {
-                    NodeTool::Mocha => TestReportKind::Mocha,
-                    _ => TestReportKind::Junit,
+                let (kind, usual) = match node.tool {
+                    NodeTool::Mocha => (TestReportKind::Mocha, MOCHA_REPORTS),
+                    _ => (TestReportKind::Junit, ANT_REPORTS),
                 };
-                self.with_tests(end, &node.tests, kind, kind.default_pattern())
+                self.with_tests(end, &node.tests, kind, usual)
             }
             TaskAction::Docker(docker) => self.run_docker(docker, lookout),
             TaskAction::InjectVariables(inject) => self.inject_variables(inject),

@@ -108,7 +108,7 @@ impl<'a> Tests<'a> {
             format: format_of(kind),
             patterns: &parsed,
             newer_than_ms: (!ignore_time).then_some(self.started_ms),
-            masks: log.masks(),
+            masks: &log.masks(),
             limits: ReportLimits {
                 bytes: most_report_bytes,
                 cases: most_cases.saturating_sub(self.cases.all.len()),
