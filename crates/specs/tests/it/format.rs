@@ -424,7 +424,7 @@ fn what_is_not_run_is_said_once_for_each_place() {
         .collect();
     for what in [
         "`notifications`",
-        "the task `maven`",
+        "the task `test-parser` of an app",
         "`branch-overrides`",
         "the trigger `tag`",
         "`artifacts`",
