@@ -88,7 +88,7 @@ async fn expire(engine: &Engine, branch_id: i64, policy: &RetentionPolicy) -> Re
             build_number: one.number,
             finished_ms: one.finished_ms,
             is_successful: one.is_successful,
-            is_released: false,
+            is_released: one.is_released,
             labels: labels.unwrap_or_default(),
         });
     }
@@ -127,6 +127,10 @@ async fn remove(
     engine
         .store()
         .write(move |tx| {
+            // Somebody may have made a release of it since the look.
+            if expiry::is_released(tx, build_id)? {
+                return Ok(());
+            }
             if parts.result {
                 expiry::remove(tx, build_id)?;
             } else {

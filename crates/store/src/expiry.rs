@@ -17,6 +17,8 @@ pub struct AgingResult {
     pub is_successful: bool,
     /// The plan version that it ran.
     pub version_id: i64,
+    /// Whether a release was made of it.
+    pub is_released: bool,
     /// Whether its artifacts were removed.
     pub lacks_artifacts: bool,
     /// Whether its logs were removed.
@@ -33,7 +35,8 @@ const LOGS: &str = "logs";
 pub fn of_branch(tx: &Tx<'_>, plan_branch_id: i64) -> Result<Vec<AgingResult>, StoreError> {
     tx.all(
         "SELECT id, key, number, CASE WHEN active = 1 OR continuable = 1 THEN NULL ELSE finished_ms END, state, version_id,
-           expired FROM build WHERE plan_branch_id = $1 ORDER BY number",
+           expired, CASE WHEN EXISTS (SELECT 1 FROM deployment_release r WHERE r.build_id = build.id) THEN 1 ELSE 0 END
+         FROM build WHERE plan_branch_id = $1 ORDER BY number",
         params![plan_branch_id],
         |row| {
             let expired: String = row.get(6)?;
@@ -45,11 +48,25 @@ pub fn of_branch(tx: &Tx<'_>, plan_branch_id: i64) -> Result<Vec<AgingResult>, S
                 finished_ms: row.get(3)?,
                 is_successful: row.get::<String>(4)? == "Successful",
                 version_id: row.get(5)?,
+                is_released: row.get(7)?,
                 lacks_artifacts: lacks(ARTIFACTS),
                 lacks_logs: lacks(LOGS),
             })
         },
     )
+}
+
+/// Whether a release was made of a result.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn is_released(tx: &Tx<'_>, build_id: i64) -> Result<bool, StoreError> {
+    let found = tx.first(
+        "SELECT 1 FROM deployment_release WHERE build_id = $1 LIMIT 1",
+        params![build_id],
+        |row| row.get::<i64>(0),
+    )?;
+    Ok(found.is_some())
 }
 
 /// Notes what was removed of a result.
@@ -84,7 +101,8 @@ pub fn removed_of(tx: &Tx<'_>, build_id: i64) -> Result<(bool, bool), StoreError
     Ok((lacks(ARTIFACTS), lacks(LOGS)))
 }
 
-/// Removes a result with all that hangs on it in the tables. Entries of the ledger that speak of it stay.
+/// Removes a result with all that hangs on it in the tables; one that was [released](is_released) cannot be. Entries of the
+/// ledger that speak of it stay.
 ///
 /// # Errors
 /// When the store cannot be written.

@@ -618,6 +618,19 @@ mod tests {
             assert_eq!(quarantined(tx, 1)?[0].quarantine, quarantine);
             set_quarantine(tx, 1, &Quarantine::Free)?;
             assert!(quarantined(tx, 1)?.is_empty());
+            tx.execute(
+                "INSERT INTO deployment_project (id, name, description, plan_key, version_id, naming, created_ms)
+                 VALUES (1, 'D', '', 'PROJ-PLAN', 1, '', 0)",
+                &[],
+            )?;
+            tx.execute(
+                "INSERT INTO deployment_release (id, deployment_id, name, build_id, build_key, variables, status, created_ms)
+                 VALUES (1, 1, 'one', 1, 'PROJ-PLAN-1', '', '', 0)",
+                &[],
+            )?;
+            assert!(crate::expiry::is_released(tx, 1)? && crate::expiry::of_branch(tx, 1)?[0].is_released);
+            tx.execute("DELETE FROM deployment_release", &[])?;
+            assert!(!crate::expiry::is_released(tx, 1)? && !crate::expiry::of_branch(tx, 1)?[0].is_released);
             crate::expiry::remove(tx, 1)?;
             assert!(history(tx, 1, 1, 10)?.is_empty());
             Ok::<_, StoreError>(())
