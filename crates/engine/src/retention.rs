@@ -88,7 +88,7 @@ async fn expire(engine: &Engine, branch_id: i64, policy: &RetentionPolicy) -> Re
             build_number: one.number,
             finished_ms: one.finished_ms,
             is_successful: one.is_successful,
-            is_released: false,
+            is_released: one.is_released,
             labels: labels.unwrap_or_default(),
         });
     }

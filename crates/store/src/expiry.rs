@@ -15,6 +15,8 @@ pub struct AgingResult {
     pub finished_ms: Option<Millis>,
     /// Whether it was successful.
     pub is_successful: bool,
+    /// Whether a release is made of it, which needs it as long as there are deployments.
+    pub is_released: bool,
     /// The plan version that it ran.
     pub version_id: i64,
     /// Whether its artifacts were removed.
@@ -33,7 +35,8 @@ const LOGS: &str = "logs";
 pub fn of_branch(tx: &Tx<'_>, plan_branch_id: i64) -> Result<Vec<AgingResult>, StoreError> {
     tx.all(
         "SELECT id, key, number, CASE WHEN active = 1 OR continuable = 1 THEN NULL ELSE finished_ms END, state, version_id,
-           expired FROM build WHERE plan_branch_id = $1 ORDER BY number",
+           expired, EXISTS (SELECT 1 FROM deployment_release r WHERE r.build_id = build.id)
+         FROM build WHERE plan_branch_id = $1 ORDER BY number",
         params![plan_branch_id],
         |row| {
             let expired: String = row.get(6)?;
@@ -44,6 +47,7 @@ pub fn of_branch(tx: &Tx<'_>, plan_branch_id: i64) -> Result<Vec<AgingResult>, S
                 number: row.get(2)?,
                 finished_ms: row.get(3)?,
                 is_successful: row.get::<String>(4)? == "Successful",
+                is_released: row.get(7)?,
                 version_id: row.get(5)?,
                 lacks_artifacts: lacks(ARTIFACTS),
                 lacks_logs: lacks(LOGS),
