@@ -177,3 +177,73 @@ pub fn set_status(
     )?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use madake_domain::plan::DeploymentConfiguration;
+
+    use crate::{Store, deployment, expiry};
+
+    fn fill(tx: &Tx<'_>) -> Result<(), StoreError> {
+        for sql in [
+            "INSERT INTO project (id, key, name, description, created_ms) VALUES (1, 'PROJ', 'P', '', 0)",
+            "INSERT INTO plan (id, project_id, key, name, description, enabled, next_branch_number, created_ms)
+             VALUES (1, 1, 'PROJ-PLAN', 'P', '', 1, 0, 0)",
+            "INSERT INTO plan_version (id, plan_id, configuration, digest, source, created_ms) VALUES (1, 1, '', '', '', 0)",
+            "INSERT INTO plan_branch (id, plan_id, key, is_master, display_name, description, enabled, cleanup_enabled,
+               automatic, next_build_number, last_change_ms, created_ms) VALUES (1, 1, 'PROJ-PLAN', 1, '', '', 1, 1, 0, 9, 0, 0)",
+            "INSERT INTO build (id, plan_id, plan_branch_id, version_id, key, number, reason, triggered_by, variables,
+               once_off, schedule, life_cycle, state, continuable, restartable, active, created_ms)
+             VALUES (1, 1, 1, 1, 'PROJ-PLAN-1', 1, '', '', '', 0, '', '', '', 0, 0, 0, 0),
+                    (2, 1, 1, 1, 'PROJ-PLAN-2', 2, '', '', '', 0, '', '', '', 0, 0, 0, 0)",
+        ] {
+            tx.execute(sql, &[])?;
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn released_results_are_known_and_names_are_given_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("store.db")).expect("a store");
+        let outcome = store.write(|tx| {
+            fill(tx)?;
+            let configuration = DeploymentConfiguration {
+                name: "Deploy it".into(),
+                description: String::new(),
+                source_plan: "PROJ-PLAN".parse().expect("a key"),
+                release_naming: madake_domain::plan::ReleaseNaming::default(),
+                environments: Vec::new(),
+            };
+            let deployment_id = deployment::insert(tx, &configuration, None, 0)?;
+            let new = NewRelease {
+                deployment_id,
+                name: "r-1".into(),
+                build_id: 2,
+                build_key: "PROJ-PLAN-2".into(),
+                branch_name: None,
+                creator: None,
+                variables: vec![("colour".into(), "red".into())],
+            };
+            let id = insert(tx, &new, 7)?;
+            assert!(matches!(insert(tx, &new, 8), Err(StoreError::Duplicate(_))));
+            let found = of_build(tx, deployment_id, 2)?.expect("the release");
+            assert_eq!(
+                (found.id, found.created_ms, found.variables),
+                (id, 7, new.variables)
+            );
+            let aging = expiry::of_branch(tx, 1)?;
+            let released: Vec<bool> = aging.iter().map(|one| one.is_released).collect();
+            assert_eq!(released, [false, true]);
+            set_status(tx, id, ReleaseStatus::Broken, "ann", 9)?;
+            let judged = by_id(tx, id)?.expect("the release");
+            assert_eq!(
+                (judged.status, judged.status_by),
+                (ReleaseStatus::Broken, Some("ann".into()))
+            );
+            Ok::<_, StoreError>(())
+        });
+        outcome.await.expect("stored");
+    }
+}
