@@ -288,6 +288,8 @@ pub fn remove(tx: &Tx<'_>, id: i64) -> Result<(), StoreError> {
     crate::pull_request::forget_repository(tx, id)?;
     for statement in [
         "DELETE FROM repository_former_name WHERE repository_id = $1",
+        "DELETE FROM plan_finding WHERE repository_id = $1",
+        "DELETE FROM plan_claim WHERE repository_id = $1",
         "DELETE FROM webhook WHERE repository_id = $1",
         "DELETE FROM hearing WHERE repository_id = $1",
         "DELETE FROM ssh_key WHERE repository_id = $1",

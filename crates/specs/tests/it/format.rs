@@ -425,7 +425,6 @@ fn what_is_not_run_is_said_once_for_each_place() {
     for what in [
         "`notifications`",
         "the task `test-parser` of an app",
-        "`branch-overrides`",
         "the trigger `tag`",
         "`artifacts`",
     ] {
