@@ -1,7 +1,7 @@
 //! What the plan file of a repository may change and use.
 //!
 //! Whoever may push to a repository writes its plan file, so the file may do no more than its repository was given:
-//! plans in the project that it belongs to, and in one that is its own alone; repositories of that project, and those that
+//! plans in the project that it belongs to, and in one that nobody else uses; repositories of that project, and those that
 //! every user may read. The rest is granted by administrators, to the repository. A linked repository was linked by an
 //! administrator of the server, who answers for it.
 
@@ -9,7 +9,8 @@ use madake_domain::key::{PlanKey, ProjectKey};
 use madake_domain::permission::{Grantee, Permission, Scope, repository_holds};
 use madake_domain::repository::RepositoryKind;
 use madake_store::plan::Plan;
-use madake_store::repository::Repository;
+use madake_store::repository::{self, Repository};
+use madake_store::variable::{self, VariableScope};
 use madake_store::{Tx, permission, plan, project};
 
 use crate::EngineError;
@@ -32,7 +33,7 @@ fn granted(
     Ok(repository_holds(&found.name, needed, &grants))
 }
 
-/// Whether it may make plans in a project: its own, a new one, or one whose plans all come from it.
+/// Whether it may make plans in a project: its own, a new one, or one in which there is nothing but plans of its own.
 pub(crate) fn may_create_plans(
     tx: &Tx<'_>,
     found: &Repository,
@@ -47,7 +48,12 @@ pub(crate) fn may_create_plans(
     let foreign = plan::of_project(tx, project.id)?
         .into_iter()
         .any(|one| one.specs_repository_id != Some(found.id));
-    if !foreign && permission::on(tx, Scope::Project, key.as_str())?.is_empty() {
+    // Builds get the project's secrets, so a project that somebody has begun to use is not there for the taking.
+    let used = foreign
+        || !permission::on(tx, Scope::Project, key.as_str())?.is_empty()
+        || !variable::all(tx, &VariableScope::Project(key.to_string()))?.is_empty()
+        || repository::has_others(tx, key.as_str(), found.id)?;
+    if !used {
         return Ok(true);
     }
     granted(
