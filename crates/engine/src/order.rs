@@ -305,7 +305,6 @@ pub(crate) async fn add_named(
     Ok(())
 }
 
-/// Where tasks of the job may push to: the default repository of its plan, and others of the plan's project.
 /// The repositories of a build to which the plan file's repository may have jobs push.
 fn pushable(
     tx: &Tx<'_>,
@@ -328,6 +327,7 @@ fn pushable(
     Ok(ids)
 }
 
+/// What tasks of the job push with, where some do.
 fn push_rights<'a>(
     engine: &Engine,
     job: &build::Job,

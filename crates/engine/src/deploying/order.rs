@@ -120,7 +120,7 @@ pub(super) async fn make(
         engine,
         &definition.tasks,
         &definition.final_tasks,
-        what.loaded.plan.specs_repository_id,
+        what.found.specs_repository_id,
         &mut checked_out,
     )
     .await?;
