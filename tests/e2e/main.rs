@@ -33,6 +33,7 @@ mod mirrors;
 mod payload_links;
 mod plan_files;
 mod pull_requests;
+mod reading;
 mod real_receivers;
 mod renaming;
 mod repositories;

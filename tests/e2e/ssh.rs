@@ -45,7 +45,7 @@ pub(crate) fn ssh(key: &Path) -> String {
     )
 }
 
-fn git_as(key: &Path, folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn git_as(key: &Path, folder: &Path, arguments: &[&str]) -> Output {
     Command::new("git")
         .args(arguments)
         .current_dir(folder)
@@ -66,7 +66,7 @@ fn said(output: &Output) -> String {
 }
 
 /// Makes a hosted repository and gives its address for SSH.
-fn hosted(server: &Server, name: &str) -> String {
+pub(crate) fn hosted(server: &Server, name: &str) -> String {
     let made = server.madake(&["repo", "create", name, "--json"]);
     let made: Value = serde_json::from_str(&made).expect("JSON");
     made["sshUrl"].as_str().expect("an address for SSH").to_owned()

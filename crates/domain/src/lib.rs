@@ -8,6 +8,7 @@ pub mod hearing;
 pub mod key;
 pub mod permission;
 pub mod plan;
+pub mod plan_dependency;
 pub mod pull_request;
 pub mod repository;
 

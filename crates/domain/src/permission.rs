@@ -218,6 +218,8 @@ pub enum Grantee {
     LoggedIn,
     /// Everyone.
     Anonymous,
+    /// The plan files of a repository, by its name: what they may change and use. No person holds it.
+    Repository(String),
 }
 
 /// What a grant is on.
@@ -320,6 +322,7 @@ pub fn decide(
                     Grantee::User(name) => name.eq_ignore_ascii_case(&user.name),
                     Grantee::Group(name) => user.groups.iter().any(|group| group.eq_ignore_ascii_case(name)),
                     Grantee::LoggedIn | Grantee::Anonymous => true,
+                    Grantee::Repository(_) => false,
                 });
             if !may {
                 return lacking(false);
@@ -341,6 +344,16 @@ pub fn decide(
     }
 }
 
+/// Whether the plan files of a repository may do what needs `permission`, given all `grants` on the thing itself and on
+/// what it lies in. Only what was granted to the repository itself counts.
+#[must_use]
+pub fn repository_holds(repository: &str, permission: Permission, grants: &[Grant]) -> bool {
+    grants.iter().any(|grant| {
+        matches!(&grant.grantee, Grantee::Repository(name) if name.eq_ignore_ascii_case(repository))
+            && grant.permission.implies(permission)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -353,6 +366,29 @@ mod tests {
             administrator: false,
             token_limit: limit,
         })
+    }
+
+    #[test]
+    fn what_a_repository_holds_no_person_holds_and_the_other_way_round() {
+        let of_repository = grant(Grantee::Repository("proj/app".into()), Permission::Administration);
+        assert!(repository_holds("PROJ/app", Permission::Create, &of_repository));
+        assert!(!repository_holds("PROJ/lib", Permission::Read, &of_repository));
+        let named_so = Principal::User(UserPrincipal {
+            id: 1,
+            name: "proj/app".into(),
+            groups: vec!["proj/app".into()],
+            administrator: false,
+            token_limit: None,
+        });
+        assert!(!decide(&named_so, Permission::Read, None, &of_repository).is_allowed());
+        for grantee in [
+            Grantee::User("proj/app".into()),
+            Grantee::LoggedIn,
+            Grantee::Anonymous,
+        ] {
+            let of_people = grant(grantee, Permission::Administration);
+            assert!(!repository_holds("proj/app", Permission::Read, &of_people));
+        }
     }
 
     fn grant(grantee: Grantee, permission: Permission) -> Vec<Grant> {

@@ -7,7 +7,7 @@ use madake_domain::stage_selection::StageRequest;
 use madake_domain::waiting::{Admission, Newcomer, Waiting, admit, next_to_start};
 use madake_store::build::{NewBuild, Reason, Revision, StageToBuild, WaitingRevision};
 use madake_store::plan::{Plan, PlanBranch};
-use madake_store::{Millis, Tx, build, decision, plan};
+use madake_store::{Millis, Tx, build, decision, label, plan};
 use serde::{Deserialize, Serialize};
 
 use crate::EngineError;
@@ -195,7 +195,16 @@ fn insert(
     let plan = plan::by_id(tx, branch.plan_id)?;
     let configuration = plan::configuration(tx, request.version_id)?;
     let new = new_build(tx, &plan, &branch, &configuration, request, stages)?;
-    Ok(build::insert(tx, &new, now)?)
+    let made = build::insert(tx, &new, now)?;
+    let labels = match configuration.labels {
+        // What the file of a branch, or an override, says of labels is said of that branch.
+        Some(own) if !branch.is_master => own,
+        _ => label::of_plan(tx, plan.id)?,
+    };
+    for name in labels {
+        label::add(tx, made.id, &name, "plan", now)?;
+    }
+    Ok(made)
 }
 
 fn new_build(

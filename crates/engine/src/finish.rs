@@ -7,14 +7,14 @@ use std::time::Duration;
 use madake_agent::local::{JobEnd, RunningJob};
 use madake_domain::schedule::{Input, JobOutcome as Outcome};
 use madake_protocol::{JobOutcome, JobResult};
-use madake_store::{StoreError, Topic, build};
+use madake_store::{StoreError, Topic, build, label};
 
 use crate::capabilities::write_note;
 use crate::enqueue::start_waiting;
 use crate::lease::error_outcome;
 use crate::results::{self, Results};
 use crate::schedule::apply;
-use crate::{Engine, EngineError, clock, handed_on};
+use crate::{Engine, EngineError, clock, handed_on, pattern_label};
 
 /// How long to wait before something that must be stored is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -168,6 +168,7 @@ async fn store_end(
     let results = Arc::new(results);
     let attempt = u32::try_from(job.attempt).unwrap_or(u32::MAX);
     let told = told.unwrap_or_else(|| serde_json::json!({ "message": message }).to_string());
+    let found_label = pattern_label::of_job(engine, job).await;
     loop {
         let input = Input::JobFinished {
             job: job.id,
@@ -177,6 +178,7 @@ async fn store_end(
         };
         let (row, build_id, told) = (job.clone(), job.build_id, told.clone());
         let results = Arc::clone(&results);
+        let found_label = found_label.clone();
         let limit = engine.settings().concurrent_builds;
         let stored = engine
             .store()
@@ -187,6 +189,9 @@ async fn store_end(
                 // What the job handed on is in it, and the end of the build may need that.
                 build::set_job_outcome(tx, row.id, &told)?;
                 let next = apply(tx, build_id, input, now)?;
+                if let Some(name) = &found_label {
+                    label::add(tx, build_id, name, "pattern", now)?;
+                }
                 if !build::is_active(next.schedule.summary().life_cycle) {
                     start_waiting(tx, next.plan_branch_id, limit, now)?;
                 }

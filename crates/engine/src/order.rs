@@ -6,8 +6,7 @@ use jiff::tz::TimeZone;
 use madake_domain::plan::{CheckoutTask, Docker, Job, Task, TaskAction, Variable};
 use madake_domain::repository::{RepositoryKind, Scm};
 use madake_domain::variables::{
-    BuildFacts, BuildRepository, JobFacts, ProposedBy, VariableLayers, build_specific, job_specific,
-    looks_secret, resolve,
+    BuildFacts, BuildRepository, JobFacts, ProposedBy, build_specific, job_specific, looks_secret,
 };
 use madake_protocol::{
     ContainerOrder, DEFAULT_FINAL_TASKS_SECONDS, Isolation, JobOrder, JobRepository, JobVariable, PushRight,
@@ -19,6 +18,8 @@ use madake_store::repository::{self, Repository};
 use madake_store::{Tx, build, build_query, plan, project};
 
 use crate::listening::forks;
+use crate::specs::rights;
+use crate::variables::{JobLayers, SetVariables};
 use crate::{Engine, EngineError, handed_on, job_right, supply};
 
 /// The log of one job grows to this size at most, in bytes.
@@ -40,6 +41,10 @@ pub(crate) struct Loaded {
     pub(crate) of_fork: bool,
     /// What jobs of earlier stages handed on.
     handed_on: Vec<Variable>,
+    /// What people set.
+    set: SetVariables,
+    /// The ids of the repositories that its jobs may push to.
+    pushable: Vec<i64>,
 }
 
 /// Makes the order for an attempt at a job, to be run by the agent in the slot with this number.
@@ -55,9 +60,18 @@ pub(crate) async fn make(
     let loaded = engine
         .store()
         .read(move |tx| {
+            let loaded = load(tx, build_id)?;
+            let set = SetVariables::of_plan(tx, &sealer, &loaded.plan)?;
             Ok::<_, EngineError>(Loaded {
                 handed_on: handed_on::before_stage(tx, &sealer, build_id, stage)?,
-                ..load(tx, build_id)?
+                pushable: pushable(tx, &loaded.plan, &loaded.revisions)?,
+                // Strangers wrote what runs: it gets no secrets.
+                set: if loaded.of_fork {
+                    set.without_secrets()
+                } else {
+                    set
+                },
+                ..loaded
             })
         })
         .await?;
@@ -81,7 +95,8 @@ pub(crate) async fn make(
         tasks.insert(0, implicit_checkout());
     }
     let mut repositories = repositories(&engine.settings().base_url, &loaded);
-    add_named(engine, &tasks, &definition.final_tasks, &mut repositories).await?;
+    let holder = loaded.plan.specs_repository_id;
+    add_named(engine, &tasks, &definition.final_tasks, holder, &mut repositories).await?;
     let push_rights = if loaded.of_fork {
         Vec::new()
     } else {
@@ -176,6 +191,8 @@ pub(crate) fn load(tx: &Tx<'_>, build_id: i64) -> Result<Loaded, EngineError> {
         proposed,
         of_fork,
         handed_on: Vec::new(),
+        set: SetVariables::default(),
+        pushable: Vec::new(),
     })
 }
 
@@ -235,6 +252,7 @@ pub(crate) async fn add_named(
     engine: &Engine,
     tasks: &[Task],
     final_tasks: &[Task],
+    specs_repository_id: Option<i64>,
     repositories: &mut Vec<JobRepository>,
 ) -> Result<(), EngineError> {
     for task in tasks.iter().chain(final_tasks) {
@@ -254,9 +272,23 @@ pub(crate) async fn add_named(
         let wanted = name.clone();
         let found = engine
             .store()
-            .read(move |tx| repository::by_name(tx, &wanted))
+            .read(move |tx| {
+                let Some(found) = repository::by_name(tx, &wanted)? else {
+                    return Ok(None);
+                };
+                // The plan file of a branch was not asked before: it may use what the plan's repository may.
+                let holder = match specs_repository_id {
+                    Some(id) => repository::by_id(tx, id)?,
+                    None => None,
+                };
+                let allowed = match holder {
+                    Some(holder) => rights::may_use_repository(tx, &holder, &found)?,
+                    None => true,
+                };
+                Ok::<_, EngineError>(allowed.then_some(found))
+            })
             .await?;
-        // One that is unknown is left out: the task says so in the log of the job.
+        // One that is unknown, or not allowed, is left out: the task says so in the log of the job.
         let Some(found) = found else { continue };
         if let Some(head) = engine.current_head(&found, &found.default_branch).await? {
             repositories.push(JobRepository {
@@ -273,7 +305,29 @@ pub(crate) async fn add_named(
     Ok(())
 }
 
-/// Where tasks of the job may push to: the default repository of its plan, and others of the plan's project.
+/// The repositories of a build to which the plan file's repository may have jobs push.
+fn pushable(
+    tx: &Tx<'_>,
+    plan: &Plan,
+    revisions: &[(Revision, Option<Repository>)],
+) -> Result<Vec<i64>, EngineError> {
+    let holder = match plan.specs_repository_id {
+        Some(id) => repository::by_id(tx, id)?,
+        None => None,
+    };
+    let Some(holder) = holder else {
+        return Ok(Vec::new());
+    };
+    let mut ids = Vec::new();
+    for found in revisions.iter().filter_map(|(_, found)| found.as_ref()) {
+        if rights::may_push_to(tx, &holder, found)? {
+            ids.push(found.id);
+        }
+    }
+    Ok(ids)
+}
+
+/// What tasks of the job push with, where some do.
 fn push_rights<'a>(
     engine: &Engine,
     job: &build::Job,
@@ -289,19 +343,13 @@ fn push_rights<'a>(
     }) {
         return Ok(Vec::new());
     }
-    let project = loaded.plan.key.project();
-    let may_push = |position: usize, found: &Repository| {
-        position == 0
-            || found
-                .project()
-                .is_some_and(|owner| owner.eq_ignore_ascii_case(project.as_str()))
-    };
     let repositories: Vec<(&str, &Repository)> = loaded
         .revisions
         .iter()
-        .enumerate()
-        .filter_map(|(position, (revision, found))| {
-            let found = found.as_ref().filter(|found| may_push(position, found))?;
+        .filter_map(|(revision, found)| {
+            let found = found
+                .as_ref()
+                .filter(|found| loaded.pushable.contains(&found.id))?;
             Some((revision.name.as_str(), found))
         })
         .collect();
@@ -318,7 +366,7 @@ pub(crate) fn build_facts(base_url: &str, zone: &TimeZone, loaded: &Loaded) -> B
         | Reason::CustomRevision { user, .. }
         | Reason::StageContinued { user, .. }
         | Reason::Rebuilt { user } => Some(user.clone()),
-        Reason::CodeChanged | Reason::FirstBuild | Reason::Scheduled => None,
+        Reason::CodeChanged | Reason::FirstBuild | Reason::Scheduled | Reason::Parent { .. } => None,
     };
     BuildFacts {
         plan: loaded.branch.key.clone(),
@@ -380,10 +428,10 @@ fn variables(facts: &BuildFacts, loaded: &Loaded, plan: &[Variable], job: &Job) 
         key: &job.key,
         name: &job.name,
     }));
-    // Strangers wrote what runs: it gets none of the plan's secrets.
-    let plan: Vec<Variable> = plan
+    // A stranger's commit gets none of the plan's secrets either.
+    let file: Vec<Variable> = plan
         .iter()
-        .filter(|one| !loaded.of_fork || !looks_secret(&one.name))
+        .filter(|one| !loaded.of_fork || !looks_secret(&one.name) && !one.is_foreign_secret())
         .cloned()
         .collect();
     let manual: Vec<Variable> = loaded
@@ -395,21 +443,11 @@ fn variables(facts: &BuildFacts, loaded: &Loaded, plan: &[Variable], job: &Job) 
             value: value.clone(),
         })
         .collect();
-    let layers = VariableLayers {
-        plan: &plan,
+    let layers = JobLayers {
+        plan: &loaded.set.of_file(&file),
         manual: &manual,
         injected: &loaded.handed_on,
         build_specific: &specific,
-        ..VariableLayers::default()
     };
-    resolve(&layers)
-        .into_iter()
-        .map(|one| JobVariable {
-            secret: looks_secret(&one.name),
-            // Only what the plan's authors wrote may refer to other variables, not what a commit or a caller says.
-            may_refer: one.source.may_refer(),
-            name: one.name,
-            value: one.value,
-        })
-        .collect()
+    loaded.set.resolve(&layers)
 }

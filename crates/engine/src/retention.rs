@@ -9,7 +9,7 @@ use madake_domain::retention::{
     ExpireReason, ExpiredParts, RetentionPolicy, RetentionVerdict, StoredResult, judge_results, period_ms,
 };
 use madake_store::expiry::{self, AgingResult};
-use madake_store::{artifact, plan};
+use madake_store::{artifact, label, plan};
 
 use crate::{Engine, EngineError, clock};
 
@@ -83,13 +83,17 @@ async fn expire(engine: &Engine, branch_id: i64, policy: &RetentionPolicy) -> Re
         .await?;
     let mut stored = Vec::with_capacity(results.len());
     for one in &results {
-        let labels = engine.configuration(one.version_id).await?.labels.clone();
+        let build_id = one.build_id;
+        let labels = engine
+            .store()
+            .read(move |tx| Ok::<_, EngineError>(label::of_build(tx, build_id)?))
+            .await?;
         stored.push(StoredResult {
             build_number: one.number,
             finished_ms: one.finished_ms,
             is_successful: one.is_successful,
             is_released: one.is_released,
-            labels: labels.unwrap_or_default(),
+            labels,
         });
     }
     let verdicts = judge_results(policy, &stored, clock::now_ms());

@@ -5,7 +5,7 @@ use madake_domain::schedule::{BuildOutcome, Effect, Input, InvalidTransition, St
 use madake_store::{Millis, StoreError, Topic, Tx, build, event};
 
 use crate::telling::{self, BuildMove};
-use crate::{EngineError, deploying};
+use crate::{EngineError, dependencies, deploying};
 
 /// Puts `input` through the state machine of a build and stores what follows.
 ///
@@ -36,6 +36,7 @@ pub(crate) fn apply(
                     now,
                 )?;
                 telling::tell_build(tx, build_id, BuildMove::Ended, now)?;
+                dependencies::start_children(tx, &build::by_id(tx, build_id)?, false, now)?;
             }
             Effect::BuildFinished { outcome } => {
                 let is_successful = outcome == BuildOutcome::Successful;
@@ -51,6 +52,7 @@ pub(crate) fn apply(
                 if is_successful {
                     deploying::after_build(tx, &before, now)?;
                 }
+                dependencies::start_children(tx, &build::by_id(tx, build_id)?, true, now)?;
             }
             Effect::BuildStarted => telling::tell_build(tx, build_id, BuildMove::Started, now)?,
             Effect::StageFinished { stage } => {

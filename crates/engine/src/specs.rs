@@ -4,22 +4,27 @@
 //! configures only the plan branch of that branch. A file with mistakes changes nothing of the plans that they
 //! are in: the version in force stays, and each finding is noted in the ledger entry.
 
+pub(crate) mod apply;
+mod examine;
+pub(crate) mod findings;
+pub(crate) mod rights;
+pub mod tell_pusher;
+
 use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 use madake_domain::address::AddressPattern;
 use madake_domain::cron::CronSchedule;
 use madake_domain::key::ProjectKey;
-use madake_domain::permission::{Grantee, Scope};
-use madake_domain::plan::{PlanConfiguration, PlanPermissions, RepositorySource};
-use madake_specs::{IncludeError, Options, Reading, Severity};
-use madake_store::plan::{self, PlanRepositoryRow};
+use madake_domain::plan::{PlanConfiguration, RepositorySource};
+use madake_specs::{IncludeError, Options, Reading};
+use madake_store::Tx;
+use madake_store::plan::PlanRepositoryRow;
 use madake_store::repository::{self, Repository};
-use madake_store::{Millis, Tx, event, permission, project};
 use madake_vcs::name::ObjectId;
 
 use crate::reading::{FolderRequest, FolderState};
-use crate::{Engine, EngineError, clock, deploying};
+use crate::{Engine, EngineError};
 
 /// The folder that is looked at (bamboo-specs.md 1).
 pub(crate) const FOLDER: &str = "bamboo-specs";
@@ -111,142 +116,21 @@ fn read_text(name: &str, text: &str, files: &BTreeMap<String, String>, server_na
     madake_specs::read(name, text, &tree, &reading_options(server_name))
 }
 
-/// Puts the plans of a default branch's plan file in force, in one transaction, and notes findings in the entry.
-pub(crate) async fn apply_default_branch(
-    engine: &Engine,
-    found: &Repository,
-    commit: &ObjectId,
-    event_id: Option<i64>,
-) -> Result<(), EngineError> {
-    let Some(reading) = read_commit(engine, found, commit).await? else {
-        return Ok(());
-    };
-    let (found, source) = (found.clone(), format!("{} at {commit}", found.name));
-    engine
-        .store()
-        .write(move |tx| {
-            let now = clock::now_ms();
-            let mut notes = notes_of(&reading);
-            for document in &reading.plans {
-                if let Err(conflict) = put_in_force(tx, &found, &document.configuration, &source, now)? {
-                    notes.push(("error", conflict));
-                }
-            }
-            for permissions in &reading.permissions {
-                if let Err(conflict) = set_permissions(tx, &found, permissions, now)? {
-                    notes.push(("error", conflict));
-                }
-            }
-            for document in &reading.deployments {
-                if let Err(conflict) =
-                    deploying::put_in_force(tx, &found, &document.configuration, &source, now)?
-                {
-                    notes.push(("error", conflict));
-                }
-            }
-            for permissions in &reading.deployment_permissions {
-                if let Err(conflict) = deploying::set_permissions(tx, &found, permissions, now)? {
-                    notes.push(("error", conflict));
-                }
-            }
-            for (level, text) in notes {
-                tracing::info!(repository = %found.name, "plan file of {}: {text}", found.name);
-                if let Some(event_id) = event_id {
-                    event::note(tx, event_id, level, &text, now)?;
-                }
-            }
-            Ok::<_, EngineError>(())
-        })
-        .await
-}
-
-fn notes_of(reading: &Reading) -> Vec<(&'static str, String)> {
-    let level = |severity| match severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        _ => "info",
-    };
-    reading
-        .diagnostics
-        .iter()
-        .take(100)
-        .map(|one| (level(one.severity), madake_specs::render_line(one)))
-        .collect()
-}
-
-/// Makes or changes one plan. The inner error says why the repository may not.
-fn put_in_force(
-    tx: &Tx<'_>,
-    found: &Repository,
-    configuration: &PlanConfiguration,
-    source: &str,
-    now: Millis,
-) -> Result<Result<(), String>, EngineError> {
-    let existing = plan::by_key(tx, &configuration.key)?;
-    let plan_id = match existing {
-        Some(existing) if existing.specs_repository_id != Some(found.id) => {
-            let owner = match existing.specs_repository_id {
-                Some(owner) => {
-                    repository::by_id(tx, owner)?.map_or_else(|| "another repository".into(), |one| one.name)
-                }
-                None => "this server's administrators".to_owned(),
-            };
-            return Ok(Err(format!(
-                "plan {} belongs to {owner}: nothing is changed; give the plan another key",
-                configuration.key
-            )));
-        }
-        Some(existing) => existing.id,
-        None => {
-            if let Err(refusal) = may_use_project(tx, found, &configuration.project_key)? {
-                return Ok(Err(format!("plan {} is not made: {refusal}", configuration.key)));
-            }
-            if plan::branch_by_key(tx, &configuration.key)?.is_some() {
-                return Ok(Err(format!(
-                    "plan {} is not made: the key is that of a plan branch",
-                    configuration.key
-                )));
-            }
-            let project = project::ensure(tx, &configuration.project_key, now)?;
-            plan::insert(tx, project.id, configuration, Some(found.id), now)?
-        }
-    };
-    let (version_id, _) = plan::ensure_version(tx, plan_id, configuration, source, now)?;
-    if plan::by_id(tx, plan_id)?.version_id != version_id {
-        plan::adopt_version(tx, plan_id, version_id, configuration)?;
-        plan::set_repositories(tx, plan_id, &repository_rows(tx, found, configuration)?)?;
-        plan::clear_timers(tx, plan_id)?;
-    }
-    Ok(Ok(()))
-}
-
-/// Whether a repository's plan file may make plans in a project: its own, a new one, or one whose plans all come
-/// from it. A linked repository was linked by an administrator, who answers for it.
+/// Whether a repository's plan file may make plans in a project, or release what its plans made. The inner error says
+/// why not.
 pub(crate) fn may_use_project(
     tx: &Tx<'_>,
     found: &Repository,
     key: &ProjectKey,
 ) -> Result<Result<(), String>, EngineError> {
-    if found
-        .project()
-        .is_none_or(|owner| owner.eq_ignore_ascii_case(key.as_str()))
-    {
+    if rights::may_create_plans(tx, found, key)? {
         return Ok(Ok(()));
     }
-    let Some(project) = project::by_key(tx, key)? else {
-        return Ok(Ok(()));
-    };
-    let foreign = plan::of_project(tx, project.id)?
-        .into_iter()
-        .any(|one| one.specs_repository_id != Some(found.id));
-    if foreign || !permission::on(tx, Scope::Project, key.as_str())?.is_empty() {
-        return Ok(Err(format!(
-            "the repository {} may not make plans in the project {key}, which others use; move it to {key}/{} or use a \
-             project of its own",
-            found.name, found.slug
-        )));
-    }
-    Ok(Ok(()))
+    Ok(Err(format!(
+        "the repository {} may not make plans in the project {key}, which others use; move it to {key}/{}, use a project \
+         of its own, or ask an administrator to run `madake permission grant project {key} CREATE --repository {}`",
+        found.name, found.slug, found.name
+    )))
 }
 
 /// The repositories of a plan as rows; names that the server does not know stay open until they are linked.
@@ -273,61 +157,4 @@ pub(crate) fn repository_rows(
             })
         })
         .collect()
-}
-
-/// Replaces what is granted on a plan. The inner error says why the repository may not.
-fn set_permissions(
-    tx: &Tx<'_>,
-    found: &Repository,
-    permissions: &PlanPermissions,
-    now: Millis,
-) -> Result<Result<(), String>, EngineError> {
-    let key = &permissions.plan;
-    let Some(existing) = plan::by_key(tx, key)? else {
-        return Ok(Err(format!("permissions of {key}: there is no such plan")));
-    };
-    if existing.specs_repository_id != Some(found.id) {
-        return Ok(Err(format!(
-            "permissions of {key}: the plan belongs to another repository; nothing is changed"
-        )));
-    }
-    permission::revoke_all(tx, Scope::Plan, key.as_str())?;
-    for entry in &permissions.entries {
-        let users = entry.users.iter().cloned().map(Grantee::User);
-        let groups = entry.groups.iter().cloned().map(Grantee::Group);
-        let roles = entry.logged_in.then_some(Grantee::LoggedIn).into_iter();
-        let grantees = users
-            .chain(groups)
-            .chain(roles)
-            .chain(entry.anonymous.then_some(Grantee::Anonymous));
-        for grantee in grantees {
-            for granted in &entry.permissions {
-                permission::grant(tx, Scope::Plan, key.as_str(), &grantee, *granted, now)?;
-            }
-        }
-    }
-    Ok(Ok(()))
-}
-
-/// The versions that plan branches take from the plan file of their own branch: plan id to configuration, or the
-/// findings when it has mistakes.
-pub(crate) async fn branch_configurations(
-    engine: &Engine,
-    found: &Repository,
-    commit: &ObjectId,
-) -> Result<(Vec<PlanConfiguration>, Vec<(&'static str, String)>), EngineError> {
-    match read_commit(engine, found, commit).await? {
-        Some(reading) => {
-            let notes = notes_of(&reading);
-            Ok((
-                reading
-                    .plans
-                    .into_iter()
-                    .map(|document| document.configuration)
-                    .collect(),
-                notes,
-            ))
-        }
-        None => Ok((Vec::new(), Vec::new())),
-    }
 }

@@ -11,6 +11,7 @@ mod export;
 mod include;
 mod language;
 mod lower;
+mod mention;
 mod options;
 mod render;
 mod report;
@@ -21,6 +22,7 @@ mod yaml;
 pub use diagnostic::{Diagnostic, Position, Related, Severity};
 pub use export::{export, export_covered};
 pub use include::{IncludeError, SourceTree};
+pub use mention::{Mention, MentionKind};
 pub use options::{Options, ValidateText};
 pub use render::{render_line, render_text};
 pub use sarif::render_sarif;
@@ -47,6 +49,8 @@ pub struct Reading {
     pub other_documents: Vec<OtherDocument>,
     /// Everything that was found, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
+    /// Where things of the server are named, in the order of reading.
+    pub mentions: Vec<Mention>,
     /// The texts that were read, for [`render_text`].
     pub sources: Sources,
 }
@@ -117,6 +121,7 @@ pub fn read(name: &str, text: &str, tree: &dyn SourceTree, options: &Options<'_>
     for document in documents {
         lower::document::lower(document, options, &mut report, &mut reading);
     }
+    reading.mentions = report.take_mentions();
     let (sources, diagnostics) = report.finish();
     reading.sources = sources;
     reading.diagnostics = diagnostics;

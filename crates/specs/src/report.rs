@@ -1,10 +1,14 @@
 //! Collects the findings of a reading.
 
 use crate::diagnostic::{Diagnostic, Position, Related, Severity};
+use crate::mention::{Mention, MentionKind};
 use crate::source::{Sources, Span};
 
 /// The most findings of one reading; a hostile file must not make us write an endless list.
 const MAX_FINDINGS: usize = 500;
+
+/// The most places that are kept at which things of the server are named.
+const MAX_MENTIONS: usize = 10_000;
 
 /// The page that describes the language.
 const LANGUAGE_PAGE: &str = "docs/language.md";
@@ -20,6 +24,7 @@ pub(crate) struct Report {
     document: DocumentId,
     /// Where known keys and items stand.
     regions: Vec<Region>,
+    mentions: Vec<(DocumentId, MentionKind, Span)>,
     errors: usize,
     left_out: usize,
 }
@@ -134,6 +139,34 @@ impl Report {
         self.findings.push((self.document, finding));
     }
 
+    /// Notes that something of the server is named here.
+    pub(crate) fn mention(&mut self, kind: MentionKind, span: Span) {
+        if self.mentions.len() < MAX_MENTIONS {
+            self.mentions.push((self.document, kind, span));
+        }
+    }
+
+    /// The places that were noted.
+    pub(crate) fn take_mentions(&mut self) -> Vec<Mention> {
+        let noted = std::mem::take(&mut self.mentions);
+        noted
+            .into_iter()
+            .map(|(document, kind, span)| Mention {
+                kind,
+                subject: self.subject_of(document),
+                file: self.sources.name(span.file).to_owned(),
+                line: span.line,
+                column: span.column,
+                end: end_of(span),
+            })
+            .collect()
+    }
+
+    fn subject_of(&self, document: DocumentId) -> Option<String> {
+        let at = document.0.checked_sub(1)?;
+        self.subjects.get(at).cloned().flatten()
+    }
+
     /// How many errors there are so far, also those beyond the longest list.
     pub(crate) fn errors(&self) -> usize {
         self.errors
@@ -143,8 +176,7 @@ impl Report {
     pub(crate) fn finish(mut self) -> (Sources, Vec<Diagnostic>) {
         let mut findings: Vec<Diagnostic> = Vec::with_capacity(self.findings.len());
         for (document, mut finding) in std::mem::take(&mut self.findings) {
-            let subject = document.0.checked_sub(1).and_then(|at| self.subjects.get(at));
-            finding.subject = subject.cloned().flatten();
+            finding.subject = self.subject_of(document);
             finding.documentation = self.documentation(&finding);
             findings.push(finding);
         }

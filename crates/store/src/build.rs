@@ -33,6 +33,14 @@ pub enum Reason {
     },
     /// A cron trigger was due.
     Scheduled,
+    /// A build of a parent was successful.
+    Parent {
+        /// The key of that build.
+        build: String,
+        /// The keys of the plans that led here, the first one first.
+        #[serde(default)]
+        chain: Vec<String>,
+    },
     /// A person let a manual stage run.
     StageContinued {
         /// Who.

@@ -14,6 +14,8 @@ pub struct Filter {
     pub life_cycles: Vec<String>,
     /// Only those that can be continued.
     pub continuable: bool,
+    /// Only those with one of these labels; empty: all.
+    pub labels: Vec<String>,
 }
 
 impl Filter {
@@ -38,6 +40,17 @@ impl Filter {
         }
         if self.continuable {
             condition.push_str(" AND continuable = 1");
+        }
+        if !self.labels.is_empty() {
+            let words: Vec<String> = self
+                .labels
+                .iter()
+                .map(|word| format!("'{}'", word.replace('\'', "''").replace('\0', "")))
+                .collect();
+            condition.push_str(&format!(
+                " AND build.id IN (SELECT build_id FROM result_label WHERE name IN ({}))",
+                words.join(",")
+            ));
         }
         condition
     }

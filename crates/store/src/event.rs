@@ -43,6 +43,17 @@ pub enum Content {
         /// Its expression.
         expression: String,
     },
+    /// A build of a parent was successful, which starts a child.
+    Parent {
+        /// The child.
+        plan_id: i64,
+        /// The key of the child, or of its plan branch.
+        target: String,
+        /// The key of the parent's build.
+        build: String,
+        /// The keys of the plans that led here, the first one first.
+        chain: Vec<String>,
+    },
     /// A pull request was opened, moved or closed.
     PullRequest {
         /// What is told of it.
@@ -142,6 +153,19 @@ impl Received {
 /// When the store cannot be written.
 pub fn receive(tx: &Tx<'_>, new: NewEvent, now: Millis) -> Result<Received, StoreError> {
     receive_push(tx, new, None, now)
+}
+
+/// Whether an arrival with this delivery id is in the ledger.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn is_delivered(tx: &Tx<'_>, delivery_id: &str) -> Result<bool, StoreError> {
+    let found = tx.first(
+        "SELECT id FROM event WHERE delivery_id = $1",
+        params![delivery_id],
+        |row| row.get::<i64>(0),
+    )?;
+    Ok(found.is_some())
 }
 
 /// As [`receive`], for a webhook. `same_body` is an earlier arrival that may have the same bytes: if it has, and

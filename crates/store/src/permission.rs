@@ -10,6 +10,7 @@ fn grantee_columns(grantee: &Grantee) -> (&'static str, &str) {
         Grantee::Group(name) => ("group", name),
         Grantee::LoggedIn => ("logged-in", ""),
         Grantee::Anonymous => ("anonymous", ""),
+        Grantee::Repository(name) => ("repository", name),
     }
 }
 
@@ -21,6 +22,7 @@ fn read_grant(row: &crate::Row<'_>) -> Result<Grant, StoreError> {
         "group" => Grantee::Group(name),
         "logged-in" => Grantee::LoggedIn,
         "anonymous" => Grantee::Anonymous,
+        "repository" => Grantee::Repository(name),
         other => return Err(StoreError::Damaged(format!("`{other}` is not a kind of grantee"))),
     };
     let permission: String = row.get(2)?;
@@ -88,7 +90,47 @@ pub fn revoke(
     Ok(changed > 0)
 }
 
-/// Takes back everything that is granted on a thing, as a plan-permissions document does before it grants.
+/// Takes back everything that is granted to people on a thing, as a plan-permissions document does before it grants.
+/// What the plan files of repositories may do with it stays.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn revoke_from_people(tx: &Tx<'_>, scope: Scope, key: &str) -> Result<usize, StoreError> {
+    tx.execute(
+        "DELETE FROM granted WHERE scope = $1 AND subject = $2 AND grantee_kind <> 'repository'",
+        params![scope.as_str(), subject(scope, key)],
+    )
+}
+
+/// Lets the plan file of a repository with a new name do what it could do under the old one; `None`: nothing any more.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn rename_repository(tx: &Tx<'_>, from: &str, to: Option<&str>) -> Result<(), StoreError> {
+    let from = from.to_lowercase();
+    let to = to.map(str::to_lowercase);
+    if to.as_ref() == Some(&from) {
+        return Ok(());
+    }
+    if let Some(to) = to {
+        tx.execute(
+            "DELETE FROM granted WHERE grantee_kind = 'repository' AND grantee = $1",
+            params![to],
+        )?;
+        tx.execute(
+            "UPDATE granted SET grantee = $1 WHERE grantee_kind = 'repository' AND grantee = $2",
+            params![to, from],
+        )?;
+    } else {
+        tx.execute(
+            "DELETE FROM granted WHERE grantee_kind = 'repository' AND grantee = $1",
+            params![from],
+        )?;
+    }
+    Ok(())
+}
+
+/// Takes back everything that is granted on a thing.
 ///
 /// # Errors
 /// When the store cannot be written.

@@ -309,6 +309,19 @@ pub fn configuration(tx: &Tx<'_>, version_id: i64) -> Result<PlanConfiguration, 
     .ok_or_else(|| StoreError::Missing(format!("the plan version with the id {version_id}")))
 }
 
+/// Where a version was read, and since when there is it.
+///
+/// # Errors
+/// When the store cannot be read, or there is no such version.
+pub fn version_source(tx: &Tx<'_>, version_id: i64) -> Result<(String, Millis), StoreError> {
+    tx.first(
+        "SELECT source, created_ms FROM plan_version WHERE id = $1",
+        params![version_id],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?
+    .ok_or_else(|| StoreError::Missing(format!("the plan version with the id {version_id}")))
+}
+
 /// The ids of all versions in force, by plan.
 ///
 /// # Errors
@@ -319,6 +332,47 @@ pub fn configurations(tx: &Tx<'_>) -> Result<Vec<(i64, PlanConfiguration)>, Stor
         &[],
         |row| Ok((row.get(0)?, row.json(1)?)),
     )
+}
+
+/// Whether a version says which plans it starts, or waits for. It need not be read to know.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn has_dependencies(tx: &Tx<'_>, version_id: i64) -> Result<bool, StoreError> {
+    let found = tx.first(
+        "SELECT id FROM plan_version WHERE id = $1 AND configuration LIKE '%\"dependencies\":%'",
+        params![version_id],
+        |row| row.get::<i64>(0),
+    )?;
+    Ok(found.is_some())
+}
+
+/// The versions in force that start other plans, by plan.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn with_dependencies(tx: &Tx<'_>) -> Result<Vec<(i64, PlanConfiguration)>, StoreError> {
+    let mut all = tx.all(
+        "SELECT p.id, v.configuration FROM plan p JOIN plan_version v ON v.id = p.version_id
+         WHERE v.configuration LIKE '%\"dependencies\":%' ORDER BY p.id",
+        &[],
+        |row| Ok((row.get(0)?, row.json::<PlanConfiguration>(1)?)),
+    )?;
+    all.retain(|(_, one)| !one.dependencies.plans.is_empty());
+    Ok(all)
+}
+
+/// Gives a plan to a repository: from now on that one's plan file describes it.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn set_owner(tx: &Tx<'_>, plan_id: i64, repository_id: i64) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE plan SET specs_repository_id = $1 WHERE id = $2",
+        params![repository_id, plan_id],
+    )?;
+    tx.wake(Topic::Plans);
+    Ok(())
 }
 
 /// Switches a plan on or off.

@@ -265,6 +265,19 @@ pub fn plans_of(tx: &Tx<'_>, id: i64) -> Result<Vec<String>, StoreError> {
     )
 }
 
+/// Whether an owner has hosted or attached repositories besides one.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn has_others(tx: &Tx<'_>, owner: &str, besides: i64) -> Result<bool, StoreError> {
+    let found = tx.first(
+        "SELECT id FROM repository WHERE lower(owner) = $1 AND kind <> 'linked' AND id <> $2",
+        params![owner.to_lowercase(), besides],
+        |row| row.get::<i64>(0),
+    )?;
+    Ok(found.is_some())
+}
+
 /// Whether something that arrived about a repository waits to be decided.
 ///
 /// # Errors
@@ -288,6 +301,8 @@ pub fn remove(tx: &Tx<'_>, id: i64) -> Result<(), StoreError> {
     crate::pull_request::forget_repository(tx, id)?;
     for statement in [
         "DELETE FROM repository_former_name WHERE repository_id = $1",
+        "DELETE FROM plan_finding WHERE repository_id = $1",
+        "DELETE FROM plan_claim WHERE repository_id = $1",
         "DELETE FROM webhook WHERE repository_id = $1",
         "DELETE FROM hearing WHERE repository_id = $1",
         "DELETE FROM ssh_key WHERE repository_id = $1",

@@ -66,6 +66,7 @@ impl ChangeJudge<'_> {
         } else if self.file_filter.is_some() || self.excluded_commits.is_some() {
             let input = match self.arrival.source {
                 Source::Cron { .. } => "filters of files and commits do not bear on fixed times",
+                Source::Parent { .. } => "filters of files and commits do not bear on what parents start",
                 _ => "filters of files and commits do not bear on the first build of a plan branch",
             };
             candidate
@@ -84,6 +85,7 @@ impl ChangeJudge<'_> {
     fn for_it(&self, candidate: Candidate, facts: &ChangeFacts) -> Decision {
         let code = match (&self.arrival.source, &candidate.previous) {
             (Source::Cron { .. }, _) => ReasonCode::Scheduled,
+            (Source::Parent { .. }, _) => ReasonCode::ParentSucceeded,
             (_, None) => ReasonCode::FirstBuild,
             _ if facts.history_rewritten => ReasonCode::HistoryRewritten,
             _ => ReasonCode::Changed,
@@ -116,7 +118,7 @@ impl ChangeJudge<'_> {
     }
 
     fn is_filtered(&self, candidate: &Candidate) -> bool {
-        candidate.previous.is_some() && !matches!(self.arrival.source, Source::Cron { .. })
+        candidate.previous.is_some() && !self.arrival.source.builds_anyway()
     }
 
     /// The branch has moved on since the event, and the event does not start from what was considered last.

@@ -78,6 +78,7 @@ impl<'a> Pass<'a> {
                 asked,
                 skip_branches: true,
             } => row.key == *asked,
+            Source::Parent { target, .. } => row.key == *target,
             _ => true,
         }
     }
@@ -263,7 +264,7 @@ impl<'a> Pass<'a> {
     fn new_heads(&mut self, heads: &Heads, repository: &ArrivedRepository) {
         let makes_branches = match &self.judge.arrival.source {
             Source::RemoteTrigger { skip_branches, .. } => !skip_branches,
-            Source::Cron { .. } => false,
+            Source::Cron { .. } | Source::Parent { .. } => false,
             Source::Push | Source::Poll | Source::SpecsChange | Source::PullRequest(_) => true,
         };
         if !makes_branches {
@@ -494,7 +495,7 @@ impl<'a> Pass<'a> {
         if let Some(reason) = self.moved_on(&candidate) {
             return Err(candidate.against("newest", ReasonCode::Superseded, reason));
         }
-        if matches!(self.judge.arrival.source, Source::Cron { .. }) {
+        if self.judge.arrival.source.builds_anyway() {
             return Ok(candidate);
         }
         let input = match (&candidate.previous, &candidate.revision) {

@@ -40,6 +40,11 @@ impl<'a> Gate<'a> {
         }
         gate.rules
             .push(Rule::new("plan-enabled", Outcome::Passed, "the plan is enabled"));
+        if let Source::Parent { build, .. } = &arrival.source {
+            let input = format!("{} was successful, and starts this plan", inert(build, 80));
+            gate.rules.push(Rule::new("parent", Outcome::Passed, input));
+            return gate;
+        }
         match &plan.triggers {
             None => gate.assume(arrival),
             Some(triggers) => gate.ask(triggers, arrival),
@@ -74,6 +79,7 @@ impl<'a> Gate<'a> {
                 (false, "the plan names no triggers, so it has no remote trigger")
             }
             Source::Cron { .. } => (false, "the plan names no triggers, so it has no cron trigger"),
+            Source::Parent { .. } => (true, "a parent needs no trigger"),
         };
         if answers {
             self.rules.push(Rule::new("trigger", Outcome::Passed, input));
@@ -168,7 +174,7 @@ fn missing(source: &Source) -> ReasonCode {
         Source::RemoteTrigger { .. } => ReasonCode::NoRemoteTrigger,
         Source::Poll => ReasonCode::NoPollingTrigger,
         Source::Cron { .. } => ReasonCode::NoCronTrigger,
-        Source::SpecsChange => ReasonCode::NoTrigger,
+        Source::SpecsChange | Source::Parent { .. } => ReasonCode::NoTrigger,
     }
 }
 
@@ -179,6 +185,7 @@ fn asked_for(source: &Source) -> String {
         Source::RemoteTrigger { .. } => "a call of the remote trigger".to_owned(),
         Source::Poll => "a poll".to_owned(),
         Source::Cron { expression } => format!("the cron expression `{}`", inert(expression, 80)),
+        Source::Parent { .. } => "the success of a parent".to_owned(),
         Source::SpecsChange => "a change that it finds itself".to_owned(),
     }
 }

@@ -16,6 +16,7 @@
 //! | remote trigger call | `remote` triggers only (origin 000) |
 //! | poll | `polling` triggers; a plan that names no triggers where pushes are not known |
 //! | cron | the `cron` trigger with that expression; builds whether or not anything changed |
+//! | success of a parent | none is needed; builds whether or not anything changed |
 //! | plan file read outside a push | any of push, remote and polling; a plan that names no triggers |
 //!
 //! Nothing here reads a clock, a repository or the store.
@@ -48,6 +49,20 @@ use crate::pull_request::PullRequestNews;
 use crate::repository::Scm;
 use gate::Gate;
 use pattern::Pattern;
+
+/// Whether a regular expression of a plan matches a whole text. One that cannot be read matches nothing.
+#[must_use]
+pub(crate) fn matches_whole(pattern: &str, text: &str) -> bool {
+    Pattern::whole(pattern).matches(text) == Ok(true)
+}
+
+/// Finds a regular expression of a plan anywhere in a text; none where it cannot be read.
+#[must_use]
+pub(crate) fn matcher_anywhere(pattern: &str) -> Option<impl Fn(&str) -> bool + use<>> {
+    let pattern = Pattern::anywhere(pattern);
+    pattern.matches("").ok()?;
+    Some(move |text: &str| pattern.matches(text) == Ok(true))
+}
 
 /// How many changed branches of one plan one event takes up, unless the server is told otherwise.
 pub const DEFAULT_MAX_CANDIDATES: usize = 1000;
@@ -106,6 +121,13 @@ pub enum Source {
         /// The trigger's expression.
         expression: String,
     },
+    /// A build of another plan was successful, which starts this one.
+    Parent {
+        /// The key of that build.
+        build: String,
+        /// The plan, or the plan branch, that it starts.
+        target: PlanKey,
+    },
     /// The plan was made or changed by a plan file that was read outside a push.
     SpecsChange,
     /// A pull request was opened, moved or closed. The news are the one branch, or the ref of the fork, that it is from.
@@ -113,6 +135,11 @@ pub enum Source {
 }
 
 impl Source {
+    /// Whether it builds whether or not anything has changed.
+    fn builds_anyway(&self) -> bool {
+        matches!(self, Self::Cron { .. } | Self::Parent { .. })
+    }
+
     /// How sentences name the event.
     fn cause(&self) -> String {
         match self {
@@ -121,6 +148,9 @@ impl Source {
             Self::Poll => "polling found it".to_owned(),
             Self::Cron { expression } => {
                 format!("the cron trigger `{}` fired", crate::text::inert(expression, 80))
+            }
+            Self::Parent { build, .. } => {
+                format!("its parent {} was successful", crate::text::inert(build, 80))
             }
             Self::SpecsChange => "the plan file was read".to_owned(),
             Self::PullRequest(news) => format!("pull request {} brings it", news.number),

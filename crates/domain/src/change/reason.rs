@@ -38,6 +38,10 @@ reason_codes! {
     HistoryRewritten = "history-rewritten",
     /// Built: it was time.
     Scheduled = "scheduled",
+    /// Built: a build of a parent was successful.
+    ParentSucceeded = "parent-succeeded",
+    /// A parent builds, or has changes to build, and starts the plan then.
+    WaitsForParent = "waits-for-parent",
     /// The plan is disabled.
     PlanDisabled = "plan-disabled",
     /// The plan branch is disabled.
@@ -106,7 +110,11 @@ impl ReasonCode {
     pub fn builds(self) -> bool {
         matches!(
             self,
-            Self::Changed | Self::FirstBuild | Self::HistoryRewritten | Self::Scheduled
+            Self::Changed
+                | Self::FirstBuild
+                | Self::HistoryRewritten
+                | Self::Scheduled
+                | Self::ParentSucceeded
         )
     }
 }

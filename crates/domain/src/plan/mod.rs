@@ -17,6 +17,7 @@ mod deployment;
 mod docker_task;
 mod notification;
 mod other;
+mod own_file;
 mod remote_task;
 mod repository;
 mod secret_text;

@@ -106,3 +106,11 @@ pub struct PatternLabel {
     /// The label.
     pub label: String,
 }
+
+impl PatternLabel {
+    /// Whether a line of the log gives the label; none where the expression cannot be read.
+    #[must_use]
+    pub fn matcher(&self) -> Option<impl Fn(&str) -> bool + use<>> {
+        crate::change::matcher_anywhere(&self.regex)
+    }
+}

@@ -8,19 +8,19 @@ use madake_domain::change::{
     News, Proposal, ReasonCode, Revision, Source, Subject,
 };
 use madake_domain::condition::Person;
-use madake_domain::plan::PlanConfiguration;
+use madake_domain::plan::{BlockStrategy, PlanConfiguration};
 use madake_store::build_query;
 use madake_store::plan::{self, Plan, PlanBranch, PlanRepositoryRow};
 use madake_store::repository::{self, Repository};
 use madake_store::{Tx, pull_request};
-use madake_vcs::name::ObjectId;
 
+use super::own_file::{self, Own, OwnFile};
 use crate::enqueue::RequestedRevision;
 use crate::heads::{Looked, RefsRead};
 use crate::job_right::pushing_build;
 use crate::listening::forks;
 use crate::reading::branches;
-use crate::{Engine, EngineError, clock, facts, specs};
+use crate::{Engine, EngineError, clock, facts};
 
 /// What is put before the judge, for any number of plans.
 pub(super) struct Asked {
@@ -70,10 +70,10 @@ pub(super) fn heads_asked_without(source: Source) -> Asked {
 
 /// A plan as it is when an event is judged.
 pub(super) struct Loaded {
-    plan: Plan,
-    configuration: Arc<PlanConfiguration>,
-    rows: Vec<BranchRow>,
-    is_default: bool,
+    pub(super) plan: Plan,
+    pub(super) configuration: Arc<PlanConfiguration>,
+    pub(super) rows: Vec<BranchRow>,
+    pub(super) is_default: bool,
     branches: Vec<PlanBranch>,
     repositories: Vec<PlanRepositoryRow>,
     /// Of a repository that is not the default one: the revision that each plan branch built last.
@@ -90,6 +90,10 @@ pub(super) struct Judged {
     pub(super) is_default: bool,
     pub(super) changes: Vec<BranchChange>,
     pub(super) decisions: Vec<Decided>,
+    /// When it waits for its parents.
+    pub(super) strategy: BlockStrategy,
+    /// What the plan is on the branches that the arrival brought.
+    pub(super) own: BTreeMap<String, OwnFile>,
 }
 
 impl Judged {
@@ -107,9 +111,6 @@ pub(super) struct Decided {
     pub(super) decision: Decision,
     /// The revisions of all repositories of the plan, where it is to be built.
     pub(super) revisions: Vec<RequestedRevision>,
-    /// What the plan file of the branch itself says of the plan.
-    pub(super) own: Option<PlanConfiguration>,
-    pub(super) notes: Vec<(&'static str, String)>,
 }
 
 /// Reads plans for the judge. What was read holds until a decision changes a plan branch.
@@ -194,42 +195,59 @@ pub(super) async fn judge_loaded(
     let mut looked = Looked::default();
     for loaded in plans {
         let configuration = &loaded.configuration;
-        let arrival = arrival(engine, found, loaded, asked);
-        // The judge is prepared anew after each wait, as it is not kept across one.
-        let first = ChangeJudge::new(configuration, &arrival).first_pass(&loaded.rows);
-        let mut decisions: Vec<Decision> = first.decisions;
-        for candidate in &first.candidates {
-            let needed = ChangeJudge::new(configuration, &arrival).facts_needed(candidate);
-            let facts = facts::gather(engine, found, candidate, &needed).await?;
-            let moment = Moment {
-                now: clock::now(),
-                server_zone: &engine.settings().time_zone,
-                zone_named: &|name| jiff::tz::TimeZone::get(name).ok(),
-            };
-            decisions.push(ChangeJudge::new(configuration, &arrival).decide(candidate, &facts, &moment));
+        let whole = arrival(engine, found, loaded, asked);
+        let own = own_file::of_arrival(engine, found, loaded, &whole).await?;
+        // A branch whose own file or override names other triggers is judged by those.
+        let apart = own_file::with_own_triggers(configuration, &own);
+        let mut parts = Vec::with_capacity(apart.len() + 1);
+        let rest = own_file::part_of(&whole, &|name| !apart.contains(name));
+        let nothing_left = !apart.is_empty() && matches!(&rest.news, News::Moved(moved) if moved.is_empty());
+        if !nothing_left {
+            let rows = loaded.rows.iter().filter(|row| !apart.contains(&row.vcs_branch));
+            parts.push((Arc::clone(configuration), rest, rows.cloned().collect::<Vec<_>>()));
         }
-        let mut decided = Vec::with_capacity(decisions.len());
-        for mut decision in decisions {
-            if let Some(build) = own_build(loaded, asked) {
-                pass_over(&mut decision, build);
+        for branch in &apart {
+            if let Some(Own::Version(version)) = own.get(branch).map(|file| &file.own) {
+                let of_branch = PlanConfiguration {
+                    triggers: version.triggers.clone(),
+                    ..(**configuration).clone()
+                };
+                let rows = loaded.rows.iter().filter(|row| row.vcs_branch == *branch);
+                let part = own_file::part_of(&whole, &|name| name == branch);
+                parts.push((Arc::new(of_branch), part, rows.cloned().collect()));
             }
-            let of_fork = matches!(&asked.source, Source::PullRequest(news) if news.fork.is_some());
-            let mut one = prepare(engine, found, loaded, configuration, decision, &mut looked).await?;
-            // What builds a stranger's commit is the plan as its own people wrote it.
-            if !of_fork
-                && let Some(found) = found
-                && let Some(revision) = own_plan_wanted(found, loaded, &one)
-            {
-                own_configuration(engine, found, &loaded.plan, &revision, &mut one).await?;
+        }
+        let (mut decided, mut changes) = (Vec::new(), Vec::new());
+        for (configuration, arrival, rows) in &parts {
+            // The judge is prepared anew after each wait, as it is not kept across one.
+            let first = ChangeJudge::new(configuration, arrival).first_pass(rows);
+            let mut decisions: Vec<Decision> = first.decisions;
+            for candidate in &first.candidates {
+                let needed = ChangeJudge::new(configuration, arrival).facts_needed(candidate);
+                let facts = facts::gather(engine, found, candidate, &needed).await?;
+                let moment = Moment {
+                    now: clock::now(),
+                    server_zone: &engine.settings().time_zone,
+                    zone_named: &|name| jiff::tz::TimeZone::get(name).ok(),
+                };
+                decisions.push(ChangeJudge::new(configuration, arrival).decide(candidate, &facts, &moment));
             }
-            decided.push(one);
+            for mut decision in decisions {
+                if let Some(build) = own_build(loaded, asked) {
+                    pass_over(&mut decision, build);
+                }
+                decided.push(prepare(engine, found, loaded, configuration, decision, &mut looked).await?);
+            }
+            changes.extend(first.branch_changes);
         }
         all.push(Judged {
             plan: loaded.plan.clone(),
             repository: found.cloned(),
             is_default: loaded.is_default,
-            changes: first.branch_changes,
+            changes,
             decisions: decided,
+            strategy: configuration.dependencies.block_strategy,
+            own,
         });
     }
     Ok(all)
@@ -380,8 +398,6 @@ async fn prepare(
     let mut decided = Decided {
         decision,
         revisions: Vec::new(),
-        own: None,
-        notes: Vec::new(),
     };
     let (true, Some(found), Some(revision)) =
         (decided.decision.build, found, decided.decision.revision.clone())
@@ -427,15 +443,6 @@ async fn prepare(
     Ok(decided)
 }
 
-/// The revision whose own plan file counts: that of a branch other than the default one of the plan file's repository.
-fn own_plan_wanted(found: &Repository, loaded: &Loaded, decided: &Decided) -> Option<Revision> {
-    let decision = &decided.decision;
-    let off_default = decision.vcs_branch.as_deref() != Some(&found.default_branch);
-    let of_plan = loaded.is_default && loaded.plan.specs_repository_id == Some(found.id);
-    let revision = decision.revision.clone().filter(|_| decision.build);
-    revision.filter(|_| off_default && of_plan)
-}
-
 /// The row of a decision's plan branch; one that is yet to be made is thought up.
 fn branch_of(loaded: &Loaded, subject: &Subject, changed: Option<&RequestedRevision>) -> PlanBranch {
     let key = match subject {
@@ -470,32 +477,6 @@ fn branch_of(loaded: &Loaded, subject: &Subject, changed: Option<&RequestedRevis
         branch.vcs_branch.clone_from(&changed.branch);
     }
     branch
-}
-
-/// Reads the plan file of the branch itself, unless it is the one of the default branch.
-async fn own_configuration(
-    engine: &Engine,
-    found: &Repository,
-    plan: &Plan,
-    revision: &Revision,
-    decided: &mut Decided,
-) -> Result<(), EngineError> {
-    let Ok(commit) = ObjectId::parse(revision.as_str()) else {
-        return Ok(());
-    };
-    let here = specs::folder_state(engine, found, &commit).await?;
-    let default = engine.local_head(found, &found.default_branch).await?;
-    let there = match default.and_then(|id| ObjectId::parse(&id).ok()) {
-        Some(default) => specs::folder_state(engine, found, &default).await?,
-        None => None,
-    };
-    if here.is_none() || here == there {
-        return Ok(());
-    }
-    let (configurations, notes) = specs::branch_configurations(engine, found, &commit).await?;
-    decided.own = configurations.into_iter().find(|one| one.key == plan.key);
-    decided.notes = notes;
-    Ok(())
 }
 
 /// Which of these plans a look at a repository's heads would build or change: what polling asks before it enters an

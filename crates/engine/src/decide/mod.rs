@@ -2,6 +2,7 @@
 //! [`madake_domain::change`] looks at, and stores what it says together with the builds that come of it.
 
 mod judge;
+pub(crate) mod own_file;
 mod pull_request;
 mod record;
 
@@ -27,6 +28,7 @@ use crate::telling::Prepared;
 use crate::{Engine, EngineError, clock, specs, telling};
 
 pub(crate) use self::judge::would_act;
+pub(crate) use self::record::set_version;
 
 /// How many decisions that nothing comes of share a transaction: enough to share its cost, and few enough that the
 /// arrivals of a flood, which use the same writer and the same processor, hardly wait for it.
@@ -87,6 +89,12 @@ async fn decide_event(engine: &Engine, event: &Event) -> Result<(), EngineError>
             look_at_heads(engine, event, &found, plans.clone(), Source::Poll).await
         }
         Content::Cron { plan_id, expression } => cron(engine, event, *plan_id, expression).await,
+        Content::Parent {
+            plan_id,
+            target,
+            build,
+            ..
+        } => parent(engine, event, *plan_id, target, build).await,
         Content::PullRequest { told } => pull_request::pull_request(engine, event, told).await,
         Content::Request { .. } | Content::Refused => close(engine, event, "nothing is to be decided").await,
     }
@@ -343,7 +351,7 @@ async fn apply_plan_files(
     {
         return Ok(false);
     }
-    specs::apply_default_branch(engine, found, &new, Some(event.id)).await?;
+    specs::apply::default_branch(engine, found, &new, Some(event.id)).await?;
     Ok(true)
 }
 
@@ -580,6 +588,33 @@ async fn cron(engine: &Engine, event: &Event, plan_id: i64, expression: &str) ->
     let source = Source::Cron {
         expression: expression.to_owned(),
     };
+    whether_or_not_changed(engine, event, plan_id, source).await
+}
+
+/// A build of a parent was successful.
+async fn parent(
+    engine: &Engine,
+    event: &Event,
+    plan_id: i64,
+    target: &str,
+    build: &str,
+) -> Result<(), EngineError> {
+    let Ok(target) = target.parse::<PlanKey>() else {
+        return close(engine, event, "the key is not a key").await;
+    };
+    let source = Source::Parent {
+        build: build.to_owned(),
+        target,
+    };
+    whether_or_not_changed(engine, event, plan_id, source).await
+}
+
+async fn whether_or_not_changed(
+    engine: &Engine,
+    event: &Event,
+    plan_id: i64,
+    source: Source,
+) -> Result<(), EngineError> {
     let rows = engine
         .store()
         .read(move |tx| Ok::<_, EngineError>(plan::repositories(tx, plan_id)?))

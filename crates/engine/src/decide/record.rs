@@ -1,21 +1,25 @@
 //! Stores decisions for and against, what they change of plan branches, and the builds that come of them, in the
 //! transaction that marks the event as decided.
 
+use std::collections::BTreeSet;
+
 use madake_domain::change::{BranchChange, ReasonCode, Revision, Subject};
-use madake_domain::key::branch_display_name;
-use madake_domain::plan::PlanConfiguration;
+use madake_domain::key::{PlanKey, branch_display_name};
 use madake_domain::repository::RepositoryKind;
 use madake_store::build::Reason;
 use madake_store::delivery::NewDelivery;
-use madake_store::event::{self, Event};
+use madake_store::event::{self, Content, Event};
 use madake_store::plan::{self, NewBranch, Plan, PlanBranch};
 use madake_store::pull_request;
 use madake_store::repository::{self, Repository};
 use madake_store::{Millis, Tx, decision as ledger_decision};
 
 use super::judge::{Decided, Judged};
+use super::own_file::{Own, OwnFile};
+use crate::dependencies::wait_for_parents;
 use crate::enqueue::{BuildRequest, Enqueued, enqueue_change};
 use crate::heads::RefsRead;
+use crate::specs::findings;
 use crate::{Engine, EngineError, clock, telling};
 
 /// What was decided about one event.
@@ -65,8 +69,14 @@ pub(super) async fn store(
                 for (level, note) in notes {
                     event::note(tx, event.id, level, &note, now)?;
                 }
+                let building = builds_of(&judged);
                 for one in judged {
-                    store_plan(tx, &event, one, (limit, pull_request_id), now, &mut unchanged)?;
+                    let shared = Shared {
+                        limit,
+                        pull_request_id,
+                        building: &building,
+                    };
+                    store_plan(tx, &event, one, &shared, now, &mut unchanged)?;
                 }
             }
             if let Some((repository_id, read)) = &seen {
@@ -81,11 +91,31 @@ pub(super) async fn store(
     Ok(())
 }
 
+/// What is the same for all plans of an arrival.
+struct Shared<'a> {
+    limit: Option<u32>,
+    pull_request_id: Option<i64>,
+    /// The plan branches that are to be built.
+    building: &'a BTreeSet<PlanKey>,
+}
+
+/// The plan branches that are to be built.
+fn builds_of(judged: &[Judged]) -> BTreeSet<PlanKey> {
+    let decisions = judged.iter().flat_map(|one| &one.decisions);
+    decisions
+        .filter(|one| one.decision.build)
+        .filter_map(|one| match &one.decision.subject {
+            Subject::Branch { key } => Some(key.clone()),
+            Subject::Plan { .. } | Subject::NewBranch { .. } => None,
+        })
+        .collect()
+}
+
 fn store_plan(
     tx: &Tx<'_>,
     event: &Event,
     judged: Judged,
-    (limit, pull_request_id): (Option<u32>, Option<i64>),
+    shared: &Shared<'_>,
     now: Millis,
     unchanged: &mut Vec<String>,
 ) -> Result<(), EngineError> {
@@ -95,16 +125,27 @@ fn store_plan(
         is_default,
         changes,
         decisions,
+        strategy,
+        own,
     } = judged;
     for change in changes {
-        change_branch(tx, &plan, change, pull_request_id, now)?;
+        change_branch(tx, &plan, change, shared.pull_request_id, now)?;
+    }
+    if let Some(repository) = &repository {
+        let late = |branch: &str| {
+            decisions.iter().any(|one| {
+                one.decision.vcs_branch.as_deref() == Some(branch)
+                    && one.decision.code == ReasonCode::Superseded
+            })
+        };
+        for (branch, file) in own.iter().filter(|(branch, _)| !late(branch)) {
+            keep_own_file(tx, event, &plan, repository, (branch, file), now)?;
+        }
     }
     for decided in decisions {
         let Decided {
             mut decision,
             revisions,
-            own,
-            notes,
         } = decided;
         let branch = match &decision.subject {
             Subject::Branch { key } => plan::branch_by_key(tx, key)?,
@@ -113,7 +154,7 @@ fn store_plan(
         };
         let overtaken = decision.build
             && is_default
-            && decision.code != ReasonCode::Scheduled
+            && ![ReasonCode::Scheduled, ReasonCode::ParentSucceeded].contains(&decision.code)
             && branch.as_ref().is_some_and(|branch| {
                 branch.last_revision.is_some()
                     && branch.last_revision.as_deref() == decision.revision.as_ref().map(Revision::as_str)
@@ -124,11 +165,17 @@ fn store_plan(
             decision.code = ReasonCode::NoChanges;
             decision.sentence = format!("No changes found for '{}'", decision.subject);
         }
+        if let (true, Some(branch)) = (decision.build, &branch)
+            && let Some(sentence) = wait_for_parents(tx, strategy, &plan, branch, shared.building)?
+        {
+            // What the parent starts is the newest then: nothing is lost.
+            decision.build = false;
+            decision.settles = false;
+            decision.code = ReasonCode::WaitsForParent;
+            decision.sentence = sentence;
+        }
         if decision.code == ReasonCode::NoChanges {
             unchanged.push(decision.sentence.clone());
-        }
-        for (level, text) in &notes {
-            event::note(tx, event.id, level, text, now)?;
         }
         let plan_key = branch
             .as_ref()
@@ -161,18 +208,21 @@ fn store_plan(
             plan::set_last_revision(tx, branch.id, revision.as_str(), now)?;
         }
         if decision.build {
-            let version_id = version_of(tx, &plan, &branch, own.as_ref(), repository.as_ref(), now)?;
+            let version_id = match branch.version_id {
+                Some(own) => own,
+                None => plan::by_id(tx, plan.id)?.version_id,
+            };
             let request = BuildRequest {
                 plan_branch_id: branch.id,
                 version_id,
                 event_id: Some(event.id),
-                reason: reason_of(decision.code),
+                reason: reason_of(decision.code, &event.content),
                 triggered_by: event.principal.clone(),
                 variables: Vec::new(),
                 once_off: false,
                 revisions,
             };
-            enqueue_decided(tx, &request, decision_id, limit, now)?;
+            enqueue_decided(tx, &request, decision_id, shared.limit, now)?;
         }
     }
     Ok(())
@@ -201,34 +251,45 @@ fn enqueue_decided(
     Ok(())
 }
 
-/// The version that a plan branch builds with; its own plan file may have changed it just now.
-fn version_of(
+/// Keeps what the plan is on a branch, and what was found in the branch's plan file.
+fn keep_own_file(
     tx: &Tx<'_>,
+    event: &Event,
     plan: &Plan,
-    branch: &PlanBranch,
-    own: Option<&PlanConfiguration>,
-    repository: Option<&Repository>,
+    repository: &Repository,
+    (branch, file): (&str, &OwnFile),
     now: Millis,
-) -> Result<i64, EngineError> {
-    let current = plan::by_id(tx, plan.id)?;
-    if branch.is_master {
-        return Ok(current.version_id);
-    }
+) -> Result<(), EngineError> {
+    findings::note(tx, event.id, &file.findings, now)?;
+    findings::keep(tx, repository, branch, &file.revision, &file.findings, now)?;
+    let Some(row) = plan::branch_by_vcs(tx, plan.id, branch)? else {
+        return Ok(());
+    };
+    set_version(tx, plan.id, &row, &file.own, repository, now)
+}
+
+/// Gives a plan branch the version that it is to be built with.
+pub(crate) fn set_version(
+    tx: &Tx<'_>,
+    plan_id: i64,
+    branch: &PlanBranch,
+    own: &Own,
+    repository: &Repository,
+    now: Millis,
+) -> Result<(), EngineError> {
     let version = match own {
-        Some(own) => {
-            let source = format!(
-                "{}, its own branch",
-                repository.map_or("", |one| one.name.as_str())
-            );
-            let (version_id, _) = plan::ensure_version(tx, plan.id, own, &source, now)?;
-            (version_id != current.version_id).then_some(version_id)
+        Own::Version(own) => {
+            let source = format!("{}, its own branch", repository.name);
+            let (version_id, _) = plan::ensure_version(tx, plan_id, own, &source, now)?;
+            (version_id != plan::by_id(tx, plan_id)?.version_id).then_some(version_id)
         }
-        None => None,
+        Own::Inherited => None,
+        Own::Broken => return Ok(()),
     };
     if version != branch.version_id {
         plan::set_branch_version(tx, branch.id, version)?;
     }
-    Ok(version.unwrap_or(current.version_id))
+    Ok(())
 }
 
 fn change_branch(
@@ -297,7 +358,13 @@ fn remember_refs(
     Ok(())
 }
 
-fn reason_of(code: ReasonCode) -> Reason {
+fn reason_of(code: ReasonCode, content: &Content) -> Reason {
+    if let (ReasonCode::ParentSucceeded, Content::Parent { build, chain, .. }) = (code, content) {
+        return Reason::Parent {
+            build: build.clone(),
+            chain: chain.clone(),
+        };
+    }
     match code {
         ReasonCode::FirstBuild => Reason::FirstBuild,
         ReasonCode::Scheduled => Reason::Scheduled,

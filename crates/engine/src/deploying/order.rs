@@ -2,9 +2,9 @@
 
 use madake_domain::plan::Variable;
 use madake_domain::variables::{
-    DeploymentFacts, ResolvedVariable, VariableLayers, deployment_specific, looks_secret, resolve,
+    DeploymentFacts, ResolvedVariable, VariableLayers, deployment_specific, resolve,
 };
-use madake_protocol::{DEFAULT_FINAL_TASKS_SECONDS, Isolation, JobOrder, JobVariable, TestOrder};
+use madake_protocol::{DEFAULT_FINAL_TASKS_SECONDS, Isolation, JobOrder, TestOrder};
 use madake_store::Tx;
 use madake_store::deployment::{self, Deployment, EnvironmentRow};
 use madake_store::deployment_release::{self, Release};
@@ -15,6 +15,7 @@ use super::facts::{self, ResultVariables};
 use super::start::definition;
 use super::{ATTEMPT, job_id};
 use crate::order::{LOG_LIMIT, Loaded, add_named, container, repositories, workspace, zone_name};
+use crate::variables::SetVariables;
 use crate::{Engine, EngineError, supply};
 
 /// A deployment with everything that its order is made of.
@@ -26,6 +27,8 @@ struct ToDeploy {
     previous: Option<Release>,
     loaded: Loaded,
     variables: ResultVariables,
+    /// What people set for the server, the project and the plan.
+    set: SetVariables,
 }
 
 impl ToDeploy {
@@ -41,7 +44,13 @@ impl ToDeploy {
         };
         let (loaded, variables) = facts::of_build(tx, release.build_id)?;
         let variables = variables.with_secrets(tx, sealer, release.build_id)?;
+        let set = SetVariables::of_plan(tx, sealer, &loaded.plan)?;
         Ok(Self {
+            set: if loaded.of_fork {
+                set.without_secrets()
+            } else {
+                set
+            },
             definition: definition(tx, result.version_id, &environment)?,
             found,
             environment,
@@ -79,7 +88,9 @@ impl ToDeploy {
             value: value.clone(),
         }));
         resolve(&VariableLayers {
-            plan: &self.variables.plan,
+            global: self.set.global(),
+            project: self.set.project(),
+            plan: &self.set.of_file(&self.variables.plan),
             environment: &self.definition.variables,
             manual: &manual,
             injected: &injected,
@@ -109,6 +120,7 @@ pub(super) async fn make(
         engine,
         &definition.tasks,
         &definition.final_tasks,
+        what.found.specs_repository_id,
         &mut checked_out,
     )
     .await?;
@@ -128,7 +140,7 @@ pub(super) async fn make(
         tasks: definition.tasks.clone(),
         final_tasks: definition.final_tasks.clone(),
         repositories: checked_out,
-        variables: resolved.into_iter().map(variable).collect(),
+        variables: resolved.into_iter().map(|one| what.set.of_job(one)).collect(),
         capabilities: engine
             .capabilities()
             .await?
@@ -160,13 +172,4 @@ pub(super) async fn make(
 #[must_use]
 pub fn result_key(result: &DeploymentResult) -> String {
     format!("{}-{}-{}", result.deployment_id, result.environment_id, result.id)
-}
-
-fn variable(one: ResolvedVariable) -> JobVariable {
-    JobVariable {
-        secret: looks_secret(&one.name),
-        may_refer: one.source.may_refer(),
-        name: one.name,
-        value: one.value,
-    }
 }

@@ -89,7 +89,7 @@ impl Engine {
             })
             .await?;
         if let Some(commit) = default.and_then(|id| ObjectId::parse(&id).ok()) {
-            specs::apply_default_branch(self, made, &commit, None).await?;
+            specs::apply::default_branch(self, made, &commit, None).await?;
         }
         Ok(())
     }

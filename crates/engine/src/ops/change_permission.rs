@@ -91,6 +91,11 @@ impl Engine {
                             "a group named {name} does not exist"
                         )));
                     }
+                    Grantee::Repository(name) if repository::with_name(tx, name)?.is_none() => {
+                        return Err(EngineError::NotFound(format!(
+                            "a repository named {name} does not exist"
+                        )));
+                    }
                     _ => {}
                 }
                 deploying::rights::note_grant(tx, subject.scope, &key)?;

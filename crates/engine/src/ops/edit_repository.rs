@@ -108,7 +108,7 @@ impl Engine {
             if let Some(head) = head
                 && found.specs_enabled
             {
-                specs::apply_default_branch(self, &changed, &head, None).await?;
+                specs::apply::default_branch(self, &changed, &head, None).await?;
             }
         }
         self.repository_details(caller, &found.name).await

@@ -9,6 +9,7 @@ use madake_vcs::hg::serve::{PushKeeper, PushReport};
 use super::receive_push::PushInFlight;
 use crate::Engine;
 use crate::access::Caller;
+use crate::specs::tell_pusher::Moved;
 
 /// Answers for the pushes of one session with one repository.
 #[derive(Debug)]
@@ -66,7 +67,13 @@ impl PushKeeper for HgPushKeeper {
         match recorded {
             Ok(Some(received)) => {
                 tracing::info!(repository = %name, event = received.id(), "push to {name} entered as event {}", received.id());
-                Ok(Vec::new())
+                let id = |id: madake_vcs::name::ObjectId| (!id.is_zero()).then_some(id);
+                let moved: Vec<Moved> = push
+                    .moves
+                    .iter()
+                    .map(|one| (one.name.to_string(), id(one.old), id(one.new)))
+                    .collect();
+                Ok(self.engine.tell_pusher(&self.repository, &moved).await)
             }
             Ok(None) => Ok(Vec::new()),
             Err(error) => {

@@ -62,6 +62,7 @@ impl Engine {
             .write(move |tx| {
                 let found = check(tx, &asking, id)?;
                 permission::revoke_all(tx, Scope::Repository, &found.name)?;
+                permission::rename_repository(tx, &found.name, None)?;
                 Ok::<_, EngineError>(repository::remove(tx, id)?)
             })
             .await;

@@ -70,6 +70,7 @@ impl Engine {
                     )));
                 }
                 permission::move_all(tx, Scope::Repository, &found.name, &new_name)?;
+                permission::rename_repository(tx, &found.name, Some(&new_name))?;
                 repository::rename(tx, &found, &to)?;
                 if let Ok(key) = to.owner.parse::<ProjectKey>() {
                     project::ensure(tx, &key, clock::now_ms())?;

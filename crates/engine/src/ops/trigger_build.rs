@@ -7,9 +7,13 @@ use madake_domain::waiting::{Newcomer, admit};
 use madake_store::build::{self, Build, Reason};
 use madake_store::decision::{self, Decision};
 use madake_store::event::{self, Content, NewEvent};
-use madake_store::plan;
+use madake_store::plan::{self, Plan, PlanBranch};
+use madake_store::repository::{self, Repository};
+use madake_vcs::name::ObjectId;
 
 use crate::access::{Caller, plan_for};
+use crate::decide::own_file::{self, Own};
+use crate::decide::set_version;
 use crate::enqueue::{BuildRequest, RequestedRevision, give_up, limit_of, start};
 use crate::heads::Looked;
 use crate::listening::forks;
@@ -90,10 +94,20 @@ impl Engine {
                 "there is no revision to build: {branch_name} does not exist in the repository"
             ));
         }
+        let own = match &asked.custom_revision {
+            None => own_version(self, &plan_row, &branch, revisions.first()).await?,
+            Some(_) => None,
+        };
         let (caller, default_limit) = (caller.clone(), self.settings().concurrent_builds);
         self.store()
             .write(move |tx| {
                 let now = clock::now_ms();
+                if let Some((found, own)) = &own {
+                    set_version(tx, plan_row.id, &branch, own, found, now)?;
+                }
+                let version_id = plan::branch_by_id(tx, branch.id)?
+                    .version_id
+                    .unwrap_or(version_id);
                 let running = build::count_active(tx, branch.id)?;
                 admit(
                     running,
@@ -269,4 +283,45 @@ impl Engine {
         }
         Ok(revisions)
     }
+}
+
+/// What the plan file of a plan branch, or an override, makes of the plan at the revision that is to be built.
+async fn own_version(
+    engine: &Engine,
+    plan_row: &Plan,
+    branch: &PlanBranch,
+    first: Option<&RequestedRevision>,
+) -> Result<Option<(Repository, Own)>, EngineError> {
+    let (Some(name), Some(first)) = (&branch.vcs_branch, first) else {
+        return Ok(None);
+    };
+    let Some(id) = first.repository_id else {
+        return Ok(None);
+    };
+    let commit = ObjectId::parse(&first.revision).ok();
+    let (Some(commit), true) = (
+        commit,
+        plan_row.specs_repository_id == Some(id) && !branch.is_master,
+    ) else {
+        return Ok(None);
+    };
+    let found = engine
+        .store()
+        .read(move |tx| Ok::<_, EngineError>(repository::by_id(tx, id)?))
+        .await?;
+    let Some(found) = found.filter(|found| *name != found.default_branch) else {
+        return Ok(None);
+    };
+    let trusted = engine.configuration(plan_row.version_id).await?;
+    let default = own_file::default_state(engine, &found).await?;
+    let own = own_file::of_branch(
+        engine,
+        &found,
+        plan_row,
+        &trusted,
+        (name, &commit),
+        default.as_ref(),
+    )
+    .await?;
+    Ok(Some((found, own.own)))
 }

@@ -320,6 +320,7 @@ fn reason(build: &Build) -> String {
         Reason::Manual { user } => format!("started by {user}"),
         Reason::CustomRevision { user, revision } => format!("started by {user} for {revision}"),
         Reason::Scheduled => "started by its schedule".to_owned(),
+        Reason::Parent { build, .. } => format!("started by the success of {build}"),
         Reason::StageContinued { user, stage } => format!("{user} let the stage {stage} run"),
         Reason::Rebuilt { user } => format!("{user} had failed jobs run again"),
     }

@@ -11,6 +11,7 @@ mod hook;
 mod key;
 mod mirror;
 mod permission;
+mod plan;
 mod pull_requests;
 mod quickstart;
 mod receiver;
@@ -24,6 +25,7 @@ mod test;
 mod token;
 mod trigger;
 mod user;
+mod variable;
 mod webhook;
 mod why;
 
@@ -102,6 +104,9 @@ pub(crate) enum Command {
     /// Grant, revoke and list permissions.
     #[command(subcommand)]
     Permission(permission::Permission),
+    /// See what describes a plan, and decide whose it is.
+    #[command(subcommand)]
+    Plan(plan::Plan),
     /// Look for changes of a plan now, as the remote trigger does.
     Trigger(trigger::Trigger),
     /// Queue, follow, continue and stop builds.
@@ -116,6 +121,9 @@ pub(crate) enum Command {
     /// Release results, deploy releases to environments, and see what is where.
     #[command(subcommand)]
     Deployment(deployment::Deployment),
+    /// Set, list and remove variables of the server, of projects and of plans.
+    #[command(subcommand)]
+    Variable(variable::Variable),
     /// Say why something was built, or was not.
     Why(why::Why),
     /// List what arrived, newest first.
@@ -147,11 +155,13 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Token(token) => done(token::run(&global, token)),
         Command::Key(key) => done(key::run(&global, key)),
         Command::Permission(permission) => done(permission::run(&global, permission)),
+        Command::Plan(plan) => done(plan::run(&global, &plan)),
         Command::Trigger(trigger) => done(trigger::run(&global, &trigger)),
         Command::Build(build) => build::run(&global, build),
         Command::Capability(capability) => done(capability::run(&global, capability)),
         Command::Test(test) => done(test::run(&global, test)),
         Command::Deployment(deployment) => deployment::run(&global, deployment),
+        Command::Variable(variable) => done(variable::run(&global, variable)),
         Command::Why(why) => done(why::run(&global, &why)),
         Command::Events(events) => done(events::run(&global, &events)),
         Command::Server(server) => done(server::run(&global, &server)),

@@ -56,6 +56,10 @@ pub(crate) struct Grantee {
     /// Everyone.
     #[arg(long)]
     anonymous: bool,
+    /// The plan files of a repository: CREATE on a project lets them make plans there, READ on a repository use it, BUILD
+    /// on a plan start it, ADMINISTRATION set permissions.
+    #[arg(long, value_name = "OWNER/SLUG")]
+    repository: Option<String>,
 }
 
 /// What kind of thing a permission is on.
@@ -120,6 +124,10 @@ fn change(global: &Global, asked: &Change, granting: bool) -> anyhow::Result<()>
         Grantee {
             group: Some(name), ..
         } => ("group", Some(name)),
+        Grantee {
+            repository: Some(name),
+            ..
+        } => ("repository", Some(name)),
         Grantee { logged_in: true, .. } => ("logged-in", None),
         _ => ("anonymous", None),
     };

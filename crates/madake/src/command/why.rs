@@ -45,6 +45,17 @@ pub(super) fn run(global: &Global, why: &Why) -> anyhow::Result<()> {
     if global.json {
         return say_json(&answer);
     }
+    for claim in list(&answer, "conflicts") {
+        say(format_args!(
+            "{}: the plan file of {} at {} describes {}, too, and changes nothing until an administrator decides (`madake \
+             plan owner {} REPOSITORY`)",
+            paint(WARN, "conflict"),
+            text(claim, "repository"),
+            short_revision(&text(claim, "revision")),
+            text(&answer, "plan"),
+            text(&answer, "plan"),
+        ))?;
+    }
     let decisions = list(&answer, "decisions");
     if decisions.is_empty() {
         return match &why.revision {

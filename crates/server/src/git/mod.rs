@@ -16,12 +16,14 @@ use madake_domain::permission::Permission;
 use madake_domain::repository::Scm;
 use madake_engine::Engine;
 use madake_engine::access::Caller;
+use madake_engine::specs::tell_pusher::Moved;
 use madake_store::event::Via;
 use madake_store::repository::Repository;
 use madake_vcs::git::smart_http::front::Question;
 use madake_vcs::git::smart_http::{
     Command, PushReport, ReceiveLimits, ReceivePack, ServeError, Service, upload_pack,
 };
+use madake_vcs::name::ObjectId;
 use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::App;
@@ -173,7 +175,12 @@ pub(crate) fn recorder(
             match recorded {
                 Ok(Some(received)) => {
                     tracing::info!(repository = %repository.name, event = received.id(), "push to {} entered as event {}", repository.name, received.id());
-                    Ok(Vec::new())
+                    let id = |id: ObjectId| (!id.is_zero()).then_some(id);
+                    let moved: Vec<Moved> = report
+                        .moved()
+                        .map(|one| (one.name.to_string(), id(one.old), id(one.new)))
+                        .collect();
+                    Ok(engine.tell_pusher(&repository, &moved).await)
                 }
                 Ok(None) => Ok(Vec::new()),
                 Err(error) => {

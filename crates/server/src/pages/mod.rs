@@ -15,6 +15,7 @@ mod differences;
 mod hearing;
 mod lists;
 mod login;
+mod plan;
 mod raw;
 mod refs;
 mod shown;
@@ -54,6 +55,12 @@ pub(crate) fn routes() -> Routes {
         .add(Method::GET, "/", Access::Public, lists::front)
         .add(Method::GET, "/assets/pages.css", Access::Public, style)
         .add(Method::GET, "/hearing", Access::Public, hearing::page)
+        .add(
+            Method::GET,
+            "/browse/{key}/config",
+            Access::Permission("READ on the plan"),
+            plan::page,
+        )
         .add(Method::GET, "/login", Access::Public, login::form)
         .add(
             Method::POST,

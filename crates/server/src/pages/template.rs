@@ -53,6 +53,7 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
         ("environment.html", include_str!("templates/environment.html")),
         ("deployed.html", include_str!("templates/deployed.html")),
         ("release.html", include_str!("templates/release.html")),
+        ("plan.html", include_str!("templates/plan.html")),
         ("problem.html", include_str!("templates/problem.html")),
     ] {
         environment

@@ -24,7 +24,7 @@ use madake_engine::{Engine, EngineError, clock};
 use madake_server::App;
 use madake_store::build::{self, Build};
 use madake_store::plan::NewBranch;
-use madake_store::{StoreError, build_query, plan, project};
+use madake_store::{StoreError, build_query, label, plan, project};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -144,6 +144,7 @@ impl Fixture {
                 project::rename(tx, project.id, &format!("Project {key}"))?;
                 let id = plan::insert(tx, project.id, &configuration, None, now)?;
                 let (version, _) = plan::ensure_version(tx, id, &configuration, "test", now)?;
+                label::set_of_plan(tx, id, configuration.labels.as_deref().unwrap_or_default())?;
                 plan::adopt_version(tx, id, version, &configuration)
             })
             .await;

@@ -43,15 +43,13 @@ pub(crate) static DOCUMENT: Section = Section {
         key("docker", job::DOCKER_SHAPE, "The image that jobs run in, unless they name their own."),
         key("labels", Shape::Texts, "Labels of each result. `[]` takes them all away.").default("as they are"),
         key("notifications", notification::PLAN_LIST, "Who is told of what.").not_yet("nobody is told"),
-        key("dependencies", Shape::Map(&DEPENDENCIES), "Plans that a success of this one starts.")
-            .not_yet("no plan is started"),
+        key("dependencies", Shape::Map(&DEPENDENCIES), "Plans that a success of this one starts."),
         key(
             "branch-overrides",
             Shape::List(&Shape::Named(&Shape::Map(&BRANCH_OVERRIDE))),
             "Sections that branches have instead, by a regular expression over the whole name of the branch; the first \
              one that matches counts. Each section replaces the plan's whole one.",
-        )
-        .not_yet("branches are built like the plan"),
+        ),
         key("branch-config", Shape::Map(&BRANCH_CONFIG), "What the branch that the file stands on is like.")
             .not_yet(NOTHING_HAPPENS),
         key("other", Shape::Map(&OTHER), "Settings of the server and of apps."),

@@ -5,6 +5,7 @@ use madake_domain::plan::{BlockStrategy, Dependencies};
 use super::fields::Fields;
 use super::{Context, scalar};
 use crate::language::plan as language;
+use crate::mention::MentionKind;
 use crate::yaml::{Node, Value};
 
 const STRATEGIES: [&str; 3] = ["none", "block_if_parent_in_progress", "block_if_unbuilt_changes"];
@@ -22,7 +23,11 @@ pub(super) fn dependencies(cx: &mut Context<'_>, node: &Node) -> Dependencies {
         };
         dependencies.plans = items
             .iter()
-            .filter_map(|item| scalar::plan_key(cx, item))
+            .filter_map(|item| {
+                let key = scalar::plan_key(cx, item)?;
+                cx.report.mention(MentionKind::Child(key.to_string()), item.span);
+                Some(key)
+            })
             .collect();
     }
     if let Some(flag) = fields.flag(cx, "require-all-stages-passing") {

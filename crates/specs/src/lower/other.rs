@@ -93,11 +93,10 @@ pub(super) fn of_job(cx: &mut Context<'_>, node: &Node) -> (bool, JobOther) {
             other.custom = settings.left;
         }
         apps.finish(cx);
-        let says_something = other.pattern_label.is_some()
-            || other
-                .custom
-                .iter()
-                .any(|(_, value)| boolean(value) != Some(false));
+        let says_something = other
+            .custom
+            .iter()
+            .any(|(_, value)| boolean(value) != Some(false));
         if says_something {
             cx.not_run(node.span, "`all-other-apps`", "these settings have no effect yet");
         }

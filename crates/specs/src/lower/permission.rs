@@ -11,6 +11,7 @@ use super::fields::Fields;
 use super::{Context, plan, scalar};
 use crate::language::Section;
 use crate::language::permission as language;
+use crate::mention::MentionKind;
 use crate::report::{Finding, nearest, shown};
 use crate::yaml::{Entry, Map, Node, Value};
 
@@ -23,6 +24,9 @@ pub(super) fn document(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<P
     let plan = fields.take("plan");
     let entry = fields.entry("plan-permissions");
     fields.finish(cx);
+    if let Some(entry) = entry {
+        cx.report.mention(MentionKind::Permissions, entry.key.span);
+    }
     let entries = entry.map(|entry| plan_entries(cx, &entry.value));
     let Some(plan) = plan else {
         let shape = "`plan: {key: PROJ-PLAN}`";
@@ -37,6 +41,7 @@ pub(super) fn document(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<P
 
 /// Permissions inside a plan document, which stand for that plan.
 pub(super) fn beside_plan(cx: &mut Context<'_>, map: &Map, entry: &Entry) -> Option<PlanPermissions> {
+    cx.report.mention(MentionKind::Permissions, entry.key.span);
     let entries = plan_entries(cx, &entry.value);
     let plan = map.get("plan")?.value.as_map()?;
     let project = plan.get("project-key")?.value.as_text()?.parse().ok()?;

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::language::job::JOB;
 use crate::language::plan as language;
+use crate::mention::MentionKind;
 use crate::report::{Finding, nearest, shown};
 use crate::yaml::{Entry, Map, Node, Value};
 
@@ -61,14 +62,8 @@ pub(super) fn plan(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<PlanC
         .map(|node| other::of_plan(cx, node))
         .unwrap_or_default();
     let dependencies = fields
-        .take_settled("dependencies")
-        .map(|node| (dependency::dependencies(cx, node), node))
-        .map(|(dependencies, node)| {
-            if !dependencies.plans.is_empty() {
-                cx.not_run(node.span, "`dependencies`", "no plan is started");
-            }
-            dependencies
-        })
+        .take("dependencies")
+        .map(|node| dependency::dependencies(cx, node))
         .unwrap_or_default();
     let notifications = fields
         .take("notifications")
@@ -162,6 +157,7 @@ fn header(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<Header> {
     }
     let mut fields = Fields::of(cx, &entry.value, &language::HEADER)?;
     let project_key = required(cx, &mut fields, entry, "project-key").and_then(|(text, node)| {
+        cx.report.mention(MentionKind::Project, node.span);
         let parsed = text.parse::<ProjectKey>().ok();
         or_bad_key(cx, node, parsed, "a project's key")
     });
@@ -195,6 +191,7 @@ fn header(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<Header> {
     }
     fields.finish(cx);
     let (short, node) = short?;
+    cx.report.mention(MentionKind::Plan, node.span);
     let checked = project_key.clone().or_else(|| "P".parse().ok())?;
     let parsed = PlanKey::new(&checked, &short).ok();
     let key = or_bad_key(cx, node, parsed, "a plan's key")?;

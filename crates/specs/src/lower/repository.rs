@@ -8,6 +8,7 @@ use madake_domain::plan::{
 use super::fields::Fields;
 use super::{Context, item, scalar};
 use crate::language::repository as language;
+use crate::mention::MentionKind;
 use crate::report::{Finding, nearest, shown};
 use crate::yaml::{Entry, Node, Value};
 
@@ -30,6 +31,12 @@ pub(super) fn repositories(cx: &mut Context<'_>, node: &Node) -> Option<Vec<Plan
             let message = format!("there are two repositories `{}`", shown(&repository.name));
             cx.add(Finding::error("duplicate-repository", item.span, message));
         }
+        let named_at = match &item.value {
+            Value::Map(map) => map.entries.first().map_or(item.span, |entry| entry.key.span),
+            _ => item.span,
+        };
+        let named = MentionKind::Repository(repository.name.clone());
+        cx.report.mention(named, named_at);
         repositories.push(repository);
     }
     Some(repositories)

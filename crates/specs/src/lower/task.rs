@@ -9,6 +9,7 @@ use super::fields::Fields;
 use super::item::{self, Item};
 use super::{Context, any_task, path, remote_task, scalar, script, task_condition, tool_task, vcs_task};
 use crate::language::task as language;
+use crate::mention::MentionKind;
 use crate::report::{Finding, nearest, shown};
 use crate::yaml::{Node, Value};
 
@@ -95,21 +96,25 @@ fn checkout(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
         fields.finish(cx);
     }
     if let Some(node) = item.short() {
-        checkout.repository = scalar::non_empty_text(cx, node, "the repository of the checkout");
+        checkout.repository = repository_name(cx, node);
     }
     Some(common.task(TaskAction::Checkout(checkout)))
 }
 
 /// A repository by name, or as `{name: ..., scope: ...}`.
 fn repository_name(cx: &mut Context<'_>, node: &Node) -> Option<String> {
-    if node.as_map().is_none() {
-        return scalar::non_empty_text(cx, node, "the repository of the checkout");
-    }
-    let mut fields = Fields::of(cx, node, &language::REPOSITORY_REFERENCE)?;
-    fields.entry("scope");
-    let name = fields.need_text(cx, "name");
-    fields.finish(cx);
-    name
+    let name = if node.as_map().is_none() {
+        scalar::non_empty_text(cx, node, "the repository of the checkout")?
+    } else {
+        let mut fields = Fields::of(cx, node, &language::REPOSITORY_REFERENCE)?;
+        fields.entry("scope");
+        let name = fields.need_text(cx, "name");
+        fields.finish(cx);
+        name?
+    };
+    cx.report
+        .mention(MentionKind::Repository(name.clone()), node.span);
+    Some(name)
 }
 
 fn without_options(cx: &mut Context<'_>, item: &Item<'_>, action: TaskAction) -> Option<Task> {

@@ -3,6 +3,7 @@
 use madake_domain::plan::Variable;
 
 use super::{Context, scalar};
+use crate::mention::MentionKind;
 use crate::report::{Finding, shown};
 use crate::yaml::{Node, Value};
 
@@ -45,6 +46,8 @@ pub(super) fn variables(cx: &mut Context<'_>, node: &Node) -> Vec<Variable> {
                 None => continue,
             },
         };
+        cx.report
+            .mention(MentionKind::Variable(name.to_owned()), entry.value.span);
         secrets(cx, name, &value, &entry.value);
         variables.push(Variable {
             name: name.to_owned(),

@@ -294,6 +294,7 @@ fn sentence(reason: &Reason) -> String {
             format!("Custom build by {user} with revision {revision}")
         }
         Reason::Scheduled => "Scheduled".into(),
+        Reason::Parent { build, .. } => format!("Child of {build}"),
         Reason::StageContinued { user, stage } => format!("Manual run from the stage {stage} by {user}"),
         Reason::Rebuilt { user } => format!("Rebuilt by {user}"),
     }

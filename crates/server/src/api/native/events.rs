@@ -159,6 +159,9 @@ fn content_view(content: &Content) -> Value {
             skip_branches,
         } => json!({ "type": "remote-trigger", "plan": plan_key, "skipBranches": skip_branches }),
         Content::Poll { .. } => json!({ "type": "poll" }),
+        Content::Parent { target, build, .. } => {
+            json!({ "type": "parent", "plan": target, "build": build })
+        }
         Content::Cron { expression, .. } => json!({ "type": "cron", "expression": expression }),
         Content::PullRequest { told } => json!({
             "type": "pull-request", "number": told.number, "open": told.open, "fromFork": told.from_fork,

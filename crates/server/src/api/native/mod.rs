@@ -17,6 +17,7 @@ mod keys;
 mod log;
 mod mirrors;
 mod permissions;
+mod plan_owner;
 mod plans;
 mod pull_requests;
 mod receivers;
@@ -25,6 +26,7 @@ mod server;
 mod tests;
 mod tokens;
 mod users;
+mod variables;
 mod webhooks;
 
 use http::Method;
@@ -418,10 +420,33 @@ fn keys() -> Routes {
         .add(Method::DELETE, "/rest/madake/1.0/keys/{id}", access, keys::remove)
 }
 
+/// Variables that people set.
+fn variables() -> Routes {
+    let access = Access::Permission("ADMINISTRATION on the server, the project or the plan");
+    let path = "/rest/madake/1.0/variables";
+    Routes::default()
+        .add(Method::GET, path, access, variables::list)
+        .add(Method::PUT, path, access, variables::set)
+        .add(Method::DELETE, path, access, variables::remove)
+}
+
 /// Plans, builds, the ledger, the server.
 fn running() -> Routes {
     Routes::default()
+        .merge(variables())
         .add(Method::GET, "/rest/madake/1.0/plans", Access::Public, plans::list)
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/plans/{key}",
+            READ,
+            plan_owner::show,
+        )
+        .add(
+            Method::PUT,
+            "/rest/madake/1.0/plans/{key}/owner",
+            GLOBAL,
+            plan_owner::decide,
+        )
         .add(Method::GET, "/rest/madake/1.0/plans/{key}/why", READ, plans::why)
         .add(
             Method::GET,

@@ -76,9 +76,10 @@ async fn change(
         ("group", Some(name)) => Grantee::Group(name.clone()),
         ("logged-in", None) => Grantee::LoggedIn,
         ("anonymous", None) => Grantee::Anonymous,
+        ("repository", Some(name)) => Grantee::Repository(name.clone()),
         _ => {
             return Err(invalid(
-                "`to` is `user` or `group` with a `name`, or `logged-in` or `anonymous` without one",
+                "`to` is `user`, `group` or `repository` with a `name`, or `logged-in` or `anonymous` without one",
             )
             .into());
         }
@@ -142,5 +143,6 @@ fn words(grantee: &Grantee) -> (&'static str, Option<&str>) {
         Grantee::Group(name) => ("group", Some(name)),
         Grantee::LoggedIn => ("logged-in", None),
         Grantee::Anonymous => ("anonymous", None),
+        Grantee::Repository(name) => ("repository", Some(name)),
     }
 }

@@ -83,6 +83,7 @@ pub(super) async fn why(
         .engine()
         .explain_plan(&visitor.caller, &key, revision, limit)
         .await?;
+    let shown = app.engine().show_plan(&visitor.caller, &key).await?;
     let came_of_it = events::came_of(&app, &mut explained.iter().map(|(decision, _)| decision)).await?;
     let rows: Vec<Value> = explained
         .iter()
@@ -92,9 +93,10 @@ pub(super) async fn why(
             row
         })
         .collect();
-    Ok(Answer(
-        json!({ "plan": key.to_string(), "decisions": rows, "builds": came_of_it }),
-    ))
+    Ok(Answer(json!({
+        "plan": key.to_string(), "decisions": rows, "builds": came_of_it,
+        "conflicts": super::plan_owner::open_claims(&shown),
+    })))
 }
 
 /// `GET /plans/{key}/specs`: the version in force as a plan file, secrets covered.

@@ -93,6 +93,14 @@ fn every_template_renders_and_keeps_text_of_people_inside_its_place() {
             }),
         ),
         (
+            "plan.html",
+            json!({
+                "heading": HOSTILE, "owner": HOSTILE, "version": HOSTILE, "state": "disabled", "conflicts": [HOSTILE],
+                "decided": [HOSTILE], "findings": [{
+                    "severity": "error", "place": HOSTILE, "message": HOSTILE, "help": HOSTILE, "from": HOSTILE}],
+            }),
+        ),
+        (
             "commits.html",
             json!({
                 "at": HOSTILE, "crumbs": crumbs, "rows": [row], "newer_url": HOSTILE, "older_url": HOSTILE,

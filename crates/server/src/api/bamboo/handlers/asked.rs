@@ -36,7 +36,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    fn of(request: &Request) -> Self {
+    pub(super) fn of(request: &Request) -> Self {
         let parameters = Parameters::from_query(request.uri().query());
         let expand = Expand::parse(&parameters.list("expand").join(","));
         Self {

@@ -20,8 +20,6 @@ const STATES: [ResultState; 3] = [ResultState::Unknown, ResultState::Successful,
 pub(super) struct ResultFilter {
     /// What the store filters by.
     pub(super) stored: build_query::Filter,
-    /// Only results with one of these labels; empty: all. Results carry the labels of their plan.
-    pub(super) labels: Vec<String>,
     /// Asks for something that no result has: an issue, the caller's favourites.
     pub(super) nothing: bool,
 }
@@ -56,8 +54,8 @@ impl ResultFilter {
                 state,
                 life_cycles,
                 continuable: parameters.flag("continuable"),
+                labels: parameters.list("label").into_iter().map(str::to_owned).collect(),
             },
-            labels: parameters.list("label").into_iter().map(str::to_owned).collect(),
             nothing: !parameters.list("issueKey").is_empty() || parameters.flag("favourite"),
         })
     }
@@ -72,10 +70,5 @@ impl ResultFilter {
         };
         let state_fits = stored.state.as_deref().is_none_or(|word| word == state.as_str());
         life_cycle_fits && state_fits && (continuable || !stored.continuable)
-    }
-
-    /// Whether results of a plan with these labels are shown.
-    pub(super) fn admits_labels(&self, labels: &[String]) -> bool {
-        self.labels.is_empty() || self.labels.iter().any(|label| labels.contains(label))
     }
 }

@@ -6,6 +6,7 @@
 mod asked;
 mod branch;
 mod deploy;
+mod fields;
 mod filter;
 mod load;
 mod log;
@@ -15,6 +16,8 @@ mod quarantine;
 mod queue;
 mod result;
 mod server;
+mod set_label;
+mod set_variable;
 mod stop_plan;
 mod variable;
 
@@ -38,6 +41,90 @@ pub(crate) fn routes() -> Routes {
         .merge(result_routes())
         .merge(queue_routes())
         .merge(deploy::routes())
+        .merge(variable_routes())
+        .merge(label_routes())
+}
+
+/// Labels that people give and take away.
+fn label_routes() -> Routes {
+    let result = "/rest/api/latest/result/{key}/label";
+    let plan = "/rest/api/latest/plan/{key}/label";
+    Routes::default()
+        .add(Method::POST, result, BUILD, set_label::label_result)
+        .add(
+            Method::DELETE,
+            "/rest/api/latest/result/{key}/label/{name}",
+            BUILD,
+            set_label::unlabel_result,
+        )
+        .add(Method::POST, plan, WRITE, set_label::label_plan)
+        .add(
+            Method::DELETE,
+            "/rest/api/latest/plan/{key}/label/{name}",
+            WRITE,
+            set_label::unlabel_plan,
+        )
+}
+
+/// Variables that people set.
+fn variable_routes() -> Routes {
+    let project = Access::Permission("ADMINISTRATION on the project");
+    let plan = Access::Permission("ADMINISTRATION on the plan");
+    let global = "/rest/admin/latest/globalVariables";
+    let one_global = "/rest/admin/latest/globalVariables/{id}";
+    let of_project = "/rest/api/latest/project/{key}/variable/{name}";
+    let mut routes = Routes::default()
+        .add(Method::GET, global, ADMINISTRATION, set_variable::globals)
+        .add(Method::POST, global, ADMINISTRATION, set_variable::make_global)
+        .add(Method::GET, one_global, ADMINISTRATION, set_variable::global)
+        .add(
+            Method::PUT,
+            one_global,
+            ADMINISTRATION,
+            set_variable::change_global,
+        )
+        .add(
+            Method::DELETE,
+            one_global,
+            ADMINISTRATION,
+            set_variable::remove_global,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/project/{key}/variables",
+            project,
+            set_variable::of_project,
+        )
+        .add(
+            Method::POST,
+            "/rest/api/latest/project/{key}/variable",
+            project,
+            set_variable::make_of_project,
+        )
+        .add(Method::GET, of_project, project, set_variable::single_of_project)
+        .add(Method::PUT, of_project, project, set_variable::change_of_project)
+        .add(
+            Method::DELETE,
+            of_project,
+            project,
+            set_variable::remove_of_project,
+        );
+    for (list, single) in [
+        (
+            "/rest/api/latest/plan/{key}/variables",
+            "/rest/api/latest/plan/{key}/variables/{name}",
+        ),
+        (
+            "/rest/api/latest/plan/{key}/variable",
+            "/rest/api/latest/plan/{key}/variable/{name}",
+        ),
+    ] {
+        routes = routes
+            .add(Method::POST, list, plan, set_variable::make_of_plan)
+            .add(Method::PUT, single, plan, set_variable::change_of_plan)
+            .add(Method::DELETE, single, plan, set_variable::remove_of_plan);
+    }
+    routes
 }
 
 fn server_routes() -> Routes {

@@ -4,6 +4,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
 use madake_domain::key::{EntityKey, PlanKey};
+use madake_store::label;
 
 use super::super::render;
 use super::asked::Asked;
@@ -117,12 +118,11 @@ pub(super) async fn labels(
     let key: PlanKey = key.parse().map_err(|_| no_such_plan(&key))?;
     let href = ctx.links.rest(&[&"plan", &key, &"label"]);
     let labels = load::read(&app, &visitor, move |loader| {
-        let (_, branch) = loader.plan_for(&key)?;
-        Ok(loader
-            .configuration_of(&branch)?
-            .labels
-            .clone()
-            .unwrap_or_default())
+        let (plan, branch) = loader.plan_for(&key)?;
+        match &loader.configuration_of(&branch)?.labels {
+            Some(own) if !branch.is_master => Ok(own.clone()),
+            _ => Ok(label::of_plan(loader.tx, plan.id)?),
+        }
     })
     .await?;
     let total = labels.len();

@@ -7,8 +7,8 @@ use axum::response::Response;
 use madake_domain::key::{EntityKey, JobKey, PlanKey, ProjectKey, ResultKey, ResultNumber};
 use madake_engine::EngineError;
 use madake_store::build::Build;
-use madake_store::build_query;
 use madake_store::plan::{self, Plan, PlanBranch};
+use madake_store::{build_query, label};
 
 use super::super::error::ApiError;
 use super::super::node::Document;
@@ -108,9 +108,6 @@ fn latest_of(
 ) -> Result<Found, EngineError> {
     let mut builds = Vec::new();
     for plan in plans {
-        if !filter.labels.is_empty() && !filter.admits_labels(&loader.labels_of(plan.version_id)?) {
-            continue;
-        }
         let master = plan::master(loader.tx, plan.id)?;
         builds.extend(build_query::latest(loader.tx, master.id, &filter.stored)?);
     }
@@ -152,14 +149,6 @@ fn results_of_branch(
     filter: &ResultFilter,
     asked: &Asked,
 ) -> Result<Found, EngineError> {
-    let labels = loader
-        .configuration_of(branch)?
-        .labels
-        .clone()
-        .unwrap_or_default();
-    if !filter.admits_labels(&labels) {
-        return Ok(Found::Whole(Vec::new()));
-    }
     let (_, total) = build_query::of_branch(loader.tx, branch.id, &filter.stored, 0, 0)?;
     let total = usize::try_from(total).unwrap_or(0);
     let window = asked.window("results", "result", total);
@@ -215,7 +204,7 @@ async fn of_changeset(
             let summary = build.schedule.summary();
             if filter.admits(summary.life_cycle, summary.state, summary.continuable)
                 && loader.may_read(build.plan_id)?
-                && (filter.labels.is_empty() || filter.admits_labels(&loader.labels_of(build.version_id)?))
+                && has_one_of(loader, &build, &filter.stored.labels)?
             {
                 kept.push(build);
             }
@@ -383,7 +372,16 @@ async fn load_whole(
     .await
 }
 
-/// `GET /result/{key}/label`: the labels of a result, which are its plan's.
+/// Whether a result has one of these labels, or none is asked for.
+fn has_one_of(loader: &Loader<'_, '_>, build: &Build, labels: &[String]) -> Result<bool, EngineError> {
+    if labels.is_empty() {
+        return Ok(true);
+    }
+    let own = label::of_build(loader.tx, build.id)?;
+    Ok(labels.iter().any(|label| own.contains(label)))
+}
+
+/// `GET /result/{key}/label`: the labels of a result.
 pub(super) async fn labels(
     State(app): State<App>,
     visitor: Visitor,
@@ -394,7 +392,7 @@ pub(super) async fn labels(
     let (plan, number) = plan_result(&key).ok_or_else(|| no_such_plan(&key))?;
     let labels = load::read(&app, &visitor, move |loader| {
         let build = loader.build_for(&plan, number, true)?;
-        loader.labels_of(build.version_id)
+        loader.labels_of(build.id)
     })
     .await?;
     let total = labels.len();

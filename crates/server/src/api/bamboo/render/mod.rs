@@ -12,6 +12,7 @@ mod project;
 mod queue;
 mod result;
 mod server;
+mod set_variable;
 mod stage;
 mod test_results;
 mod variable;
@@ -24,6 +25,7 @@ pub use project::{project_list, project_single};
 pub use queue::{queue_list, queued_build};
 pub use result::{result_list, result_single, result_status};
 pub use server::{api_root, current_user, health, info, reindex, server};
+pub use set_variable::{SetVariableView, global_variable, global_variables, set_variable, set_variables};
 pub use variable::{plan_variable, plan_variables};
 
 use jiff::tz::TimeZone;

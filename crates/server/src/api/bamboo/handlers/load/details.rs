@@ -6,7 +6,7 @@ use madake_domain::variables::looks_secret;
 use madake_engine::EngineError;
 use madake_engine::handed_on::{self, ShownVariable};
 use madake_store::build::{self, Build};
-use madake_store::{StoreError, build_query};
+use madake_store::{StoreError, build_query, label, variable};
 
 use super::super::super::expand::Expand;
 use super::super::super::view::{
@@ -55,16 +55,26 @@ impl Loader<'_, '_> {
             changes,
             artifacts: self.artifacts(build, None, expand)?,
             comments: Slice::default(),
-            labels: self.labels_of(build.version_id)?.into(),
+            labels: self.labels_of(build.id)?.into(),
             issues: Slice::default(),
             variables: self.variables_of(build)?.into(),
             metadata: metadata.into(),
         })
     }
 
-    /// The labels that results of a plan version carry.
-    pub(in super::super) fn labels_of(&mut self, version_id: i64) -> Result<Vec<String>, EngineError> {
-        Ok(self.configuration(version_id)?.labels.clone().unwrap_or_default())
+    /// The names of what was set as a secret and bears on a plan.
+    pub(in super::super) fn secrets_of(&mut self, plan_id: i64) -> Result<Vec<String>, EngineError> {
+        let key = self.plan(plan_id)?.key.clone();
+        Ok(variable::secret_names(
+            self.tx,
+            key.project().as_str(),
+            key.as_str(),
+        )?)
+    }
+
+    /// The labels of a result.
+    pub(in super::super) fn labels_of(&self, build_id: i64) -> Result<Vec<String>, EngineError> {
+        Ok(label::of_build(self.tx, build_id)?)
     }
 
     /// Why a build was started, with the names of users.
@@ -73,6 +83,10 @@ impl Loader<'_, '_> {
             build::Reason::CodeChanged => Reason::CodeChanged,
             build::Reason::FirstBuild => Reason::FirstBuild,
             build::Reason::Scheduled => Reason::Scheduled,
+            build::Reason::Parent { build, .. } => match build.parse() {
+                Ok(parent) => Reason::ChildOf { parent },
+                Err(_) => Reason::CodeChanged,
+            },
             build::Reason::Manual { user } => Reason::ManualBuild {
                 user: self.user(user)?,
             },
@@ -121,12 +135,13 @@ impl Loader<'_, '_> {
     }
 
     /// Those given by hand, and those that its jobs made for the result.
-    fn variables_of(&self, build: &Build) -> Result<Vec<VariableView>, EngineError> {
+    fn variables_of(&mut self, build: &Build) -> Result<Vec<VariableView>, EngineError> {
+        let secrets = self.secrets_of(build.plan_id)?;
         let given = |(name, value): &(String, String)| VariableView {
             name: name.clone(),
             value: value.clone(),
             kind: "MANUAL",
-            is_password: looks_secret(name),
+            is_password: looks_secret(name) || secrets.contains(name),
         };
         let made = |one: ShownVariable| VariableView {
             name: one.name,

@@ -11,6 +11,7 @@ use madake_engine::EngineError;
 use madake_store::build::Build;
 use madake_store::build_query::{self, Filter};
 use madake_store::plan::{Plan, PlanBranch};
+use madake_store::variable::{self, StoredValue, VariableScope};
 use madake_store::{StoreError, plan};
 
 use super::super::super::error::ApiError;
@@ -221,8 +222,30 @@ impl Loader<'_, '_> {
         &mut self,
         key: &PlanKey,
     ) -> Result<Vec<VariableView>, EngineError> {
-        let (_, branch) = self.plan_for(key)?;
-        Ok(variables(&*self.configuration_of(&branch)?))
+        let (plan, branch) = self.plan_for(key)?;
+        let mut views = variables(&*self.configuration_of(&branch)?);
+        let scope = VariableScope::Plan(plan.key.to_string());
+        for set in variable::all(self.tx, &scope)? {
+            let is_password = set.is_secret();
+            let value = match set.value {
+                StoredValue::Plain(text) => text,
+                StoredValue::Sealed(_) => String::new(),
+            };
+            match views.iter_mut().find(|view| view.name == set.name) {
+                // The file's value counts, unless it is empty or nobody here can read it.
+                Some(view) if view.value.is_empty() => {
+                    (view.value, view.is_password) = (value, is_password);
+                }
+                Some(_) => {}
+                None => views.push(VariableView {
+                    name: set.name,
+                    value,
+                    kind: "PLAN",
+                    is_password,
+                }),
+            }
+        }
+        Ok(views)
     }
 }
 
@@ -278,7 +301,7 @@ fn variables(configuration: &PlanConfiguration) -> Vec<VariableView> {
         name: variable.name.clone(),
         value: variable.value.clone(),
         kind: "PLAN",
-        is_password: looks_secret(&variable.name),
+        is_password: looks_secret(&variable.name) || variable.is_foreign_secret(),
     };
     configuration.variables.iter().map(view).collect()
 }

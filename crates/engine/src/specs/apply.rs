@@ -1,0 +1,184 @@
+//! Puts what a plan file says in force, in one transaction, with the findings in the ledger and beside the plans.
+
+use madake_domain::permission::{Grantee, Scope};
+use madake_domain::plan::{PlanConfiguration, PlanPermissions};
+use madake_specs::{Diagnostic, Mention, MentionKind, Position, Reading, Severity};
+use madake_store::plan;
+use madake_store::repository::Repository;
+use madake_store::{Millis, Tx, label, permission, plan_file, project};
+use madake_vcs::name::ObjectId;
+
+use super::examine::{Examined, examine};
+use super::{findings, read_commit, repository_rows};
+use crate::{Engine, EngineError, clock, deploying};
+
+/// Puts the plans of a default branch's plan file in force and notes findings in the entry.
+pub(crate) async fn default_branch(
+    engine: &Engine,
+    found: &Repository,
+    commit: &ObjectId,
+    event_id: Option<i64>,
+) -> Result<(), EngineError> {
+    let Some(reading) = read_commit(engine, found, commit).await? else {
+        return Ok(());
+    };
+    let (found, revision) = (found.clone(), commit.to_string());
+    engine
+        .store()
+        .write(move |tx| put_in_force(tx, &found, &revision, &reading, event_id, clock::now_ms()))
+        .await
+}
+
+/// Puts what was read of a default branch in force.
+pub(crate) fn put_in_force(
+    tx: &Tx<'_>,
+    found: &Repository,
+    revision: &str,
+    reading: &Reading,
+    event_id: Option<i64>,
+    now: Millis,
+) -> Result<(), EngineError> {
+    let source = format!("{} at {revision}", found.name);
+    let examined = examine(tx, found, reading)?;
+    for document in &reading.plans {
+        let configuration = &document.configuration;
+        if !examined.refused.contains(&configuration.key) {
+            put_plan_in_force(tx, found, configuration, &source, now)?;
+        }
+    }
+    plan_file::drop_claims_but(tx, found.id, &examined.claimed)?;
+    for plan_id in &examined.claimed {
+        plan_file::claim(tx, *plan_id, found.id, revision, event_id, now)?;
+    }
+    for permissions in &reading.permissions {
+        if !examined.permissions_refused.contains(&permissions.plan) {
+            set_permissions(tx, permissions, now)?;
+        }
+    }
+    let mut all = all_findings(reading, examined);
+    all.extend(deployments_in_force(tx, found, reading, &source, now)?);
+    for one in &all {
+        tracing::info!(repository = %found.name, "plan file of {}: {}", found.name, madake_specs::render_line(one));
+    }
+    findings::keep(tx, found, &found.default_branch, revision, &all, now)?;
+    if let Some(event_id) = event_id {
+        findings::note(tx, event_id, &all, now)?;
+    }
+    Ok(())
+}
+
+/// Puts deployment projects and their permissions in force; gives what stands in the way.
+fn deployments_in_force(
+    tx: &Tx<'_>,
+    found: &Repository,
+    reading: &Reading,
+    source: &str,
+    now: Millis,
+) -> Result<Vec<Diagnostic>, EngineError> {
+    let mut refused = Vec::new();
+    for document in &reading.deployments {
+        let configuration = &document.configuration;
+        if let Err(sentence) = deploying::put_in_force(tx, found, configuration, source, now)? {
+            let place = Mention {
+                kind: MentionKind::Plan,
+                subject: Some(format!("deployment project {}", configuration.name)),
+                file: document.position.file.clone(),
+                line: document.position.line,
+                column: 1,
+                end: Position {
+                    line: document.position.line,
+                    column: 1,
+                },
+            };
+            refused.push(place.finding(Severity::Error, "deployment-refused", sentence));
+        }
+    }
+    for permissions in &reading.deployment_permissions {
+        if let Err(sentence) = deploying::set_permissions(tx, found, permissions, now)? {
+            let place = reading
+                .mentions
+                .iter()
+                .find(|one| one.kind == MentionKind::Permissions);
+            let place = place.cloned().unwrap_or_else(|| Mention {
+                kind: MentionKind::Permissions,
+                subject: None,
+                file: format!("{}/bamboo.yml", super::FOLDER),
+                line: 1,
+                column: 1,
+                end: Position { line: 1, column: 1 },
+            });
+            refused.push(place.finding(Severity::Error, "permissions-refused", sentence));
+        }
+    }
+    Ok(refused)
+}
+
+/// What was found in the text, and what was found by looking at the server.
+pub(crate) fn all_findings(reading: &Reading, examined: Examined) -> Vec<Diagnostic> {
+    let mut all = reading.diagnostics.clone();
+    // Whether a value was entered here is known now, and said by a finding of its own.
+    all.retain(|one| one.code != "specs::foreign-secret" || !is_plan_variable(reading, one));
+    all.extend(examined.findings);
+    all
+}
+
+/// Whether a finding is at the value of a plan's variable.
+fn is_plan_variable(reading: &Reading, finding: &Diagnostic) -> bool {
+    reading.mentions.iter().any(|one| {
+        matches!(one.kind, MentionKind::Variable(_))
+            && (one.line, one.column, &one.file) == (finding.line, finding.column, &finding.file)
+            && finding
+                .subject
+                .as_deref()
+                .is_some_and(|subject| subject.starts_with("plan "))
+    })
+}
+
+/// Makes or changes one plan.
+fn put_plan_in_force(
+    tx: &Tx<'_>,
+    found: &Repository,
+    configuration: &PlanConfiguration,
+    source: &str,
+    now: Millis,
+) -> Result<(), EngineError> {
+    let plan_id = match plan::by_key(tx, &configuration.key)? {
+        Some(existing) => existing.id,
+        None => {
+            let project = project::ensure(tx, &configuration.project_key, now)?;
+            plan::insert(tx, project.id, configuration, Some(found.id), now)?
+        }
+    };
+    let (version_id, _) = plan::ensure_version(tx, plan_id, configuration, source, now)?;
+    if plan::by_id(tx, plan_id)?.version_id != version_id {
+        plan::adopt_version(tx, plan_id, version_id, configuration)?;
+        plan::set_repositories(tx, plan_id, &repository_rows(tx, found, configuration)?)?;
+        plan::clear_timers(tx, plan_id)?;
+    }
+    // A file that says nothing of labels leaves them alone.
+    if let Some(labels) = &configuration.labels {
+        label::set_of_plan(tx, plan_id, labels)?;
+    }
+    Ok(())
+}
+
+/// Replaces what is granted to people on a plan.
+fn set_permissions(tx: &Tx<'_>, permissions: &PlanPermissions, now: Millis) -> Result<(), EngineError> {
+    let key = &permissions.plan;
+    permission::revoke_from_people(tx, Scope::Plan, key.as_str())?;
+    for entry in &permissions.entries {
+        let users = entry.users.iter().cloned().map(Grantee::User);
+        let groups = entry.groups.iter().cloned().map(Grantee::Group);
+        let roles = entry.logged_in.then_some(Grantee::LoggedIn).into_iter();
+        let grantees = users
+            .chain(groups)
+            .chain(roles)
+            .chain(entry.anonymous.then_some(Grantee::Anonymous));
+        for grantee in grantees {
+            for granted in &entry.permissions {
+                permission::grant(tx, Scope::Plan, key.as_str(), &grantee, *granted, now)?;
+            }
+        }
+    }
+    Ok(())
+}

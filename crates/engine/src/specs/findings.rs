@@ -1,0 +1,69 @@
+//! What was found in a plan file, as the ledger, the plans and the pusher get it.
+
+use madake_specs::{Diagnostic, Severity};
+use madake_store::plan_file::{self, NewFinding};
+use madake_store::repository::Repository;
+use madake_store::{Millis, Tx, event};
+
+use crate::EngineError;
+
+/// The most findings that are kept of one reading.
+const KEPT: usize = 200;
+/// The most lines that an entry of the ledger gets of one reading.
+const NOTED: usize = 100;
+
+/// Keeps what was found in the plan file of a branch in place of what was found before.
+pub(crate) fn keep(
+    tx: &Tx<'_>,
+    found: &Repository,
+    branch: &str,
+    revision: &str,
+    findings: &[Diagnostic],
+    now: Millis,
+) -> Result<(), EngineError> {
+    let rows: Vec<NewFinding> = findings
+        .iter()
+        .take(KEPT)
+        .map(|one| {
+            Ok(NewFinding {
+                plan_key: plan_of(one),
+                severity: one.severity.as_str(),
+                finding: serde_json::to_string(one).map_err(madake_store::StoreError::from)?,
+            })
+        })
+        .collect::<Result<_, EngineError>>()?;
+    plan_file::set_findings(tx, found.id, branch, revision, &rows, now)?;
+    Ok(())
+}
+
+/// Notes findings in an entry of the ledger.
+pub(crate) fn note(
+    tx: &Tx<'_>,
+    event_id: i64,
+    findings: &[Diagnostic],
+    now: Millis,
+) -> Result<(), EngineError> {
+    for one in findings.iter().take(NOTED) {
+        event::note(tx, event_id, level(one), &madake_specs::render_line(one), now)?;
+    }
+    Ok(())
+}
+
+fn level(finding: &Diagnostic) -> &'static str {
+    match finding.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        _ => "info",
+    }
+}
+
+/// The key of the plan that a finding is about, from what its document is about.
+pub(crate) fn plan_of(finding: &Diagnostic) -> Option<String> {
+    let subject = finding.subject.as_deref()?;
+    let key = subject
+        .strip_prefix("permissions of plan ")
+        .or_else(|| subject.strip_prefix("plan "))?;
+    key.parse::<madake_domain::key::PlanKey>()
+        .ok()
+        .map(|key| key.to_string())
+}

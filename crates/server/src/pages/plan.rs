@@ -1,0 +1,116 @@
+//! `/browse/PROJ-PLAN/config`: what describes a plan, what was found wrong with it, and who else claims it.
+
+use axum::extract::State;
+use http::StatusCode;
+use madake_domain::key::PlanKey;
+use madake_engine::EngineError;
+use madake_engine::ops::own_plan::ShownPlan;
+use serde::Serialize;
+
+use super::asked::{Asked, Page, Refused};
+use super::login::log_in_page;
+use super::shown;
+use super::template::render;
+use crate::App;
+use crate::auth::Visitor;
+
+#[derive(Debug, Serialize)]
+struct PlanPage {
+    heading: String,
+    owner: String,
+    version: String,
+    state: &'static str,
+    conflicts: Vec<String>,
+    decided: Vec<String>,
+    findings: Vec<Row>,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    severity: &'static str,
+    place: String,
+    message: String,
+    help: String,
+    from: String,
+}
+
+/// The page.
+pub(super) async fn page(State(app): State<App>, visitor: Visitor, asked: Asked) -> Page {
+    let missing = || {
+        asked.missing(
+            &app,
+            &visitor,
+            "There is no such plan",
+            "It does not exist, or you may not read it.",
+        )
+    };
+    let key: PlanKey = asked.part("key").parse().map_err(|_| missing())?;
+    let found = match app.engine().show_plan(&visitor.caller, &key).await {
+        Ok(found) => found,
+        Err(EngineError::NotFound(_) | EngineError::Forbidden { .. }) => return Err(missing()),
+        Err(EngineError::Unauthenticated { .. }) => {
+            return Err(Refused::Page(Box::new(log_in_page(
+                &app,
+                &visitor,
+                &asked.address,
+                "Log in to see this page.",
+            ))));
+        }
+        Err(other) => return Err(other.into()),
+    };
+    let frame = asked.frame(&app, &visitor, found.branch.key.as_str());
+    Ok(render(StatusCode::OK, "plan.html", &frame, &described(&found)))
+}
+
+fn described(found: &ShownPlan) -> PlanPage {
+    let (open, settled): (Vec<_>, Vec<_>) = found
+        .claims
+        .iter()
+        .partition(|one| one.claim.settled_ms.is_none());
+    let names = |claims: Vec<&madake_engine::ops::own_plan::ShownClaim>| {
+        claims.iter().map(|one| shown::line(&one.repository)).collect()
+    };
+    let heading = if found.branch.is_master {
+        format!("{} ({})", found.plan.name, found.plan.key)
+    } else {
+        format!(
+            "{} - {} ({})",
+            found.plan.name, found.branch.display_name, found.branch.key
+        )
+    };
+    PlanPage {
+        heading: shown::line(&heading),
+        owner: found.owner.as_deref().map(shown::line).unwrap_or_default(),
+        version: shown::line(&found.version),
+        state: if found.plan.enabled && found.branch.enabled {
+            ""
+        } else {
+            "disabled"
+        },
+        conflicts: names(open),
+        decided: names(settled),
+        findings: found
+            .findings
+            .iter()
+            .map(|one| {
+                let finding = &one.finding;
+                let expected = finding.expected.as_ref().map(|text| format!("expected {text}"));
+                let suggestion = finding
+                    .suggestion
+                    .as_ref()
+                    .map(|text| format!("did you mean `{text}`?"));
+                let help: Vec<String> = [expected, suggestion, finding.note.clone()]
+                    .into_iter()
+                    .flatten()
+                    .collect();
+                Row {
+                    severity: finding.severity.as_str(),
+                    place: shown::line(&format!("{}:{}:{}", finding.file, finding.line, finding.column)),
+                    message: shown::line(&finding.message),
+                    help: shown::line(&help.join("; ")),
+                    from: shown::line(&format!("{}, {}", one.repository, one.branch)),
+                }
+            })
+            .collect(),
+    }
+}
