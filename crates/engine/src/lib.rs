@@ -32,6 +32,7 @@ mod lfs_content;
 mod listening;
 pub mod mercurial;
 mod mirrors;
+pub mod notifying;
 pub mod order;
 mod poll;
 pub mod reading;

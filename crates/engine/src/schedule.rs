@@ -5,7 +5,7 @@ use madake_domain::schedule::{BuildOutcome, Effect, Input, InvalidTransition, St
 use madake_store::{Millis, StoreError, Topic, Tx, build, event};
 
 use crate::telling::{self, BuildMove};
-use crate::{EngineError, deploying};
+use crate::{EngineError, deploying, notifying};
 
 /// Puts `input` through the state machine of a build and stores what follows.
 ///
@@ -20,6 +20,7 @@ pub(crate) fn apply(
     let before = build::by_id(tx, build_id)?;
     let (next, effects) = step(&before.schedule, input, now).map_err(refusal)?;
     build::save(tx, &before, &next, now)?;
+    notifying::jobs_ended(tx, &before, &next, now)?;
     for effect in effects {
         match effect {
             Effect::QueueJob { .. } => tx.wake(Topic::Queue),
@@ -36,6 +37,7 @@ pub(crate) fn apply(
                     now,
                 )?;
                 telling::tell_build(tx, build_id, BuildMove::Ended, now)?;
+                notifying::build_ended(tx, &before, &next, false, now)?;
             }
             Effect::BuildFinished { outcome } => {
                 let is_successful = outcome == BuildOutcome::Successful;
@@ -48,6 +50,7 @@ pub(crate) fn apply(
                 tracing::info!(build.key = %before.key, "{} {verdict}", before.key);
                 note(tx, &before, &format!("{} {verdict}", before.key), now)?;
                 telling::tell_build(tx, build_id, BuildMove::Ended, now)?;
+                notifying::build_ended(tx, &before, &next, true, now)?;
                 if is_successful {
                     deploying::after_build(tx, &before, now)?;
                 }

@@ -18,7 +18,7 @@ const READERS: usize = 4;
 const QUEUE_LIMIT: usize = 4096;
 
 /// The migrations, in order. Append only.
-const MIGRATIONS: [&str; 13] = [
+const MIGRATIONS: [&str; 14] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_telling.sql"),
     include_str!("migrations/0003_ssh_keys.sql"),
@@ -32,6 +32,7 @@ const MIGRATIONS: [&str; 13] = [
     include_str!("migrations/0011_capabilities.sql"),
     include_str!("migrations/0012_results.sql"),
     include_str!("migrations/0013_deployments.sql"),
+    include_str!("migrations/0014_notifications.sql"),
 ];
 
 /// The tables of which a copy in memory is worth keeping: each webhook and each push asks for a few rows of them.

@@ -22,7 +22,9 @@ pub(super) struct ResultFilter {
     pub(super) stored: build_query::Filter,
     /// Only results with one of these labels; empty: all. Results carry the labels of their plan.
     pub(super) labels: Vec<String>,
-    /// Asks for something that no result has: an issue, the caller's favourites.
+    /// Only results of plans and plan branches that the caller watches.
+    pub(super) favourite: bool,
+    /// Asks for something that no result has: an issue.
     pub(super) nothing: bool,
 }
 
@@ -58,7 +60,8 @@ impl ResultFilter {
                 continuable: parameters.flag("continuable"),
             },
             labels: parameters.list("label").into_iter().map(str::to_owned).collect(),
-            nothing: !parameters.list("issueKey").is_empty() || parameters.flag("favourite"),
+            favourite: parameters.flag("favourite"),
+            nothing: !parameters.list("issueKey").is_empty(),
         })
     }
 

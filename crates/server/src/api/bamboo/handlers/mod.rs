@@ -5,7 +5,10 @@
 
 mod asked;
 mod branch;
+mod comment;
 mod deploy;
+mod favourite;
+mod fields;
 mod filter;
 mod load;
 mod log;
@@ -98,6 +101,18 @@ fn plan_routes() -> Routes {
             "/rest/api/latest/plan/{key}/enable",
             WRITE,
             plan::disable,
+        )
+        .add(
+            Method::POST,
+            "/rest/api/latest/plan/{key}/favourite",
+            READ,
+            favourite::add,
+        )
+        .add(
+            Method::DELETE,
+            "/rest/api/latest/plan/{key}/favourite",
+            READ,
+            favourite::remove,
         )
         .add(
             Method::GET,
@@ -205,7 +220,19 @@ fn result_routes() -> Routes {
             Method::GET,
             "/rest/api/latest/result/{key}/comment",
             READ,
-            result::comments,
+            comment::list,
+        )
+        .add(
+            Method::POST,
+            "/rest/api/latest/result/{key}/comment",
+            READ,
+            comment::add,
+        )
+        .add(
+            Method::DELETE,
+            "/rest/api/latest/result/{key}/comment/{id}",
+            READ,
+            comment::remove,
         )
         .add(
             Method::GET,
