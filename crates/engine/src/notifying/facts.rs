@@ -127,7 +127,7 @@ pub(super) fn of_build(
             let what = match trouble {
                 Trouble::Hung => "appears to hang",
                 Trouble::QueueTimeout => "has waited too long for an agent",
-                Trouble::NoCapableAgent => "is queued, and no agent can run it",
+                Trouble::NoCapableAgent => "can be run by no agent",
             };
             let happened = Happened::JobTrouble {
                 job: key_of(*job_id),

@@ -4,7 +4,6 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
 use madake_domain::key::ResultKey;
-use madake_engine::EngineError;
 
 use super::super::render;
 use super::asked::Asked;
@@ -57,9 +56,8 @@ pub(super) async fn remove(
     Path((key, id)): Path<(String, String)>,
 ) -> Result<StatusCode, Failure> {
     let key: ResultKey = key.parse().map_err(|_| no_such_plan(&key))?;
-    let id: i64 = id
-        .parse()
-        .map_err(|_| EngineError::NotFound("the number of a comment is a number".into()))?;
+    // What is no number is the number of no comment; who may not see the plan hears of that first.
+    let id: i64 = id.parse().unwrap_or(i64::MAX);
     app.engine().remove_comment(&visitor.caller, &key, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts as _, Request};
 use http::{StatusCode, header};
+use madake_domain::permission::Permission;
 use madake_engine::EngineError;
 use serde_json::Value;
 
 use super::super::error::ApiError;
 use super::refuse;
+use crate::auth::Visitor;
 use crate::refusal::Failure;
 use crate::router::BODY_LIMIT;
 
@@ -35,7 +37,19 @@ impl Fields {
 impl<S: Send + Sync> FromRequest<S> for Fields {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let (mut parts, body) = request.into_parts();
+        let visitor = Visitor::from_request_parts(&mut parts, state)
+            .await
+            .map_err(|status| refuse(ApiError::new(status, "nobody knows who asks")))?;
+        if !visitor.caller.principal.is_logged_in() {
+            // Strangers may change nothing, so they need not know what is wrong with the body.
+            return Err(Failure::from(EngineError::Unauthenticated {
+                needed: Permission::Write,
+                subject: "what they ask for".to_owned(),
+            }));
+        }
+        let request = Request::from_parts(parts, body);
         let kind = request
             .headers()
             .get(header::CONTENT_TYPE)
