@@ -7,11 +7,13 @@ use madake_domain::schedule::{JobOutcome, JobState};
 use madake_domain::text::inert;
 use madake_domain::variables::looks_secret;
 use madake_formats::outgoing::notification::{
-    BuildTold, CommitTold, DeploymentTold, Happened, JobTold, NotificationFacts, State, Subject,
+    BuildTold, CommitTold, DeploymentTold, Happened, JobTold, NotificationFacts, State, Subject, TestTold,
+    TestsTold,
 };
 use madake_store::build::{Build, Change};
 use madake_store::plan::{Plan, PlanBranch};
 use madake_store::repository::{self, Repository};
+use madake_store::test_result::{self, RunKind};
 use madake_store::{Tx, build_query, meta, project};
 
 use super::{DeploymentNotice, Trouble, What};
@@ -21,6 +23,8 @@ use madake_domain::notification::{BuildVerdict, DeploymentHappening, JobVerdict}
 
 /// The most commits that are told.
 const MOST_COMMITS: usize = 20;
+/// The most failed tests that are told.
+const MOST_TESTS: i64 = 50;
 /// The longest line, in characters.
 const LONGEST_LINE: usize = 500;
 /// The most lines of a text.
@@ -206,7 +210,7 @@ pub(super) fn of_build(
             started_ms: build.started_ms,
             finished_ms: build.finished_ms,
             jobs,
-            tests: None,
+            tests: tests(tx, build, cover)?,
             commits,
             more_commits: changes.len().saturating_sub(MOST_COMMITS),
             responsible,
@@ -257,6 +261,38 @@ fn jobs(tx: &Tx<'_>, build: &Build, cover: &Cover) -> Result<Vec<(i64, JobTold)>
         told.push((row.id, job));
     }
     Ok(told)
+}
+
+/// The tests of a build, if it had some.
+fn tests(tx: &Tx<'_>, build: &Build, cover: &Cover) -> Result<Option<TestsTold>, EngineError> {
+    let counts = test_result::counts_of_build(tx, build.id)?;
+    if counts.all == 0 {
+        return Ok(None);
+    }
+    let mut failures = Vec::new();
+    for row in build_query::jobs(tx, build.id)? {
+        let left = MOST_TESTS - i64::try_from(failures.len()).unwrap_or(MOST_TESTS);
+        if left <= 0 {
+            break;
+        }
+        for run in test_result::runs_of_job(tx, row.id, RunKind::Failed, 0, left)? {
+            let name = if run.class_name.is_empty() {
+                run.name
+            } else {
+                format!("{}.{}", run.class_name, run.name)
+            };
+            failures.push(TestTold {
+                name: cover.line(&name),
+                job: cover.line(&row.name),
+            });
+        }
+    }
+    let count = |many: u64| usize::try_from(many).unwrap_or(usize::MAX);
+    Ok(Some(TestsTold {
+        total: count(counts.all),
+        failed: count(counts.failed),
+        failures,
+    }))
 }
 
 /// The page of a commit of a repository whose pages are ours.

@@ -13,7 +13,7 @@ use madake_formats::outgoing::notification::CONTENT_TYPE;
 use madake_outgoing::client::{Request, RequestOptions};
 use madake_outgoing::mail::Mail;
 use madake_store::notification::{self as store, Message, MessageAttempt};
-use madake_store::{Millis, Topic, build, event};
+use madake_store::{Millis, StoreError, Topic, build, event};
 
 use super::settle::Content;
 use crate::telling::{NO_MAIL_SERVER, jitter, mail_answer};
@@ -258,7 +258,12 @@ fn note_end(tx: &madake_store::Tx<'_>, one: &Message, answer: &str, now: Millis)
     let Some(build_id) = store::notice(tx, one.notice_id)?.and_then(|notice| notice.build_id) else {
         return Ok(());
     };
-    if let Some(event_id) = build::by_id(tx, build_id)?.event_id {
+    let event_id = match build::by_id(tx, build_id) {
+        Ok(build) => build.event_id,
+        Err(StoreError::Missing(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    if let Some(event_id) = event_id {
         // An address of the plan file is for its administrators.
         let who = if one.recipient.contains('@') {
             "an address of the plan"

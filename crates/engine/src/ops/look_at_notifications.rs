@@ -3,7 +3,7 @@
 use madake_domain::key::PlanKey;
 use madake_domain::permission::Permission;
 use madake_store::notification::{self, Message, MessageAttempt};
-use madake_store::{Topic, Tx, build, plan};
+use madake_store::{StoreError, Topic, Tx, build, plan};
 
 use crate::access::{Caller, Target, plan_for, require};
 use crate::notifying::shown_address;
@@ -121,7 +121,12 @@ fn allowed(tx: &Tx<'_>, caller: &Caller, id: i64) -> Result<ShownMessage, Engine
 fn show(tx: &Tx<'_>, mut message: Message) -> Result<ShownMessage, EngineError> {
     let notice = notification::notice(tx, message.notice_id)?;
     let build_key = match notice.as_ref().and_then(|notice| notice.build_id) {
-        Some(id) => Some(build::by_id(tx, id)?.key),
+        Some(id) => match build::by_id(tx, id) {
+            Ok(build) => Some(build.key),
+            // It was removed, as the plan wants of old ones.
+            Err(StoreError::Missing(_)) => None,
+            Err(error) => return Err(error.into()),
+        },
         None => None,
     };
     if message.medium == "webhook" {
