@@ -37,8 +37,8 @@ use crate::settings::Settings;
 use crate::settled::Settled;
 use crate::telling::TellingLanes;
 use crate::{
-    EngineError, changes, clean, deploying, hanging, intake, lease, mirrors, notifying, order, poll, reconcile,
-    telling, timer,
+    EngineError, changes, clean, deploying, hanging, intake, lease, mirrors, notifying, order, poll,
+    reconcile, telling, timer,
 };
 
 /// How many plan configurations are kept parsed.

@@ -11,7 +11,7 @@ use madake_domain::schedule::ResultState;
 use madake_formats::outgoing::notification::{NotificationFacts, compose, mail, webhook};
 use madake_store::build::{self, Build, Change};
 use madake_store::notification::{self as store, NewMessage, Notice};
-use madake_store::{Millis, Tx, build_query, event, plan, user, watcher};
+use madake_store::{Millis, StoreError, Tx, build_query, event, plan, user, watcher};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -294,8 +294,13 @@ async fn of_deployment(
     }
     let changes = match told.build_id {
         Some(id) => {
-            let one = engine.store().read(move |tx| build::by_id(tx, id)).await?;
-            changes_of(engine, &one).await?
+            let found = engine.store().read(move |tx| build::by_id(tx, id)).await;
+            match found {
+                Ok(one) => changes_of(engine, &one).await?,
+                // It was removed, as the plan wants of old ones.
+                Err(StoreError::Missing(_)) => Vec::new(),
+                Err(error) => return Err(error.into()),
+            }
         }
         None => Vec::new(),
     };

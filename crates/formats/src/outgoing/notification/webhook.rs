@@ -27,7 +27,7 @@ pub fn webhook(facts: &NotificationFacts, uuid: &str, name: &str) -> Value {
                     body["job"] = json!({ "jobResultKey": job, "trouble": what, "reason": reason });
                 }
                 Happened::Commented { by, text } => {
-                    body["comment"] = json!({ "author": by, "content": text })
+                    body["comment"] = json!({ "author": by, "content": text });
                 }
             }
         }
