@@ -208,7 +208,7 @@ fn words(head: &str) -> String {
     let mut rest = head;
     while let Some((before, word)) = rest.split_once("=?utf-8?b?") {
         // Blanks between encoded words are no part of the text.
-        if !(before.trim().is_empty() && !text.is_empty()) {
+        if !before.trim().is_empty() || text.is_empty() {
             text.push_str(before);
         }
         let (packed, after) = word.split_once("?=").unwrap_or((word, ""));
