@@ -423,11 +423,9 @@ fn what_is_not_run_is_said_once_for_each_place() {
         .map(|found| found.message.as_str())
         .collect();
     for what in [
-        "`notifications`",
-        "the task `test-parser` of an app",
-        "`branch-overrides`",
+        "the task `variable-updater` of an app",
         "the trigger `tag`",
-        "`artifacts`",
+        "`viewer`",
     ] {
         assert!(
             said.iter().any(|message| message.ends_with(what)),
