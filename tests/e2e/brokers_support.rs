@@ -131,6 +131,11 @@ impl MailServer {
         made
     }
 
+    /// The letters that came so far, as they were sent, recipients in the first line.
+    pub(crate) fn letters(&self) -> Vec<String> {
+        self.letters.lock().expect("not poisoned").clone()
+    }
+
     /// The letters as they were sent, recipients in the first line.
     pub(crate) async fn wait_for(&self, count: usize) -> Vec<String> {
         wait_for("a letter", || async {

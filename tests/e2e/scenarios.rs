@@ -12,6 +12,8 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::scenario_outside::Outside;
+
 /// How long a step may wait for what it expects.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -30,6 +32,10 @@ struct Scenario {
     /// Commands of madake before anything is pushed.
     #[serde(default)]
     commands: Vec<Vec<String>>,
+    /// What is there besides the server: `smtp`, a mail server; `webhook`, a program that is called, whose address
+    /// stands for `@HOOK@` in the plan file.
+    #[serde(default)]
+    needs: Vec<String>,
     steps: Vec<Step>,
 }
 
@@ -73,6 +79,18 @@ enum Step {
         /// The branch; without it `master`.
         branch: Option<String>,
     },
+    /// A mail to this address, among those that came, has these texts in this order and lacks those.
+    Mail {
+        mail: String,
+        #[serde(default)]
+        has: Vec<String>,
+        #[serde(default)]
+        lacks: Vec<String>,
+    },
+    /// All mails that came so far and that come, as often as each address is named, and no other.
+    Mails { mails: Vec<String> },
+    /// The program was called at this path with JSON that contains this.
+    Called { called: String, matches: Value },
     /// A command of madake on this server's home.
     Madake {
         madake: Vec<String>,
@@ -94,8 +112,9 @@ pub(crate) async fn run(name: &str) {
     let scenario: Scenario =
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}/expect.json: {error}"));
     assert!(!scenario.steps.is_empty(), "{name} expects nothing");
+    let outside = Outside::of(&scenario.needs);
     let server = Server::start_with(ServerOptions {
-        configuration: scenario.configuration,
+        configuration: format!("{}{}", scenario.configuration, outside.configuration()),
         ..ServerOptions::default()
     })
     .await;
@@ -113,9 +132,10 @@ pub(crate) async fn run(name: &str) {
         fs::create_dir_all(target.parent().expect("a folder")).expect("a folder");
         fs::copy(&source, &target).expect("a file is copied, with its mode");
     }
+    outside.name_in(&work.path.join("bamboo-specs/bamboo.yml"));
     let _ = work.push("master", &[]);
     for (number, step) in scenario.steps.iter().enumerate() {
-        if let Err(problem) = take(&server, &work, step).await {
+        if let Err(problem) = take(&server, &work, &outside, step).await {
             panic!(
                 "{name}, step {}: {problem}\n({})\nlog of the server:\n{}",
                 number + 1,
@@ -140,7 +160,7 @@ fn below(folder: &Path, target: &Path, files: &mut Vec<(PathBuf, PathBuf)>) {
     }
 }
 
-async fn take(server: &Server, work: &WorkTree, step: &Step) -> Result<(), String> {
+async fn take(server: &Server, work: &WorkTree, outside: &Outside, step: &Step) -> Result<(), String> {
     match step {
         Step::Ended { ended, matches } => ended_as(server, ended, matches).await,
         Step::Log { log, has, lacks } => {
@@ -193,6 +213,9 @@ async fn take(server: &Server, work: &WorkTree, step: &Step) -> Result<(), Strin
             let _ = work.push(branch.as_deref().unwrap_or("master"), &files);
             Ok(())
         }
+        Step::Mail { mail, has, lacks } => outside.mail(mail, |letter| holds(letter, has, lacks)).await,
+        Step::Mails { mails } => outside.mails(server, mails).await,
+        Step::Called { called, matches } => outside.called(called, |body| contains(body, matches, "")).await,
         Step::Madake {
             madake,
             input,

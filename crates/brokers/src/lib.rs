@@ -32,6 +32,7 @@ mod broker;
 mod call;
 pub mod catalogue;
 mod chat;
+pub mod chat_letter;
 mod covered;
 pub mod event;
 mod issues;

@@ -25,6 +25,7 @@ pub mod delivery;
 pub mod deployment;
 pub mod mask;
 pub mod mirror;
+pub mod notification;
 pub mod retention;
 pub mod schedule;
 pub mod stage_selection;

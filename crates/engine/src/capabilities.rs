@@ -14,6 +14,7 @@ use madake_protocol::log::LogKind;
 use madake_store::{build, build_query, capability};
 
 use crate::lease::{agent_name, attempt_of};
+use crate::notifying::{self, Trouble};
 use crate::schedule::apply;
 use crate::{Engine, EngineError, clock, finish, order};
 
@@ -129,9 +130,14 @@ pub(crate) async fn end(engine: &Engine, job: &build::Job, reason: &str) -> Resu
         attempt,
         holder: holder.clone(),
     };
+    let told = reason.to_owned();
     let leased = engine
         .store()
-        .write(move |tx| apply(tx, build_id, input, clock::now_ms()))
+        .write(move |tx| {
+            let now = clock::now_ms();
+            apply(tx, build_id, input, now)?;
+            notifying::job_trouble(tx, build_id, job_id, Trouble::NoCapableAgent, &told, now)
+        })
         .await;
     match leased {
         Ok(_) => {}

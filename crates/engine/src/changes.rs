@@ -37,7 +37,8 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
     }
 }
 
-async fn look_up(engine: &Engine, one: &Build) -> Result<(), EngineError> {
+/// Looks up the commits of one build; a second call changes nothing.
+pub(crate) async fn look_up(engine: &Engine, one: &Build) -> Result<(), EngineError> {
     let (build_id, plan_branch_id) = (one.id, one.plan_branch_id);
     let found = engine
         .store()

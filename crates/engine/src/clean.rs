@@ -9,7 +9,7 @@ use madake_store::{build, plan, repository};
 use madake_vcs::git::lfs::LfsObjects;
 
 use crate::ops::keep_receiver::prune_deliveries;
-use crate::{Engine, EngineError, clock, retention};
+use crate::{Engine, EngineError, clock, notifying, retention};
 
 /// An upload that nobody has written to for so long is over, whatever became of it.
 const UPLOAD_REST: Duration = Duration::from_secs(24 * 3600);
@@ -21,6 +21,7 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
         .store()
         .write(|tx| prune_deliveries(tx, clock::now_ms()))
         .await?;
+    notifying::prune(engine).await?;
     remove_lfs_leftovers(engine).await?;
     retention::run(engine).await?;
     let plans = engine

@@ -17,6 +17,7 @@ mod facts;
 mod order;
 mod run;
 mod specs;
+mod tell;
 mod trigger;
 
 use madake_agent::job_directory::JobDirectory;

@@ -37,8 +37,8 @@ use crate::settings::Settings;
 use crate::settled::Settled;
 use crate::telling::TellingLanes;
 use crate::{
-    EngineError, changes, clean, deploying, hanging, intake, lease, mirrors, order, poll, reconcile, telling,
-    timer,
+    EngineError, changes, clean, deploying, hanging, intake, lease, mirrors, notifying, order, poll,
+    reconcile, telling, timer,
 };
 
 /// How many plan configurations are kept parsed.
@@ -74,6 +74,7 @@ struct Inner {
     told_notes: ToldNotes,
     outgoing: Client,
     telling_lanes: Arc<TellingLanes>,
+    notifying_lanes: notifying::Lanes,
     mailer: Option<Mailer>,
     changes_seen: AtomicI64,
     believed: Believed,
@@ -134,6 +135,7 @@ impl Engine {
                 told_notes: ToldNotes::default(),
                 outgoing: Client::new(settings.outgoing_policy.clone(), settings.outgoing_client.clone()),
                 telling_lanes: Arc::default(),
+                notifying_lanes: notifying::Lanes::default(),
                 mailer: settings
                     .mail
                     .as_ref()
@@ -169,6 +171,7 @@ impl Engine {
         lease::recover(self).await?;
         deploying::recover(self).await?;
         telling::recover(self).await?;
+        notifying::recover(self).await?;
         self.note_base_url().await?;
         let engine = self.clone();
         self.loops().spawn(async move {
@@ -225,6 +228,12 @@ impl Engine {
             Topic::Outbox,
             Duration::from_secs(60),
             |engine| async move { telling::run(&engine).await },
+        );
+        self.spawn(
+            "notify",
+            Topic::Notices,
+            Duration::from_secs(60),
+            |engine| async move { notifying::run(&engine).await },
         );
         self.spawn(
             "mirrors",
@@ -436,6 +445,11 @@ impl Engine {
 
     pub(crate) fn telling_lanes(&self) -> &Arc<TellingLanes> {
         &self.inner.telling_lanes
+    }
+
+    /// Which messages to people are under way.
+    pub(crate) fn notifying_lanes(&self) -> &notifying::Lanes {
+        &self.inner.notifying_lanes
     }
 
     /// Sends mail, where the server has a mail server.

@@ -12,6 +12,7 @@ use madake_store::build::Build;
 use madake_store::{StoreError, Tx, build, build_query, event};
 
 use crate::enqueue::start_waiting;
+use crate::notifying::{self, Trouble};
 use crate::schedule::apply;
 use crate::settings::WhenHanging;
 use crate::{Engine, EngineError, clock};
@@ -28,6 +29,8 @@ struct Finding {
     build: Build,
     /// `PROJ-PLAN-JOB1-7`.
     job: String,
+    job_id: i64,
+    trouble: Trouble,
     what: &'static str,
     reason: String,
 }
@@ -86,10 +89,12 @@ async fn findings(engine: &Engine, one: Build) -> Result<Vec<Finding>, EngineErr
             Some(own) => engine.settings().hanging.with(own),
             None => engine.settings().hanging,
         };
-        let (what, reason) = match &job.state {
-            JobState::Queued { since_ms } => {
-                ("waits too long", waits_too_long(&rules, now - since_ms, agents))
-            }
+        let (trouble, what, reason) = match &job.state {
+            JobState::Queued { since_ms } => (
+                Trouble::QueueTimeout,
+                "waits too long",
+                waits_too_long(&rules, now - since_ms, agents),
+            ),
             JobState::Running { started_ms, .. } => {
                 let running_ms = now - started_ms;
                 let path = engine.home().job_log(one.id, job.id, row.attempt);
@@ -98,7 +103,7 @@ async fn findings(engine: &Engine, one: Build) -> Result<Vec<Finding>, EngineErr
                     silent_ms: silence_ms(&path, now).unwrap_or(running_ms),
                     usual_ms: usual_length(&lengths),
                 };
-                ("hangs", hangs(&rules, &facts))
+                (Trouble::Hung, "hangs", hangs(&rules, &facts))
             }
             _ => continue,
         };
@@ -106,6 +111,8 @@ async fn findings(engine: &Engine, one: Build) -> Result<Vec<Finding>, EngineErr
             found.push(Finding {
                 job: format!("{}-{}-{}", plan, row.key, one.number),
                 build: one.clone(),
+                job_id,
+                trouble,
                 what,
                 reason,
             });
@@ -137,6 +144,8 @@ async fn tell(engine: &Engine, finding: Finding) -> Result<(), EngineError> {
     let Finding {
         build: one,
         job,
+        job_id,
+        trouble,
         what,
         reason,
     } = finding;
@@ -146,7 +155,11 @@ async fn tell(engine: &Engine, finding: Finding) -> Result<(), EngineError> {
         .store()
         .write(move |tx| {
             let now = clock::now_ms();
-            if !note_once(tx, &one, &format!("{job} {what}: "), &text, now)? || !stops {
+            if !note_once(tx, &one, &format!("{job} {what}: "), &text, now)? {
+                return Ok(());
+            }
+            notifying::job_trouble(tx, one.id, job_id, trouble, &reason, now)?;
+            if !stops {
                 return Ok(());
             }
             let by = format!("the server, because the job {what}");

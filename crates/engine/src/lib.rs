@@ -33,6 +33,7 @@ mod lfs_content;
 mod listening;
 pub mod mercurial;
 mod mirrors;
+pub mod notifying;
 pub mod order;
 mod pattern_label;
 mod poll;

@@ -5,7 +5,7 @@ use madake_domain::schedule::{BuildOutcome, Effect, Input, InvalidTransition, St
 use madake_store::{Millis, StoreError, Topic, Tx, build, event};
 
 use crate::telling::{self, BuildMove};
-use crate::{EngineError, dependencies, deploying};
+use crate::{EngineError, dependencies, deploying, notifying};
 
 /// Puts `input` through the state machine of a build and stores what follows.
 ///
@@ -20,6 +20,7 @@ pub(crate) fn apply(
     let before = build::by_id(tx, build_id)?;
     let (next, effects) = step(&before.schedule, input, now).map_err(refusal)?;
     build::save(tx, &before, &next, now)?;
+    notifying::jobs_ended(tx, &before, &next, now)?;
     for effect in effects {
         match effect {
             Effect::QueueJob { .. } => tx.wake(Topic::Queue),
@@ -37,6 +38,7 @@ pub(crate) fn apply(
                 )?;
                 telling::tell_build(tx, build_id, BuildMove::Ended, now)?;
                 dependencies::start_children(tx, &build::by_id(tx, build_id)?, false, now)?;
+                notifying::build_ended(tx, &before, &next, false, now)?;
             }
             Effect::BuildFinished { outcome } => {
                 let is_successful = outcome == BuildOutcome::Successful;
@@ -49,6 +51,7 @@ pub(crate) fn apply(
                 tracing::info!(build.key = %before.key, "{} {verdict}", before.key);
                 note(tx, &before, &format!("{} {verdict}", before.key), now)?;
                 telling::tell_build(tx, build_id, BuildMove::Ended, now)?;
+                notifying::build_ended(tx, &before, &next, true, now)?;
                 if is_successful {
                     deploying::after_build(tx, &before, now)?;
                 }

@@ -68,6 +68,8 @@ pub struct Mail {
     pub subject: String,
     /// The text.
     pub text: String,
+    /// The same as a page, for readers that show it instead of the text.
+    pub html: Option<String>,
     /// A file that goes with it.
     pub attachment: Option<Attachment>,
     /// The id without angle brackets (`7f3a@ci.example.org`), so that a repeated delivery is recognised.
@@ -250,12 +252,20 @@ impl Mailer {
             builder = builder.in_reply_to(id.clone()).references(id);
         }
         let text = SinglePart::plain(mail.text.clone());
-        let built = match &mail.attachment {
-            None => builder.singlepart(text),
-            Some(attachment) => {
-                let file = Attached::new(file_name(&attachment.name))
-                    .body(attachment.content.clone(), ContentType::TEXT_PLAIN);
-                builder.multipart(MultiPart::mixed().singlepart(text).singlepart(file))
+        let both = mail
+            .html
+            .as_ref()
+            .map(|html| MultiPart::alternative_plain_html(mail.text.clone(), html.clone()));
+        let file = mail.attachment.as_ref().map(|attachment| {
+            Attached::new(file_name(&attachment.name))
+                .body(attachment.content.clone(), ContentType::TEXT_PLAIN)
+        });
+        let built = match (both, file) {
+            (None, None) => builder.singlepart(text),
+            (Some(both), None) => builder.multipart(both),
+            (None, Some(file)) => builder.multipart(MultiPart::mixed().singlepart(text).singlepart(file)),
+            (Some(both), Some(file)) => {
+                builder.multipart(MultiPart::mixed().multipart(both).singlepart(file))
             }
         };
         built.map_err(|error| MailError::Address {

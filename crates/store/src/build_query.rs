@@ -115,6 +115,21 @@ pub fn ended_before(tx: &Tx<'_>, plan_branch_id: i64, number: i64) -> Result<Opt
     )
 }
 
+/// Other builds of the same plan branch that had a verdict by then, the one that ended last first.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn ended_earlier(tx: &Tx<'_>, one: &Build, by_ms: Millis, limit: i64) -> Result<Vec<Build>, StoreError> {
+    tx.all(
+        &select(
+            "WHERE plan_branch_id = $1 AND id <> $2 AND finished_ms <= $3 AND life_cycle = 'Finished'
+               AND state <> 'Unknown' ORDER BY finished_ms DESC, id DESC LIMIT $4",
+        ),
+        params![one.plan_branch_id, one.id, by_ms, limit],
+        read_build,
+    )
+}
+
 /// Builds that contain a commit, or were made of it.
 ///
 /// # Errors

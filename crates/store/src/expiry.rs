@@ -114,7 +114,13 @@ pub fn remove(tx: &Tx<'_>, build_id: i64) -> Result<(), StoreError> {
             params![build_id],
         )?;
     }
-    for table in ["build_change", "build_revision", "result_label", "job"] {
+    for table in [
+        "build_change",
+        "build_revision",
+        "result_comment",
+        "result_label",
+        "job",
+    ] {
         tx.execute(
             &format!("DELETE FROM {table} WHERE build_id = $1"),
             params![build_id],

@@ -255,9 +255,16 @@ pub fn ensure_version(
         return Ok((id, false));
     }
     let id = tx.insert(
-        "INSERT INTO plan_version (plan_id, configuration, digest, source, created_ms)
-         VALUES ($1, $2, $3, $4, $5) RETURNING id",
-        params![plan_id, text, digest, source, now],
+        "INSERT INTO plan_version (plan_id, configuration, digest, source, notifies, created_ms)
+         VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
+        params![
+            plan_id,
+            text,
+            digest,
+            source,
+            !configuration.notifications.is_empty(),
+            now
+        ],
     )?;
     Ok((id, true))
 }

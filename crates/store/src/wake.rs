@@ -22,9 +22,11 @@ pub enum Topic {
     Outbox,
     /// A mirror has something to fetch or to push.
     Mirrors,
+    /// Something happened that people may want to be told of, or a message to them is due.
+    Notices,
 }
 
-const ALL: [Topic; 7] = [
+const ALL: [Topic; 8] = [
     Topic::Events,
     Topic::Queue,
     Topic::Cancel,
@@ -32,6 +34,7 @@ const ALL: [Topic; 7] = [
     Topic::Plans,
     Topic::Outbox,
     Topic::Mirrors,
+    Topic::Notices,
 ];
 
 /// The bells of all topics.

@@ -71,7 +71,7 @@ impl Service for Slack {
 }
 
 /// The message as Slack and Mattermost take it: a text, and a coloured attachment with the lines.
-pub(super) fn body(message: &Message, markup: &dyn Markup, most: usize) -> Value {
+pub(crate) fn body(message: &Message, markup: &dyn Markup, most: usize) -> Value {
     let mut body = json!({ "text": message.title.render(markup) });
     let lines = message.body(markup, "\n", most);
     if !lines.is_empty() {

@@ -47,16 +47,20 @@ fn read(reader: &mut Reader<'_>, _: &Allowed) -> Box<dyn Service> {
 
 impl Service for Teams {
     fn calls(&self, event: &BrokerEvent) -> Result<Vec<Call>, TemplateError> {
-        let body = json!({
-            "type": "message",
-            "attachments": [{
-                "contentType": "application/vnd.microsoft.card.adaptive",
-                "contentUrl": null,
-                "content": card(&message(event)),
-            }],
-        });
-        Ok(vec![slack::post(&self.url, &body, judge)])
+        Ok(vec![slack::post(&self.url, &body(&message(event)), judge)])
     }
+}
+
+/// The message as a workflow takes it.
+pub(crate) fn body(message: &Message) -> Value {
+    json!({
+        "type": "message",
+        "attachments": [{
+            "contentType": "application/vnd.microsoft.card.adaptive",
+            "contentUrl": null,
+            "content": card(message),
+        }],
+    })
 }
 
 fn card(message: &Message) -> Value {

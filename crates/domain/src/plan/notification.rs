@@ -58,9 +58,9 @@ pub enum Recipient {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum PlanEvent {
-    /// A build failed, for the nth time in a row.
+    /// A build failed, or is the first to succeed after that; or the nth build in a row failed.
     PlanFailed {
-        /// How many failures in a row it takes; 1 is each failure.
+        /// How many failures in a row it takes; 1 is each failure, and the first success behind it.
         #[serde(default = "one")]
         failures: u32,
     },
@@ -76,7 +76,7 @@ pub enum PlanEvent {
     JobCompleted,
     /// A job ended otherwise than before.
     JobStatusChanged,
-    /// A job failed.
+    /// A job failed, or is the first to succeed after that.
     JobFailed,
     /// A job could not be run rightly.
     JobError {
@@ -84,7 +84,7 @@ pub enum PlanEvent {
         #[serde(default)]
         first_only: bool,
     },
-    /// A job failed that succeeded before.
+    /// The first job that fails in a build.
     JobFirstFailed,
     /// A job seems to hang.
     JobHung,

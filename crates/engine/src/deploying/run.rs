@@ -12,6 +12,7 @@ use madake_store::deployment_result::{self, DeploymentResult};
 use madake_store::{Topic, deployment, deployment_release};
 
 use super::start::definition;
+use super::tell::tell;
 use super::trigger::after_deployment;
 use super::{ATTEMPT, is_of_deployment, job_id, order};
 use crate::lease::{agent_name, longest_stop_ms, slot_of, start};
@@ -183,10 +184,12 @@ async fn note_started(engine: &Engine, result: &DeploymentResult, holder: &str) 
     let noted = engine
         .store()
         .write(move |tx| {
+            let now = clock::now_ms();
             if let Some(found) = deployment_result::by_id(tx, id)?
-                && let Ok(next) = found.state.start(&agent, clock::now_ms())
+                && let Ok(next) = found.state.clone().start(&agent, now)
             {
                 deployment_result::save(tx, id, &next)?;
+                tell(tx, &found, &next, now)?;
             }
             Ok::<_, EngineError>(())
         })
@@ -280,6 +283,7 @@ fn note_end(
     next: &DeploymentState,
     now: i64,
 ) -> Result<(), EngineError> {
+    tell(tx, found, next, now)?;
     let (Some(environment), Some(release)) = (
         deployment::environment(tx, found.environment_id)?,
         deployment_release::by_id(tx, found.release_id)?,

@@ -20,10 +20,13 @@ impl Engine {
                 let (project, environment) =
                     rights::environment_for(tx, &caller, found.environment_id, Permission::Build)?;
                 let now = clock::now_ms();
-                let Ok(next) = found.state.stop(caller.name(), now) else {
+                let Ok(next) = found.state.clone().stop(caller.name(), now) else {
                     return Ok(());
                 };
                 deployment_result::save(tx, found.id, &next)?;
+                if next.outcome().is_some() {
+                    super::tell::tell(tx, &found, &next, now)?;
+                }
                 let text = format!("{} stopped the deployment to {}", caller.name(), environment.name);
                 let about = (Some(environment.id), Some(found.release_id));
                 deployment::note(tx, project.id, about, "info", &text, now)?;

@@ -313,7 +313,8 @@ fn told_state(state: BuildState) -> BuiltState {
     }
 }
 
-fn reason(build: &Build) -> String {
+/// Why a build was started, as a sentence.
+pub(crate) fn reason(build: &Build) -> String {
     match &build.reason {
         Reason::CodeChanged => format!("changes were found ({})", build.triggered_by),
         Reason::FirstBuild => "the first build of the plan branch".to_owned(),

@@ -315,6 +315,7 @@ async fn post(
             reply_to: letter.reply_to,
             subject: letter.subject,
             text,
+            html: None,
             attachment,
             message_id: Some(engine.message_id(&one.uid)),
             in_reply_to: None,
@@ -324,18 +325,20 @@ async fn post(
     attempt.duration_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
     let (answer, sentence) = match outcome {
         Ok(()) => (Answer::Taken, "taken by the mail server".to_owned()),
-        Err(error) => {
-            let answer = match &error {
-                MailError::Timeout { .. } => Answer::Error(ErrorKind::Timeout),
-                MailError::Connection { .. } => Answer::Error(ErrorKind::Connect),
-                MailError::Rejected { permanent: false, .. } => Answer::Later,
-                _ => Answer::Refused,
-            };
-            (answer, error.to_string())
-        }
+        Err(error) => (mail_answer(&error), error.to_string()),
     };
     attempt.answer = sentence;
     sent(answer, attempt)
+}
+
+/// What it means that a mail server did not take a message.
+pub(crate) fn mail_answer(error: &MailError) -> Answer {
+    match error {
+        MailError::Timeout { .. } => Answer::Error(ErrorKind::Timeout),
+        MailError::Connection { .. } => Answer::Error(ErrorKind::Connect),
+        MailError::Rejected { permanent: false, .. } => Answer::Later,
+        _ => Answer::Refused,
+    }
 }
 
 /// Why no mail is sent.

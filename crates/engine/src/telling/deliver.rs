@@ -197,7 +197,7 @@ pub(crate) fn secrets_of(engine: &Engine, receiver: &Receiver) -> Result<Receive
 }
 
 /// Between 0 and 1: how far off the schedule an attempt is made, so that many do not come at once.
-pub(super) fn jitter() -> f64 {
+pub(crate) fn jitter() -> f64 {
     let mut bytes = [0; 4];
     match getrandom::fill(&mut bytes) {
         Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),

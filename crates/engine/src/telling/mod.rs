@@ -30,9 +30,9 @@ use uuid::Uuid;
 use crate::{Engine, EngineError};
 
 pub use self::broker::{BROKER, BrokerSettings};
-pub(crate) use self::builds::{BASE_URL, BuildMove, tell as tell_build};
-pub(crate) use self::carry_out::NO_MAIL_SERVER;
-pub(crate) use self::deliver::{LONGEST_TIMEOUT_SECONDS, note_health, secrets_of};
+pub(crate) use self::builds::{BASE_URL, BuildMove, reason as reason_sentence, tell as tell_build};
+pub(crate) use self::carry_out::{NO_MAIL_SERVER, mail_answer};
+pub(crate) use self::deliver::{LONGEST_TIMEOUT_SECONDS, jitter, note_health, secrets_of};
 pub(crate) use self::facts::{commit_facts, file_change, kind_and_name, repository_facts, with_accounts};
 pub(crate) use self::lanes::Lanes as TellingLanes;
 pub(crate) use self::lease::{recover, run};

@@ -17,6 +17,7 @@ mod github;
 pub mod links;
 mod native;
 pub mod native_build;
+pub mod notification;
 mod post_receive;
 mod post_webhooks;
 pub mod resource;

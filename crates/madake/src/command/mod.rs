@@ -10,6 +10,7 @@ mod hearing;
 mod hook;
 mod key;
 mod mirror;
+mod notification;
 mod permission;
 mod plan;
 mod pull_requests;
@@ -89,6 +90,9 @@ pub(crate) enum Command {
     /// What became of telling them.
     #[command(subcommand)]
     Delivery(receiver::Delivery),
+    /// What people are told of builds; who watches plans, who is responsible.
+    #[command(subcommand)]
+    Notification(notification::Notification),
     /// Add and list users.
     #[command(subcommand)]
     User(user::User),
@@ -150,6 +154,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Webhook(webhook) => done(webhook::run(&global, webhook)),
         Command::Receiver(receiver) => done(receiver::run(&global, receiver)),
         Command::Delivery(delivery) => done(receiver::run_delivery(&global, &delivery)),
+        Command::Notification(command) => done(notification::run(&global, command)),
         Command::User(user) => done(user::run(&global, user)),
         Command::Group(group) => done(group::run(&global, group)),
         Command::Token(token) => done(token::run(&global, token)),

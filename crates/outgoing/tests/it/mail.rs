@@ -146,6 +146,31 @@ async fn message_arrives_with_its_text_and_patch() {
 }
 
 #[tokio::test]
+async fn page_goes_beside_the_text_and_readers_choose() {
+    let mail = Mail {
+        html: Some("<p>Two commits.</p>".to_owned()),
+        ..mail()
+    };
+    let lines = sent(&mail).await;
+    let at = |part: &str| lines.iter().position(|line| line.contains(part));
+    assert!(at("multipart/alternative").is_some(), "{lines:#?}");
+    // The last alternative is the one that is liked best.
+    assert!(at("text/plain") < at("text/html"), "{lines:#?}");
+    assert!(at("End of the list.") < at("<p>Two commits.</p>"), "{lines:#?}");
+    let with_file = Mail {
+        attachment: Some(Attachment {
+            name: "x.patch".to_owned(),
+            content: "+++ b/x\n".to_owned(),
+        }),
+        ..mail
+    };
+    let lines = sent(&with_file).await;
+    let at = |part: &str| lines.iter().position(|line| line.contains(part));
+    assert!(at("multipart/mixed") < at("multipart/alternative"), "{lines:#?}");
+    assert!(at("text/html") < at("x.patch"), "{lines:#?}");
+}
+
+#[tokio::test]
 async fn line_breaks_make_no_headers_and_no_commands() {
     let mut hostile = mail();
     hostile.subject = "main\r\nBcc: all@example.org\r\n\r\nHello\nDATA".to_owned();

@@ -74,7 +74,7 @@ pub(crate) static PLAN_EVENTS: Choices = Choices {
         bare(
             "plan-failed",
             Some(Shape::Either(&[Shape::Number(1), Shape::Map(&PLAN_FAILED)])),
-            "A build failed; with a number, so many times in a row.",
+            "A build failed, or is the first to succeed after that; with a number, when so many have failed in a row.",
         ),
         bare("plan-completed", None, "A build ended."),
         bare(
@@ -90,13 +90,17 @@ pub(crate) static PLAN_EVENTS: Choices = Choices {
         ),
         bare("job-completed", None, "A job ended."),
         bare("job-status-changed", None, "A job ended otherwise than before."),
-        bare("job-failed", None, "A job failed."),
+        bare(
+            "job-failed",
+            None,
+            "A job failed, or is the first to succeed after that.",
+        ),
         bare(
             "job-error",
             Some(Shape::Map(&JOB_ERROR)),
             "A job could not be run rightly.",
         ),
-        bare("job-first-failed", None, "A job failed that succeeded before."),
+        bare("job-first-failed", None, "The first job that fails in a build."),
         bare("job-hung", None, "A job seems to hang."),
         bare(
             "job-queue-timeout",

@@ -42,7 +42,7 @@ pub(crate) static DOCUMENT: Section = Section {
             .default("each new branch; gone a day after the branch, or after 30 days without a commit"),
         key("docker", job::DOCKER_SHAPE, "The image that jobs run in, unless they name their own."),
         key("labels", Shape::Texts, "Labels of each result. `[]` takes them all away.").default("as they are"),
-        key("notifications", notification::PLAN_LIST, "Who is told of what.").not_yet("nobody is told"),
+        key("notifications", notification::PLAN_LIST, "Who is told of what."),
         key("dependencies", Shape::Map(&DEPENDENCIES), "Plans that a success of this one starts."),
         key(
             "branch-overrides",

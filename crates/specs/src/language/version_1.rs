@@ -22,7 +22,7 @@ pub(crate) static DOCUMENT: Section = Section {
             "The repositories, the default one first.",
         ),
         key("triggers", trigger::LIST, "What starts a build."),
-        key("notifications", notification::PLAN_LIST, "Who is told of what.").not_yet("nobody is told"),
+        key("notifications", notification::PLAN_LIST, "Who is told of what."),
     ],
     others: None,
 };

@@ -429,7 +429,11 @@ fn what_is_not_run_is_said_once_for_each_place() {
         .filter(|found| found.code == "specs::not-run")
         .map(|found| found.message.as_str())
         .collect();
-    for what in ["`notifications`", "the trigger `tag`"] {
+    for what in [
+        "the task `variable-updater` of an app",
+        "the trigger `tag`",
+        "`viewer`",
+    ] {
         assert!(
             said.iter().any(|message| message.ends_with(what)),
             "{what}: {said:#?}"

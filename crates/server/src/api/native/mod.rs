@@ -16,6 +16,7 @@ mod hooks;
 mod keys;
 mod log;
 mod mirrors;
+mod notifications;
 mod permissions;
 mod plan_owner;
 mod plans;
@@ -46,6 +47,7 @@ pub(crate) fn routes() -> Routes {
         .merge(arrivals())
         .merge(mirrors())
         .merge(telling())
+        .merge(notifying())
         .merge(people())
         .merge(running())
         .merge(tested())
@@ -346,6 +348,55 @@ fn telling() -> Routes {
             "/rest/madake/1.0/brokers/preview",
             Access::LoggedIn,
             brokers::preview,
+        )
+}
+
+/// Who is told of builds.
+fn notifying() -> Routes {
+    let administer = Access::Permission("ADMINISTRATION on the plan, on the server for all plans");
+    let own = Access::Permission("READ on the plan; ADMINISTRATION on it for others than oneself");
+    Routes::default()
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/notifications",
+            administer,
+            notifications::list,
+        )
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/notifications/{id}",
+            administer,
+            notifications::show,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/notifications/{id}/send",
+            administer,
+            notifications::send,
+        )
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/plans/{key}/watchers",
+            READ,
+            notifications::watchers,
+        )
+        .add(
+            Method::PUT,
+            "/rest/madake/1.0/plans/{key}/watchers/{user}",
+            own,
+            notifications::watch,
+        )
+        .add(
+            Method::DELETE,
+            "/rest/madake/1.0/plans/{key}/watchers/{user}",
+            own,
+            notifications::unwatch,
+        )
+        .add(
+            Method::PUT,
+            "/rest/madake/1.0/plans/{key}/responsible",
+            BUILD,
+            notifications::assign,
         )
 }
 

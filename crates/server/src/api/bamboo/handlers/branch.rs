@@ -29,8 +29,17 @@ pub(super) async fn list(
         if asked.parameters.flag("enabledOnly") {
             rows.retain(|row| row.enabled);
         }
-        if asked.parameters.flag("favourite") || asked.parameters.flag("cloverEnabled") {
+        if asked.parameters.flag("cloverEnabled") {
             rows.clear();
+        }
+        if asked.parameters.flag("favourite") {
+            let mut kept = Vec::new();
+            for row in rows {
+                if loader.is_favourite(row.id)? {
+                    kept.push(row);
+                }
+            }
+            rows = kept;
         }
         let total = rows.len();
         let window = asked.window("branches", "branch", total);

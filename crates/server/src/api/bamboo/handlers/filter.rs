@@ -20,7 +20,9 @@ const STATES: [ResultState; 3] = [ResultState::Unknown, ResultState::Successful,
 pub(super) struct ResultFilter {
     /// What the store filters by.
     pub(super) stored: build_query::Filter,
-    /// Asks for something that no result has: an issue, the caller's favourites.
+    /// Only results of plans and plan branches that the caller watches.
+    pub(super) favourite: bool,
+    /// Asks for something that no result has: an issue.
     pub(super) nothing: bool,
 }
 
@@ -56,7 +58,8 @@ impl ResultFilter {
                 continuable: parameters.flag("continuable"),
                 labels: parameters.list("label").into_iter().map(str::to_owned).collect(),
             },
-            nothing: !parameters.list("issueKey").is_empty() || parameters.flag("favourite"),
+            favourite: parameters.flag("favourite"),
+            nothing: !parameters.list("issueKey").is_empty(),
         })
     }
 

@@ -5,7 +5,9 @@
 
 mod asked;
 mod branch;
+mod comment;
 mod deploy;
+mod favourite;
 mod fields;
 mod filter;
 mod load;
@@ -187,6 +189,18 @@ fn plan_routes() -> Routes {
             plan::disable,
         )
         .add(
+            Method::POST,
+            "/rest/api/latest/plan/{key}/favourite",
+            READ,
+            favourite::add,
+        )
+        .add(
+            Method::DELETE,
+            "/rest/api/latest/plan/{key}/favourite",
+            READ,
+            favourite::remove,
+        )
+        .add(
             Method::GET,
             "/rest/api/latest/plan/{key}/label",
             READ,
@@ -292,7 +306,19 @@ fn result_routes() -> Routes {
             Method::GET,
             "/rest/api/latest/result/{key}/comment",
             READ,
-            result::comments,
+            comment::list,
+        )
+        .add(
+            Method::POST,
+            "/rest/api/latest/result/{key}/comment",
+            READ,
+            comment::add,
+        )
+        .add(
+            Method::DELETE,
+            "/rest/api/latest/result/{key}/comment/{id}",
+            READ,
+            comment::remove,
         )
         .add(
             Method::GET,

@@ -21,13 +21,15 @@ pub(super) async fn list(
 ) -> Result<Response, Failure> {
     let ctx = asked.context(&app);
     let (views, window, total, asked) = load::read(&app, &visitor, move |loader| {
-        // Nobody has favourites here, and no plan has coverage by Clover: asking for those alone finds nothing.
-        let none = asked.parameters.flag("favourite") || asked.parameters.flag("cloverEnabled");
-        let plans = if none {
+        // No plan has coverage by Clover: asking for those alone finds nothing.
+        let mut plans = if asked.parameters.flag("cloverEnabled") {
             Vec::new()
         } else {
             loader.readable_plans()?
         };
+        if asked.parameters.flag("favourite") {
+            plans = loader.keep_favourites(plans)?;
+        }
         let total = plans.len();
         let window = asked.window("plans", "plan", total);
         let below = asked.expand.below("plans");

@@ -108,6 +108,9 @@ fn latest_of(
 ) -> Result<Found, EngineError> {
     let mut builds = Vec::new();
     for plan in plans {
+        if filter.favourite && !loader.is_favourite(plan::master(loader.tx, plan.id)?.id)? {
+            continue;
+        }
         let master = plan::master(loader.tx, plan.id)?;
         builds.extend(build_query::latest(loader.tx, master.id, &filter.stored)?);
     }
@@ -149,6 +152,9 @@ fn results_of_branch(
     filter: &ResultFilter,
     asked: &Asked,
 ) -> Result<Found, EngineError> {
+    if filter.favourite && !loader.is_favourite(branch.id)? {
+        return Ok(Found::Whole(Vec::new()));
+    }
     let (_, total) = build_query::of_branch(loader.tx, branch.id, &filter.stored, 0, 0)?;
     let total = usize::try_from(total).unwrap_or(0);
     let window = asked.window("results", "result", total);
@@ -204,6 +210,7 @@ async fn of_changeset(
             let summary = build.schedule.summary();
             if filter.admits(summary.life_cycle, summary.state, summary.continuable)
                 && loader.may_read(build.plan_id)?
+                && (!filter.favourite || loader.is_favourite(build.plan_branch_id)?)
                 && has_one_of(loader, &build, &filter.stored.labels)?
             {
                 kept.push(build);
@@ -400,26 +407,8 @@ pub(super) async fn labels(
     Ok(asked.ok(render::label_list(&window.page, &window.cut(labels), total, href)))
 }
 
-/// `GET /result/{key}/comment`: nobody can comment yet, so there are none.
-pub(super) async fn comments(
-    State(app): State<App>,
-    visitor: Visitor,
-    Path(key): Path<String>,
-    asked: Asked,
-) -> Result<Response, Failure> {
-    let ctx = asked.context(&app);
-    let href = ctx.links.rest(&[&"result", &key, &"comment"]);
-    let (plan, number) = plan_result(&key).ok_or_else(|| no_such_plan(&key))?;
-    load::read(&app, &visitor, move |loader| {
-        loader.build_for(&plan, number, true).map(|_| ())
-    })
-    .await?;
-    let window = asked.window("comments", "comment", 0);
-    Ok(asked.ok(render::comment_list(&window.page, &[], 0, href, &ctx)))
-}
-
 /// The plan result that a key names, of its own or by one of its jobs.
-fn plan_result(key: &str) -> Option<(PlanKey, ResultNumber)> {
+pub(super) fn plan_result(key: &str) -> Option<(PlanKey, ResultNumber)> {
     match key.parse().ok()? {
         EntityKey::Result(key) => Some((key.plan, ResultNumber::Number(key.number))),
         EntityKey::JobResult(key) => Some((key.job.plan, ResultNumber::Number(key.number))),

@@ -54,7 +54,7 @@ impl Loader<'_, '_> {
             tests: self.tests_of_build(build.id)?,
             changes,
             artifacts: self.artifacts(build, None, expand)?,
-            comments: Slice::default(),
+            comments: self.comments(build.id)?.into(),
             labels: self.labels_of(build.id)?.into(),
             issues: Slice::default(),
             variables: self.variables_of(build)?.into(),

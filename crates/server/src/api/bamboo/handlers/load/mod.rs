@@ -4,6 +4,7 @@
 //! once for each plan.
 
 mod details;
+mod favourite;
 mod kept;
 mod plan;
 mod result;

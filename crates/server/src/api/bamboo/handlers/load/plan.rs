@@ -95,7 +95,7 @@ impl Loader<'_, '_> {
         Ok(PlanView {
             project: self.project(row.project_id)?,
             description: description.clone(),
-            is_favourite: false,
+            is_favourite: self.is_favourite(branch.id)?,
             is_active: !active.is_empty(),
             is_building,
             average_build_time_ms: build_query::average_duration_ms(self.tx, branch.id)?.unwrap_or(0),
@@ -147,7 +147,7 @@ impl Loader<'_, '_> {
         Ok(BranchView {
             plan: self.plan_ref(branch)?,
             description: branch.description.clone(),
-            is_favourite: false,
+            is_favourite: self.is_favourite(branch.id)?,
             latest_result,
             latest_active,
         })
