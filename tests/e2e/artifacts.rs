@@ -135,7 +135,12 @@ async fn old_artifacts_go_with_their_bytes_and_labelled_and_newest_ones_stay() {
     for number in 1..=3 {
         let script = format!("echo {number} > a.txt; echo same > b.txt");
         let plan = one_job(&script, ARTIFACT);
-        let labels = if number == 1 { "labels: [released]\n" } else { "" };
+        // A file that says nothing of labels would leave them as they are.
+        let labels = if number == 1 {
+            "labels: [released]\n"
+        } else {
+            "labels: []\n"
+        };
         let _ = work.push(
             "master",
             &[("bamboo-specs/bamboo.yml", &format!("{plan}{labels}"))],

@@ -5,12 +5,13 @@ use madake_testkit::{Server, ServerOptions};
 use crate::hostile_support::settled;
 use crate::plan_files::one_job;
 
-/// A git that takes its time to read refs: what a push brings is decided well after the push has ended.
+/// A git that takes its time to read refs: what a push brings is decided well after the push has ended, and longer than a
+/// pusher waits to hear what is wrong with the plan files.
 async fn slow_server() -> (Server, tempfile::TempDir) {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().expect("a folder");
     let program = folder.path().join("git");
-    let text = "#!/bin/sh\ncase \" $* \" in *' cat-file '*|*' for-each-ref '*|*' rev-list '*) sleep 1;; esac\nexec git \"$@\"\n";
+    let text = "#!/bin/sh\ncase \" $* \" in *' cat-file '*|*' for-each-ref '*|*' rev-list '*) sleep 3;; esac\nexec git \"$@\"\n";
     std::fs::write(&program, text).expect("a script");
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("runnable");
     let environment = vec![(

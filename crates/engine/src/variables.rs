@@ -75,6 +75,13 @@ impl SetVariables {
         &self.project
     }
 
+    /// The values of all secrets.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let all = self.global.iter().chain(&self.project).chain(&self.plan);
+        all.filter(|one| self.is_secret(&one.name))
+            .map(|one| one.value.as_str())
+    }
+
     /// Whether a variable of this name is a secret: it was set as one, or its name says so.
     pub(crate) fn is_secret(&self, name: &str) -> bool {
         looks_secret(name) || self.secrets.contains(name)
@@ -211,6 +218,15 @@ mod tests {
         assert_eq!(
             shown(&resolved),
             [("extra", "set", false), ("region", "us", false)]
+        );
+    }
+
+    #[test]
+    fn all_that_is_to_be_covered_is_named() {
+        let set = set();
+        assert_eq!(
+            set.secrets().collect::<Vec<_>>(),
+            ["global-token", "of-project", "entered"]
         );
     }
 

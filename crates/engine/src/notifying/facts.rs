@@ -19,6 +19,7 @@ use madake_store::{Tx, build_query, meta, project};
 use super::{DeploymentNotice, Trouble, What};
 use crate::EngineError;
 use crate::telling::{BASE_URL, reason_sentence};
+use crate::variables::SetVariables;
 use madake_domain::notification::{BuildVerdict, DeploymentHappening, JobVerdict};
 
 /// The most commits that are told.
@@ -42,8 +43,8 @@ pub(super) struct Known {
 pub(super) struct Cover(Masks);
 
 impl Cover {
-    /// Covers the secrets of a plan and of a build.
-    pub(super) fn of(configuration: &PlanConfiguration, build: &Build) -> Self {
+    /// Covers the secrets of a plan and of a build, and those that people set.
+    pub(super) fn of(configuration: &PlanConfiguration, build: &Build, set: &SetVariables) -> Self {
         let of_plan = configuration
             .variables
             .iter()
@@ -55,7 +56,8 @@ impl Cover {
         let secrets = of_plan
             .chain(of_build)
             .filter(|(name, _)| looks_secret(name))
-            .map(|(_, value)| value);
+            .map(|(_, value)| value)
+            .chain(set.secrets());
         Self(Masks::new(secrets))
     }
 
@@ -339,4 +341,18 @@ pub(super) fn of_deployment(
         })),
         server_url,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_set_as_a_secret_is_covered_in_what_is_told() {
+        let secrets = ["correct horse battery"];
+        let cover = Cover(Masks::new(secrets));
+        assert_eq!(cover.line("Use correct horse battery"), "Use ********");
+        assert_eq!(Cover::nothing().line("Use correct horse"), "Use correct horse");
+        assert!(!cover.lines("one\ncorrect horse battery\n").contains("battery"));
+    }
 }

@@ -19,6 +19,7 @@ use super::facts::{self, Cover, Known};
 use super::people::{self, Where};
 use super::{Again, DeploymentNotice, Trouble, What, shown_address, verdict};
 use crate::telling::NO_MAIL_SERVER;
+use crate::variables::SetVariables;
 use crate::{Engine, EngineError, changes, clock};
 
 /// How many earlier builds are looked at for what was before.
@@ -101,6 +102,7 @@ async fn decide(engine: &Engine, notice: &Notice) -> Result<Settled, EngineError
     let changes = changes_of(engine, &one).await?;
     let can_mail = engine.mailer().is_some();
     let at_ms = notice.created_ms;
+    let sealer = engine.sealer().clone();
     engine
         .store()
         .read(move |tx| {
@@ -110,7 +112,9 @@ async fn decide(engine: &Engine, notice: &Notice) -> Result<Settled, EngineError
                 build: one,
                 changes,
             };
-            of_build(tx, &known, &what, &configuration, can_mail, at_ms)
+            let set = SetVariables::of_plan(tx, &sealer, &known.plan)?;
+            let cover = Cover::of(&configuration, &known.build, &set);
+            of_build(tx, &known, &what, &configuration, &cover, can_mail, at_ms)
         })
         .await
 }
@@ -139,6 +143,7 @@ fn of_build(
     known: &Known,
     what: &What,
     configuration: &PlanConfiguration,
+    cover: &Cover,
     can_mail: bool,
     at_ms: Millis,
 ) -> Result<Settled, EngineError> {
@@ -184,9 +189,8 @@ fn of_build(
         people.responsible.clone_from(&names);
     }
     let told = audience(recipients, &people);
-    let cover = Cover::of(configuration, &known.build);
     let event = titles.join(", ");
-    let facts = facts::of_build(tx, known, what, event, names, &cover, at_ms)?;
+    let facts = facts::of_build(tx, known, what, event, names, cover, at_ms)?;
     settled.summary = summary(&summary_subject(known, what, &facts), &told, can_mail);
     settled.messages = messages(&facts, &told, can_mail);
     Ok(settled)

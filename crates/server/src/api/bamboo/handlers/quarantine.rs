@@ -9,6 +9,9 @@ use crate::App;
 use crate::auth::Visitor;
 use crate::refusal::Failure;
 
+/// The number of no test: what is not a number is refused as an unknown one is, once it is known who asks.
+const NO_TEST: i64 = 0;
+
 /// `POST /plan/{plan}/test/{testId}/quarantine`; a job's key in place of the plan's will do.
 pub(super) async fn quarantine(
     State(app): State<App>,
@@ -40,5 +43,5 @@ fn named(key: &str, test_id: &str) -> Option<(PlanKey, i64)> {
         EntityKey::Job(job) => job.plan,
         _ => return None,
     };
-    Some((plan, test_id.parse().ok()?))
+    Some((plan, test_id.parse().unwrap_or(NO_TEST)))
 }
