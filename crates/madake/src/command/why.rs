@@ -17,7 +17,7 @@ const REFS_SHOWN: usize = 10;
 /// Say why something was built, or was not.
 #[derive(Debug, Args)]
 pub(crate) struct Why {
-    /// The number of an event, or the key of a plan or plan branch.
+    /// The number of an event, or the key of a plan, a plan branch or a build.
     #[arg(value_name = "EVENT|KEY")]
     what: String,
     /// With a key: only decisions about this revision (its first digits will do).
@@ -29,8 +29,16 @@ pub(crate) struct Why {
 
 pub(super) fn run(global: &Global, why: &Why) -> anyhow::Result<()> {
     let connection = Connection::look(global)?;
-    if why.what.bytes().all(|byte| byte.is_ascii_digit()) {
-        let event = connection.get(at(&["events", &why.what]))?;
+    let event = match is_result_key(&why.what) {
+        true => number(&connection.get(at(&["builds", &why.what]))?, "event").map(|event| event.to_string()),
+        false => why
+            .what
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| why.what.clone()),
+    };
+    if let Some(event) = event {
+        let event = connection.get(at(&["events", &event]))?;
         return if global.json {
             say_json(&event)
         } else {
@@ -78,6 +86,12 @@ pub(super) fn run(global: &Global, why: &Why) -> anyhow::Result<()> {
         say_build_of(decision, list(&answer, "builds"))?;
     }
     Ok(())
+}
+
+/// Whether a key is that of a build, `PROJ-PLAN-7`, and not of a plan.
+fn is_result_key(key: &str) -> bool {
+    let last = key.rsplit('-').next().unwrap_or_default();
+    key.matches('-').count() == 2 && !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// An event with everything that belongs to it.
