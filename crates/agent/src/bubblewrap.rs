@@ -24,7 +24,7 @@ const RESOLVERS: [&str; 4] = [
 ];
 
 /// The socket of a person's SSH agent, which a plain process may use as well.
-const SSH_AGENT_VARIABLE: &str = "SSH_AUTH_SOCK";
+pub(crate) const SSH_AGENT_VARIABLE: &str = "SSH_AUTH_SOCK";
 
 /// The folders of one job.
 #[derive(Debug, Clone, Default)]

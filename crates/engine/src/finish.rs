@@ -200,6 +200,14 @@ async fn store_end(
             .await;
         match stored {
             Ok(()) => return,
+            Err(EngineError::NotFound(reason)) => {
+                tracing::warn!(
+                    job.id = job.id,
+                    "the end of job {} is dropped, as its build is gone: {reason}",
+                    job.key
+                );
+                return;
+            }
             // The state machine says that the job is over or somebody else's: there is nothing to store.
             Err(EngineError::Conflict(reason)) => {
                 tracing::debug!(job.id = job.id, "the end of job {} is dropped: {reason}", job.key);

@@ -152,6 +152,7 @@ pub(crate) async fn make(
         clean_working_directory: definition.clean_working_directory,
         artifacts,
         tests,
+        untrusted: loaded.of_fork,
         isolation: match definition.docker.as_ref().or(configuration.docker.as_ref()) {
             Some(docker) => Isolation::Container(container(engine, docker)),
             None => engine.isolation().await?,
@@ -173,6 +174,18 @@ pub(crate) fn load(tx: &Tx<'_>, build_id: i64) -> Result<Loaded, EngineError> {
             None => None,
         };
         revisions.push((revision, found));
+    }
+    let holder = match plan.specs_repository_id {
+        Some(id) => repository::by_id(tx, id)?,
+        None => None,
+    };
+    for (_, found) in &mut revisions {
+        // One that was made, renamed or closed since the plan file was read was not asked for then.
+        if let (Some(holder), Some(one)) = (&holder, &*found)
+            && !rights::may_use_repository(tx, holder, one)?
+        {
+            *found = None;
+        }
     }
     let of_fork = forks::is_of_fork(tx, &branch)?;
     if of_fork && let Some((_, Some(found))) = revisions.first_mut() {

@@ -118,6 +118,26 @@ async fn remove(
         return Ok(false);
     }
     let build_id = one.build_id;
+    let lacks = (one.lacks_artifacts || artifacts, one.lacks_logs || logs);
+    let removed = engine
+        .store()
+        .write(move |tx| {
+            // Somebody may have made a release of it, or started it again, since the look.
+            if expiry::is_released(tx, build_id)? || !expiry::rests(tx, build_id)? {
+                return Ok(false);
+            }
+            if parts.result {
+                expiry::remove(tx, build_id)?;
+            } else {
+                artifact_rows(tx, build_id, artifacts)?;
+                expiry::note(tx, build_id, lacks.0, lacks.1)?;
+            }
+            Ok::<_, EngineError>(true)
+        })
+        .await?;
+    if !removed {
+        return Ok(false);
+    }
     if logs {
         let folder = engine.home().build_logs(build_id);
         match tokio::fs::remove_dir_all(&folder).await {
@@ -127,23 +147,6 @@ async fn remove(
             _ => {}
         }
     }
-    let lacks = (one.lacks_artifacts || artifacts, one.lacks_logs || logs);
-    engine
-        .store()
-        .write(move |tx| {
-            // Somebody may have made a release of it since the look.
-            if expiry::is_released(tx, build_id)? {
-                return Ok(());
-            }
-            if parts.result {
-                expiry::remove(tx, build_id)?;
-            } else {
-                artifact_rows(tx, build_id, artifacts)?;
-                expiry::note(tx, build_id, lacks.0, lacks.1)?;
-            }
-            Ok::<_, EngineError>(())
-        })
-        .await?;
     let what = match (parts.result, artifacts, logs) {
         (true, ..) => "the result",
         (_, true, true) => "artifacts and logs",

@@ -89,6 +89,9 @@ pub struct JobOrder {
     /// Empties the working directory after the last task.
     #[serde(default)]
     pub clean_working_directory: bool,
+    /// Whether strangers wrote what runs, so that it gets nothing that belongs to the server's user.
+    #[serde(default)]
+    pub untrusted: bool,
     /// How the job's commands are kept apart from the machine; checkouts are the agent's own work.
     #[serde(default)]
     pub isolation: Isolation,
@@ -265,6 +268,7 @@ mod tests {
             hg_program: default_hg_program(),
             hg_settings: PathBuf::new(),
             clean_working_directory: false,
+            untrusted: false,
             isolation: Isolation::default(),
             artifacts: ArtifactOrder::default(),
             tests: TestOrder::default(),

@@ -69,6 +69,19 @@ pub fn is_released(tx: &Tx<'_>, build_id: i64) -> Result<bool, StoreError> {
     Ok(found.is_some())
 }
 
+/// Whether a result has come to rest: nothing of it runs, and nobody can go on with it.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn rests(tx: &Tx<'_>, build_id: i64) -> Result<bool, StoreError> {
+    let found = tx.first(
+        "SELECT 1 FROM build WHERE id = $1 AND active = 0 AND continuable = 0",
+        params![build_id],
+        |row| row.get::<i64>(0),
+    )?;
+    Ok(found.is_some())
+}
+
 /// Notes what was removed of a result.
 ///
 /// # Errors

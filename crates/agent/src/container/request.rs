@@ -158,6 +158,11 @@ fn host(arguments: &RunArguments, order: &ContainerOrder, mounts: &[Value]) -> R
         (_, false) => Some("none".to_owned()),
         (network, true) => network.clone(),
     };
+    let mut security_options = arguments.security_options.clone();
+    if !policy.privileges {
+        // A program of the image that belongs to root does not make its caller root.
+        security_options.push("no-new-privileges".to_owned());
+    }
     let lower = |asked: Option<i64>, limit: i64| match (asked, limit) {
         (Some(asked), limit) if limit > 0 && asked > 0 => Some(asked.min(limit)),
         (_, limit) if limit > 0 => Some(limit),
@@ -199,7 +204,7 @@ fn host(arguments: &RunArguments, order: &ContainerOrder, mounts: &[Value]) -> R
         "CapAdd": arguments.added_capabilities,
         "CapDrop": arguments.dropped_capabilities,
         "Devices": devices,
-        "SecurityOpt": arguments.security_options,
+        "SecurityOpt": security_options,
     });
     let Value::Object(all) = all else {
         unreachable!("an object was written down above")
@@ -291,6 +296,7 @@ mod tests {
         assert_eq!(body["Image"], "node:20");
         assert_eq!(body["User"], "1000:100");
         assert_eq!(body["Labels"], json!({ JOBS_LABEL: "/m/jobs", JOB_LABEL: "7-1" }));
+        assert_eq!(body["HostConfig"]["SecurityOpt"], json!(["no-new-privileges"]));
         let mounts = &body["HostConfig"]["Mounts"];
         assert_eq!(mounts[0], mount("/m/work", "/m/work", false));
         assert_eq!(mounts[1], mount("/m/jobs/7-1/tmp", "/m/jobs/7-1/tmp", false));

@@ -17,6 +17,7 @@ use rustix::process::{Signal, kill_process};
 use tokio::process::Command;
 use tokio::sync::watch;
 
+use crate::bubblewrap::SSH_AGENT_VARIABLE;
 use crate::container::{ContainerEngine, remove_of_dead_jobs};
 use crate::environment::inheritable;
 use crate::job_directory::{JobDirectory, JobDirectoryError};
@@ -125,12 +126,17 @@ impl LocalAgent {
             });
         }
         directory.write_order(order)?;
-        let mut supervisor = Command::new(&self.program)
+        let mut supervisor = Command::new(&self.program);
+        supervisor
             .args(&self.arguments)
             .arg(directory.path())
             .env_clear()
             .envs(inheritable())
-            .env(COOKIE_VARIABLE, directory.tmp_path())
+            .env(COOKIE_VARIABLE, directory.tmp_path());
+        if order.untrusted {
+            supervisor.env_remove(SSH_AGENT_VARIABLE);
+        }
+        let mut supervisor = supervisor
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -58,9 +58,16 @@ pub(crate) struct Container {
     /// The home of a user whom the image does not know.
     home: Option<PathBuf>,
     is_running: bool,
+    /// Whether the server lets jobs in containers use the network.
+    may_use_network: bool,
 }
 
 impl Container {
+    /// Whether what runs for the job may use the network.
+    pub(crate) fn may_use_network(&self) -> bool {
+        self.may_use_network
+    }
+
     /// Makes and starts the container; the image is fetched when it is missing.
     pub(crate) fn begin(
         order: &JobOrder,
@@ -113,6 +120,7 @@ impl Container {
             note_path,
             home,
             is_running: false,
+            may_use_network: container.network,
         };
         made.make(&request.body(), lookout)?;
         Ok(made)

@@ -83,7 +83,8 @@ impl Surroundings {
     /// Whether what runs for the job may use the network.
     pub(crate) fn has_network(&self) -> bool {
         match self {
-            Self::Plain { .. } | Self::Container(_) => true,
+            Self::Plain { .. } => true,
+            Self::Container(container) => container.may_use_network(),
             Self::Sandbox { has_network, .. } => *has_network,
         }
     }

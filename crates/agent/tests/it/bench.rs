@@ -77,6 +77,7 @@ impl Bench {
             hg_program: "hg".into(),
             hg_settings: self.home().join("hg-settings"),
             clean_working_directory: false,
+            untrusted: false,
             isolation: Isolation::default(),
             artifacts: ArtifactOrder::default(),
             tests: TestOrder::default(),

@@ -104,3 +104,21 @@ async fn dumped_variables_are_all_there_and_secrets_are_covered() {
         assert!(output.iter().any(|one| one == line), "{line}\n{output:?}");
     }
 }
+
+#[tokio::test]
+async fn value_that_holds_a_secret_is_handed_on_as_one_whatever_its_name() {
+    let bench = Bench::new();
+    let mut order = bench.order(vec![
+        script("echo \"url=https://ann:$bamboo_db_password@host\" > v; echo plain=1 >> v"),
+        inject("v", InjectScope::Result),
+    ]);
+    order.variables.push(secret("db.password", "correct-horse"));
+    let outcome = bench.run(&order).await;
+    assert_eq!(outcome.result, JobResult::Successful, "{}", bench.log_text());
+    let made: Vec<(&str, bool)> = outcome
+        .variables
+        .iter()
+        .map(|one| (one.name.as_str(), one.secret))
+        .collect();
+    assert_eq!(made, [("inject.plain", false), ("inject.url", true)]);
+}

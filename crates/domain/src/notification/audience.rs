@@ -7,6 +7,9 @@ use crate::plan::Recipient;
 /// The most letters of one happening; a plan that names more is not mailed to by accident.
 const MOST_LETTERS: usize = 500;
 
+/// Programs and chats that are told of one thing.
+const MOST_WEBHOOKS: usize = 50;
+
 /// Who has to be looked up before it can be said who is told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
@@ -193,7 +196,12 @@ pub fn audience<'a>(recipients: impl IntoIterator<Item = &'a Recipient>, people:
                 }
             }
             Recipient::Webhook { name, url } => {
-                if !told.audience.webhooks.iter().any(|(_, known)| known == url) {
+                if told.audience.webhooks.iter().any(|(_, known)| known == url) {
+                    continue;
+                }
+                if told.audience.webhooks.len() == MOST_WEBHOOKS {
+                    told.leave_out(name, Unheard::TooMany);
+                } else {
                     told.audience.webhooks.push((name.clone(), url.clone()));
                 }
             }

@@ -290,6 +290,18 @@ fn any_recipient() -> impl Strategy<Value = Recipient> {
     ]
 }
 
+#[test]
+fn webhooks_beyond_fifty_are_left_out_and_named() {
+    let recipients: Vec<Recipient> = (0..60)
+        .map(|number| Recipient::Webhook {
+            name: format!("chat {number}"),
+            url: format!("https://chat.example/{number}"),
+        })
+        .collect();
+    let told = audience(&recipients, &people());
+    assert_eq!((told.webhooks.len(), told.left_out.len()), (50, 10));
+}
+
 fn any_people() -> impl Strategy<Value = People> {
     let name = "[a-e]{1,2}";
     let names = || prop::collection::vec(name, 0..5);

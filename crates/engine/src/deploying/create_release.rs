@@ -9,7 +9,7 @@ use madake_domain::schedule::{BuildOutcome, BuildState};
 use madake_store::build::{self, Build};
 use madake_store::deployment::{self, Deployment};
 use madake_store::deployment_release::{self, NewRelease, Release};
-use madake_store::{Millis, Tx};
+use madake_store::{Millis, Tx, plan, variable};
 
 use super::{facts, rights};
 use crate::access::{Caller, plan_for};
@@ -200,6 +200,8 @@ pub(super) fn make(
     } else {
         free_name(&wanted, &|name| taken(name).unwrap_or(false))
     };
+    let plan = plan::by_id(tx, build.plan_id)?;
+    let secrets = variable::secret_names(tx, plan.key.project().as_str(), plan.key.as_str())?;
     let id = deployment_release::insert(
         tx,
         &NewRelease {
@@ -209,7 +211,7 @@ pub(super) fn make(
             build_key: build.key.clone(),
             branch_name: named.branch.clone(),
             creator: creator.map(str::to_owned),
-            variables: facts::shown(&named.variables),
+            variables: facts::shown(&named.variables, &secrets),
         },
         now,
     )?;

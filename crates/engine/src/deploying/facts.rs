@@ -78,11 +78,11 @@ impl ResultVariables {
     }
 }
 
-/// What a release keeps of the variables of its result: all but secrets.
-pub(super) fn shown(resolved: &[ResolvedVariable]) -> Vec<(String, String)> {
+/// What a release keeps of the variables of its result: all but secrets, of which some are `known` by name.
+pub(super) fn shown(resolved: &[ResolvedVariable], known: &[String]) -> Vec<(String, String)> {
     resolved
         .iter()
-        .filter(|one| !looks_secret(&one.name))
+        .filter(|one| !looks_secret(&one.name) && !known.contains(&one.name))
         .map(|one| (one.name.clone(), one.value.clone()))
         .collect()
 }

@@ -161,6 +161,7 @@ pub(super) async fn make(
         hg_program: settings.hg.clone(),
         hg_settings: engine.home().hg_job_settings(),
         clean_working_directory: false,
+        untrusted: false,
         isolation: match &definition.docker {
             Some(docker) => Isolation::Container(container(engine, docker)),
             None => engine.isolation().await?,

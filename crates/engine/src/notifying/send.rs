@@ -224,6 +224,8 @@ async fn attempt(engine: &Engine, one: Message, lease: Progress) {
         );
     }
     let id = one.id;
+    // What a receiver says is for those who may see the attempts; the ledger is read by more.
+    let told = outcome.answer.to_string();
     let stored = engine
         .store()
         .write(move |tx| {
@@ -239,7 +241,7 @@ async fn attempt(engine: &Engine, one: Message, lease: Progress) {
             if store::advance(tx, one.id, &lease, &next)? {
                 store::insert_attempt(tx, one.id, &record)?;
                 if failed && matches!(next, Progress::Ended { .. }) {
-                    note_end(tx, &one, &record.answer, now)?;
+                    note_end(tx, &one, &told, now)?;
                 }
             }
             Ok::<_, EngineError>(())

@@ -113,8 +113,7 @@ pub(crate) static ENVIRONMENT: Section = Section {
             "notifications",
             notification::ENVIRONMENT_LIST,
             "Who is told of what.",
-        )
-        .not_yet("nobody is told"),
+        ),
         key("docker", job::DOCKER_SHAPE, "The image that the tasks run in."),
         key(
             "release-approval-prerequisite",

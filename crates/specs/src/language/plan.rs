@@ -50,8 +50,7 @@ pub(crate) static DOCUMENT: Section = Section {
             "Sections that branches have instead, by a regular expression over the whole name of the branch; the first \
              one that matches counts. Each section replaces the plan's whole one.",
         ),
-        key("branch-config", Shape::Map(&BRANCH_CONFIG), "What the branch that the file stands on is like.")
-            .not_yet(NOTHING_HAPPENS),
+        key("branch-config", Shape::Map(&BRANCH_CONFIG), "What the branch that the file stands on is like."),
         key("other", Shape::Map(&OTHER), "Settings of the server and of apps."),
         key(
             "plan-permissions",
@@ -242,7 +241,8 @@ pub(crate) static BRANCH_CONFIG: Section = Section {
             "integration",
             Shape::Map(&INTEGRATION),
             "How the branch is merged before it is built.",
-        ),
+        )
+        .not_yet("the branch is built as it is"),
         key(
             "disable-expiry",
             Shape::Flag,
@@ -335,7 +335,7 @@ pub(crate) static OTHER: Section = Section {
             "Whether jobs that do not end when they are stopped are killed.",
         )
         .not_yet("the server decides"),
-        key("all-other-apps", Shape::Map(&PLAN_APPS), "Settings of apps.").not_yet(NOTHING_HAPPENS),
+        key("all-other-apps", Shape::Map(&PLAN_APPS), "Settings of apps."),
     ],
     others: None,
 };

@@ -13,8 +13,7 @@ pub(crate) static DOCUMENT: Section = Section {
         SERVER_NAME,
         key("project", Shape::Map(&PROJECT), "Which plan it is.").required(),
         key("stages", Shape::List(&Shape::Map(&STAGE)), "The stages in order.").required(),
-        key("dockerImage", Shape::Text, "The image that the jobs run in.")
-            .not_yet("the jobs run on the agent itself, not in a container"),
+        key("dockerImage", Shape::Text, "The image that the jobs run in."),
         key("variables", Shape::TextMap, "Variables of the plan."),
         key(
             "repositories",
@@ -69,8 +68,7 @@ pub(crate) static JOB: Section = Section {
     keys: &[
         key("scripts", Shape::Texts, "The lines of the script.").required(),
         key("interpreter", Shape::Text, "What runs it.").default("SHELL"),
-        key("dockerImage", Shape::Text, "The image that the job runs in.")
-            .not_yet("the job runs on the agent itself, not in a container"),
+        key("dockerImage", Shape::Text, "The image that the job runs in."),
         key(
             "requirements",
             job::REQUIREMENTS,

@@ -28,6 +28,17 @@ pub(super) fn of_plan(cx: &mut Context<'_>, node: &Node) -> (Option<u32>, PlanOt
             let mut settings = Custom::of(cx, node);
             other.build_expiry = settings.expiry(cx);
             other.custom = settings.left;
+            if other
+                .custom
+                .iter()
+                .any(|(_, value)| boolean(value) != Some(false))
+            {
+                cx.not_run(
+                    node.span,
+                    "some settings of `custom`",
+                    "all but `buildExpiryConfig` have no effect yet",
+                );
+            }
         }
         apps.finish(cx);
     }

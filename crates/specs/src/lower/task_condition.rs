@@ -67,10 +67,11 @@ fn condition(cx: &mut Context<'_>, node: &Node, conditions: &mut Vec<TaskConditi
     fields.finish(cx);
     if conditions.len() == before {
         cx.add(
-            Finding::warning(
+            // A task that waits for a condition must not run because the condition is misspelt.
+            Finding::error(
                 "empty",
                 node.span,
-                "the condition says nothing, so it always holds",
+                "the condition says nothing, so the task would always run",
             )
             .expected("`variable: {equals: {name: value}}`"),
         );

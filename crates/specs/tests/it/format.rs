@@ -356,7 +356,7 @@ fn deployment_documents_are_read() {
         "{warnings:?}"
     );
     let told = |what: &str| result.diagnostics.iter().any(|one| one.message.contains(what));
-    assert!(told("notifications") && !told("deployment projects"));
+    assert!(!told("notifications") && !told("deployment projects"));
     let deployment = &result.deployments[0].configuration;
     assert_eq!(deployment.release_naming.auto_increment_variables, ["patch"]);
     let names: Vec<&str> = deployment

@@ -114,7 +114,8 @@ impl Job<'_> {
             InjectScope::Result => ("this job, later stages and the result", true),
         };
         for variable in &injected.variables {
-            let secret = looks_secret(&variable.name);
+            // A value that holds a secret is one, whatever its name.
+            let secret = looks_secret(&variable.name) || self.log.masked(&variable.value) != variable.value;
             let shown = if secret { COVER } else { &variable.value };
             self.tell(&format!(
                 "The variable `bamboo.{}` is `{shown}` for {reach}",

@@ -144,6 +144,7 @@ pub(super) fn make(here: &Here, plan: &PlanConfiguration, stage: &str, job: &Job
             most_cases: settings.results.test_cases,
             most_report_bytes: settings.results.test_report_bytes,
         },
+        untrusted: false,
         isolation: match job.docker.as_ref().or(plan.docker.as_ref()) {
             Some(docker) => Isolation::Container(ContainerOrder {
                 image: docker.image.clone(),
