@@ -631,7 +631,7 @@ mod tests {
             assert!(crate::expiry::is_released(tx, 1)? && crate::expiry::of_branch(tx, 1)?[0].is_released);
             tx.execute("DELETE FROM deployment_release", &[])?;
             assert!(!crate::expiry::is_released(tx, 1)? && !crate::expiry::of_branch(tx, 1)?[0].is_released);
-            for (active, continuable, rests) in [(0, 0, true), (1, 0, false), (0, 1, false)] {
+            for (active, continuable, rests) in [(0_i64, 0_i64, true), (1, 0, false), (0, 1, false)] {
                 tx.execute(
                     "UPDATE build SET active = $1, continuable = $2 WHERE id = 1",
                     crate::params![active, continuable],
