@@ -272,7 +272,7 @@ fn view(mut client: Client) -> anyhow::Result<(usize, f64)> {
             .into_iter()
             .flatten()
             .flat_map(|job| job["lines"].as_array().into_iter().flatten())
-            .filter(|line| line["text"].as_str().is_some_and(|text| text.ends_with("xxx")))
+            .filter(|line| line["message"].as_str().is_some_and(|text| text.ends_with("xxx")))
             .count();
         lines += count;
         piece["next"].as_str().unwrap_or_default().clone_into(&mut after);
