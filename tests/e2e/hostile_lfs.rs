@@ -221,7 +221,9 @@ async fn hostile_sizes_and_bodies_are_refused_and_leave_nothing() {
         .request(Method::PUT, &target)
         .header("content-encoding", "gzip")
         .body(bytes.clone());
-    assert_eq!(coded.send().await.expect("an answer").status().as_u16(), 415);
+    let answer = coded.send().await.expect("an answer");
+    assert_eq!(answer.status().as_u16(), 415);
+    assert_eq!(answer.headers()["connection"], "close");
     assert!(!lfs.join("objects").exists());
 
     // The empty file is an object as any other.

@@ -124,7 +124,11 @@ async fn buildbot(folder: &Path) -> (Running, u16) {
         .stderr(log)
         .spawn()
         .expect("twistd");
-    let running = Running { child, log: log_path };
+    // Once it runs, it logs there.
+    let running = Running {
+        child,
+        log: master.join("twistd.log"),
+    };
     wait_for("Buildbot to answer", || async {
         let answer = reqwest::get(format!("http://127.0.0.1:{port}/api/v2/changes")).await;
         answer

@@ -301,7 +301,7 @@ mod tests {
         assert_eq!(mounts[0], mount("/m/work", "/m/work", false));
         assert_eq!(mounts[1], mount("/m/jobs/7-1/tmp", "/m/jobs/7-1/tmp", false));
         assert_eq!(mounts[2], mount("/m/repositories/1", "/m/repositories/1", true));
-        assert_eq!(body["HostConfig"].as_object().unwrap().len(), 1, "{body}");
+        assert_eq!(body["HostConfig"].as_object().unwrap().len(), 2, "{body}");
     }
 
     #[test]
