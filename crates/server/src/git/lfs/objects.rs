@@ -6,7 +6,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::TryStreamExt as _;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use madake_engine::ops::lfs::{LfsAccess, LfsOperation};
 use madake_vcs::git::lfs::{LfsId, LfsObjects, ReceiveError};
 use serde::Deserialize;
@@ -81,24 +81,7 @@ pub(super) async fn download(
 pub(super) async fn upload(
     State(app): State<App>,
     visitor: Visitor,
-    Path(names): Path<(String, String, String)>,
-    request: Request,
-) -> Response {
-    taken(app, visitor, names, request)
-        .await
-        .unwrap_or_else(|refusal| {
-            let mut answer = refusal.into_response();
-            // The content was not read to its end: a client that used the connection again would lose its request.
-            let close = HeaderValue::from_static("close");
-            answer.headers_mut().insert(header::CONNECTION, close);
-            answer
-        })
-}
-
-async fn taken(
-    app: App,
-    visitor: Visitor,
-    (owner, slug, oid): (String, String, String),
+    Path((owner, slug, oid)): Path<(String, String, String)>,
     request: Request,
 ) -> Result<Response, Failure> {
     let id = object(&oid)?;
