@@ -69,12 +69,14 @@ async fn a_deployment_goes_on_while_the_server_is_away_and_runs_once() {
     let text = ended["logEntries"].to_string();
     assert_eq!(text.matches("\"log\":\"it has begun\"").count(), 1, "{text}");
     assert_eq!(count(&server, 1).await, 1);
-    assert_eq!(
-        fs::read_dir(server.home().join("jobs"))
+    // It goes after the end is stored.
+    wait_for("the folder of the deployment to go", || async {
+        let left = fs::read_dir(server.home().join("jobs"))
             .expect("a folder")
-            .count(),
-        0
-    );
+            .count();
+        (left == 0).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
-use madake_domain::plan::{CheckoutTask, Docker, Job, Task, TaskAction, Variable};
+use madake_domain::plan::{CheckoutTask, Job, Task, TaskAction, Variable};
 use madake_domain::repository::{RepositoryKind, Scm};
 use madake_domain::variables::{
     BuildFacts, BuildRepository, JobFacts, ProposedBy, build_specific, job_specific, looks_secret,
 };
 use madake_protocol::{
-    ContainerOrder, DEFAULT_FINAL_TASKS_SECONDS, Isolation, JobOrder, JobRepository, JobVariable, PushRight,
+    DEFAULT_FINAL_TASKS_SECONDS, Isolation, JobOrder, JobRepository, JobVariable, PushRight,
 };
 use madake_store::build::{Build, Reason, Revision};
 use madake_store::plan::{Plan, PlanBranch};
@@ -82,18 +82,7 @@ pub(crate) async fn make(
             loaded.build.key, job.name
         ))
     })?;
-    let mut tasks = definition.tasks.clone();
-    let has_repository = configuration
-        .repositories
-        .as_ref()
-        .is_none_or(|list| !list.is_empty());
-    if has_repository
-        && !tasks
-            .iter()
-            .any(|task| matches!(task.action, TaskAction::Checkout(_)))
-    {
-        tasks.insert(0, implicit_checkout());
-    }
+    let tasks = configuration.tasks_of(definition);
     let mut repositories = repositories(&engine.settings().base_url, &loaded);
     let holder = loaded.plan.specs_repository_id;
     add_named(engine, &tasks, &definition.final_tasks, holder, &mut repositories).await?;
@@ -154,7 +143,7 @@ pub(crate) async fn make(
         tests,
         untrusted: loaded.of_fork,
         isolation: match definition.docker.as_ref().or(configuration.docker.as_ref()) {
-            Some(docker) => Isolation::Container(container(engine, docker)),
+            Some(docker) => Isolation::Container(settings.agent.container(docker)),
             None => engine.isolation().await?,
         },
     })
@@ -209,19 +198,6 @@ pub(crate) fn load(tx: &Tx<'_>, build_id: i64) -> Result<Loaded, EngineError> {
     })
 }
 
-/// The container that a plan asks for, within what an administrator allows.
-pub(crate) fn container(engine: &Engine, docker: &Docker) -> ContainerOrder {
-    let settings = &engine.settings().agent;
-    ContainerOrder {
-        image: docker.image.clone(),
-        volumes: docker.volumes.clone(),
-        default_volumes: docker.use_default_volumes,
-        run_arguments: docker.run_arguments.clone(),
-        network: settings.sandbox.network,
-        policy: settings.containers.clone(),
-    }
-}
-
 /// The name of a time zone that another process can find it by.
 pub(crate) fn zone_name(zone: &TimeZone) -> String {
     zone.iana_name().unwrap_or("UTC").to_owned()
@@ -230,13 +206,6 @@ pub(crate) fn zone_name(zone: &TimeZone) -> String {
 /// Where the agent in a slot works on what has this name.
 pub(crate) fn workspace(engine: &Engine, slot: usize, folder: &str) -> PathBuf {
     engine.home().workspaces().join(slot.to_string()).join(folder)
-}
-
-fn implicit_checkout() -> Task {
-    Task {
-        description: "Checkout Default Repository".into(),
-        ..Task::from(TaskAction::Checkout(CheckoutTask::default()))
-    }
 }
 
 /// The repositories of a build, as its jobs check them out.

@@ -77,25 +77,23 @@ fn policy(expiry: &BuildExpiry) -> RetentionPolicy {
 
 /// Removes what the policy says of the results of a plan branch; says whether artifacts were among it.
 async fn expire(engine: &Engine, branch_id: i64, policy: &RetentionPolicy) -> Result<bool, EngineError> {
-    let results = engine
+    let (results, stored) = engine
         .store()
-        .read(move |tx| Ok::<_, EngineError>(expiry::of_branch(tx, branch_id)?))
+        .read(move |tx| {
+            let results = expiry::of_branch(tx, branch_id)?;
+            let stored = results.iter().map(|one| {
+                Ok(StoredResult {
+                    build_number: one.number,
+                    finished_ms: one.finished_ms,
+                    is_successful: one.is_successful,
+                    is_released: one.is_released,
+                    labels: label::of_build(tx, one.build_id)?,
+                })
+            });
+            let stored = stored.collect::<Result<Vec<_>, EngineError>>()?;
+            Ok::<_, EngineError>((results, stored))
+        })
         .await?;
-    let mut stored = Vec::with_capacity(results.len());
-    for one in &results {
-        let build_id = one.build_id;
-        let labels = engine
-            .store()
-            .read(move |tx| Ok::<_, EngineError>(label::of_build(tx, build_id)?))
-            .await?;
-        stored.push(StoredResult {
-            build_number: one.number,
-            finished_ms: one.finished_ms,
-            is_successful: one.is_successful,
-            is_released: one.is_released,
-            labels,
-        });
-    }
     let verdicts = judge_results(policy, &stored, clock::now_ms());
     let mut removed_any = false;
     for (one, verdict) in results.iter().zip(verdicts) {

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 use madake_domain::address::AddressPattern;
 use madake_domain::hanging::HangingRules;
+use madake_domain::plan::Docker;
 use madake_domain::retention::RetentionPolicy;
 use madake_outgoing::client::ClientSettings;
 use madake_outgoing::guard::AddressPolicy;
 use madake_outgoing::mail::MailSettings;
 use madake_protocol::{
-    Bubblewrap, ContainerPolicy, DEFAULT_ARTIFACT_BYTES, DEFAULT_ARTIFACT_FILES, DEFAULT_REPORT_BYTES,
-    DEFAULT_TEST_CASES, IsolationChoice,
+    Bubblewrap, ContainerOrder, ContainerPolicy, DEFAULT_ARTIFACT_BYTES, DEFAULT_ARTIFACT_FILES,
+    DEFAULT_REPORT_BYTES, DEFAULT_TEST_CASES, IsolationChoice,
 };
 
 /// Settings of an engine.
@@ -91,6 +92,21 @@ pub struct AgentSettings {
     pub sandbox: Bubblewrap,
     /// What plans may ask for that run in containers.
     pub containers: ContainerPolicy,
+}
+
+impl AgentSettings {
+    /// The container that a plan asks for, within what an administrator allows.
+    #[must_use]
+    pub fn container(&self, docker: &Docker) -> ContainerOrder {
+        ContainerOrder {
+            image: docker.image.clone(),
+            volumes: docker.volumes.clone(),
+            default_volumes: docker.use_default_volumes,
+            run_arguments: docker.run_arguments.clone(),
+            network: self.sandbox.network,
+            policy: self.containers.clone(),
+        }
+    }
 }
 
 /// How much is kept of what jobs leave, and how long.

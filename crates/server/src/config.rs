@@ -3,7 +3,9 @@
 //! costs an afternoon.
 
 mod agent;
+mod builds;
 mod mail;
+mod outgoing;
 mod results;
 
 use std::net::SocketAddr;
@@ -11,14 +13,13 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use madake_domain::address::AddressPattern;
-use madake_domain::hanging::HangingRules;
-use madake_engine::settings::{Settings, WhenHanging};
-use madake_outgoing::client::{ClientSettings, ProxySettings};
-use madake_outgoing::guard::{AddressPolicy, Allowed};
+use madake_engine::settings::Settings;
 use serde::Deserialize;
 
 pub use agent::AgentSection;
+pub use builds::BuildsSection;
 pub use mail::{BrokersSection, MailSection};
+pub use outgoing::OutgoingSection;
 pub use results::{ExpirySection, ResultsSection};
 
 /// Why a configuration cannot be used: which key, from where, and what would do.
@@ -98,72 +99,6 @@ pub struct SshSection {
     pub listen: String,
 }
 
-/// How builds run.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-pub struct BuildsSection {
-    /// How many jobs run at once on this machine; 0: one for each processor.
-    pub agents: usize,
-    /// How many builds of one plan branch may run at once, where the plan says nothing; 0: any number.
-    pub concurrent: u32,
-    /// The longest time that a job may run, in minutes, where the plan says nothing.
-    pub job_timeout_minutes: u64,
-    /// Seconds between telling a job to stop and killing it.
-    pub stop_grace_seconds: u64,
-    /// How many times its usual length a job has run before it may hang; 0: nothing is looked for.
-    pub hanging_multiplier: f64,
-    /// Minutes without a line in the log from which a job may hang.
-    pub hanging_silent_minutes: u32,
-    /// Minutes in the queue that are too long; 0: any time is fine.
-    pub queue_timeout_minutes: u32,
-    /// `tell` or `stop`: what follows when a job hangs or waits too long.
-    pub when_hanging: String,
-}
-
-impl Default for BuildsSection {
-    fn default() -> Self {
-        Self {
-            agents: 0,
-            concurrent: 5,
-            job_timeout_minutes: 24 * 60,
-            stop_grace_seconds: 10,
-            hanging_multiplier: 2.5,
-            hanging_silent_minutes: 10,
-            queue_timeout_minutes: 60,
-            when_hanging: "tell".into(),
-        }
-    }
-}
-
-impl BuildsSection {
-    fn hanging(&self) -> Result<HangingRules, ConfigError> {
-        let multiplier = self.hanging_multiplier;
-        if !multiplier.is_finite() || (multiplier != 0.0 && multiplier < 1.0) {
-            return Err(ConfigError {
-                place: "builds.hanging-multiplier".into(),
-                problem: format!("`{multiplier}` is neither 1 or more nor 0, which turns it off"),
-            });
-        }
-        Ok(HangingRules {
-            enabled: multiplier > 0.0,
-            multiplier,
-            minutes_between_logs: self.hanging_silent_minutes,
-            minutes_queue_timeout: self.queue_timeout_minutes,
-        })
-    }
-
-    fn when_hanging(&self) -> Result<WhenHanging, ConfigError> {
-        match self.when_hanging.as_str() {
-            "tell" => Ok(WhenHanging::Tell),
-            "stop" => Ok(WhenHanging::Stop),
-            other => Err(ConfigError {
-                place: "builds.when-hanging".into(),
-                problem: format!("`{other}` is neither `tell` nor `stop`"),
-            }),
-        }
-    }
-}
-
 /// How repositories are looked at.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -216,62 +151,6 @@ impl Default for TriggersSection {
         Self {
             addresses: Vec::new(),
             allow_anonymous: true,
-        }
-    }
-}
-
-/// Requests to addresses that users name: webhooks and brokers.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-pub struct OutgoingSection {
-    /// Private networks (`10.0.0.0/8`) and hosts (`ci.internal`, `*.corp.example`) that requests may go to.
-    pub allow: Vec<String>,
-    /// Ports that requests may go to although they are those of other protocols.
-    pub allow_ports: Vec<u16>,
-    /// The proxy that requests go through, `http://host:port`; empty: none.
-    pub proxy: String,
-    /// How long an answer may take, in seconds, where the receiver says nothing.
-    pub timeout_seconds: u64,
-    /// How many requests go to one host at once.
-    pub connections_per_host: usize,
-}
-
-impl Default for OutgoingSection {
-    fn default() -> Self {
-        Self {
-            allow: Vec::new(),
-            allow_ports: Vec::new(),
-            proxy: String::new(),
-            timeout_seconds: 20,
-            connections_per_host: 5,
-        }
-    }
-}
-
-impl OutgoingSection {
-    fn policy(&self) -> Result<AddressPolicy, ConfigError> {
-        let allow = self.allow.iter().map(|entry| {
-            entry.parse::<Allowed>().map_err(|error| ConfigError {
-                place: "outgoing.allow".into(),
-                problem: error.to_string(),
-            })
-        });
-        Ok(AddressPolicy {
-            allow: allow.collect::<Result<_, _>>()?,
-            allow_ports: self.allow_ports.clone(),
-            ..AddressPolicy::default()
-        })
-    }
-
-    fn client(&self) -> ClientSettings {
-        ClientSettings {
-            proxy: (!self.proxy.is_empty()).then(|| ProxySettings {
-                url: self.proxy.clone(),
-                credentials: None,
-            }),
-            total_timeout: std::time::Duration::from_secs(self.timeout_seconds.clamp(1, 120)),
-            connections_per_host: self.connections_per_host.max(1),
-            ..ClientSettings::default()
         }
     }
 }

@@ -1,8 +1,6 @@
 //! Checks a repository out into the working directory (bamboo-specs.md 4.3).
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::thread;
 use std::time::Duration;
 
 use madake_domain::plan::CheckoutTask;
@@ -14,12 +12,9 @@ use madake_vcs::hg;
 use madake_vcs::name::{BranchName, NameError, ObjectId};
 use madake_vcs::process::{GitProgram, HgProgram, ProcessError};
 
-use crate::processes;
-
 use super::confine::{self, Refused};
-use super::interruption::{Interruption, Lookout};
+use super::interruption::{Interruption, Lookout, heard_while};
 use super::script_environment::ScriptEnvironment;
-use super::task_process::LOOK_INTERVAL;
 
 /// The longest time that one checkout may take, whatever the job's own limit is.
 const LONGEST_CHECKOUT: Duration = Duration::from_secs(3600);
@@ -102,7 +97,7 @@ pub(crate) fn check_out(
         clean: task.force_clean_build,
     };
     let folder = work.into.clone();
-    lines.extend(work.run(lookout)?);
+    lines.extend(heard_while(lookout, move || work.check_out()).map_err(CheckoutFailure::Interrupted)??);
     Ok(Made {
         lines,
         repository: repository.name.clone(),
@@ -144,30 +139,6 @@ struct Work {
 }
 
 impl Work {
-    /// Works on a thread of its own, so that a request to stop is heard meanwhile.
-    fn run(self, lookout: &Lookout<'_>) -> Result<Vec<String>, CheckoutFailure> {
-        let (sender, done) = channel();
-        let worker = thread::spawn(move || {
-            let result = self.check_out();
-            // The receiver waits until this has arrived.
-            let _ = sender.send(());
-            result
-        });
-        let mut interruption = None;
-        while let Err(RecvTimeoutError::Timeout) = done.recv_timeout(LOOK_INTERVAL) {
-            interruption = interruption.or_else(|| lookout.look());
-            if interruption.is_some() {
-                processes::kill_descendants_once();
-            }
-        }
-        let result = worker.join();
-        match (interruption, result) {
-            (Some(interruption), _) => Err(CheckoutFailure::Interrupted(interruption)),
-            (None, Ok(result)) => result,
-            (None, Err(panic)) => std::panic::resume_unwind(panic),
-        }
-    }
-
     fn check_out(&self) -> Result<Vec<String>, CheckoutFailure> {
         let source: &Path = &self.source;
         Ok(match &self.program {

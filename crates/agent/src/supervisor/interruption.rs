@@ -1,8 +1,12 @@
 //! What ends a job before its tasks do: a request to stop, or the time limit.
 
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use super::task_process::LOOK_INTERVAL;
 use crate::job_directory::JobDirectory;
+use crate::processes;
 
 /// Why a job is ended early.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +69,36 @@ impl<'a> Lookout<'a> {
         }
         let seconds = self.limit_seconds?;
         (Instant::now() >= self.deadline?).then_some(Interruption::TimeLimit { seconds })
+    }
+}
+
+/// Does work of the agent's own on a thread of its own, so that an interruption is heard meanwhile: what the work has
+/// started is ended then.
+///
+/// # Errors
+/// The interruption, when one came up.
+pub(crate) fn heard_while<T: Send + 'static>(
+    lookout: &Lookout<'_>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Interruption> {
+    let (sender, done) = channel();
+    let worker = thread::spawn(move || {
+        let result = work();
+        // The receiver waits until this has arrived.
+        let _ = sender.send(());
+        result
+    });
+    let mut interruption = None;
+    while let Err(RecvTimeoutError::Timeout) = done.recv_timeout(LOOK_INTERVAL) {
+        interruption = interruption.or_else(|| lookout.look());
+        if interruption.is_some() {
+            processes::kill_descendants_once();
+        }
+    }
+    match (interruption, worker.join()) {
+        (Some(interruption), _) => Err(interruption),
+        (None, Ok(result)) => Ok(result),
+        (None, Err(panic)) => std::panic::resume_unwind(panic),
     }
 }
 

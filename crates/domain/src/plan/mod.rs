@@ -160,6 +160,23 @@ impl PlanConfiguration {
         }
     }
 
+    /// The tasks of a job as they run: a job that checks nothing out begins with a checkout of the default repository, if
+    /// there is one (bamboo-specs.md 3.9).
+    #[must_use]
+    pub fn tasks_of(&self, job: &Job) -> Vec<Task> {
+        let has_repository = self.repositories.as_ref().is_none_or(|list| !list.is_empty());
+        let checks_out = |task: &Task| matches!(task.action, TaskAction::Checkout(_));
+        let mut tasks = job.tasks.clone();
+        if has_repository && !tasks.iter().any(checks_out) {
+            let checkout = Task {
+                description: "Checkout Default Repository".into(),
+                ..Task::from(TaskAction::Checkout(CheckoutTask::default()))
+            };
+            tasks.insert(0, checkout);
+        }
+        tasks
+    }
+
     /// The job with this name.
     #[must_use]
     pub fn job(&self, name: &str) -> Option<&Job> {

@@ -14,7 +14,7 @@ use madake_store::seal::Sealer;
 use super::facts::{self, ResultVariables};
 use super::start::definition;
 use super::{ATTEMPT, job_id};
-use crate::order::{LOG_LIMIT, Loaded, add_named, container, repositories, workspace, zone_name};
+use crate::order::{LOG_LIMIT, Loaded, add_named, repositories, workspace, zone_name};
 use crate::variables::SetVariables;
 use crate::{Engine, EngineError, supply};
 
@@ -163,7 +163,7 @@ pub(super) async fn make(
         clean_working_directory: false,
         untrusted: false,
         isolation: match &definition.docker {
-            Some(docker) => Isolation::Container(container(engine, docker)),
+            Some(docker) => Isolation::Container(settings.agent.container(docker)),
             None => engine.isolation().await?,
         },
     })

@@ -4,8 +4,6 @@
 //! never sees, and takes nothing of the checkout but the commits, in a bundle.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::thread;
 use std::time::Duration;
 
 use madake_domain::plan::{VcsBranchTask, VcsCommitTask, VcsPushTask, VcsTagTask};
@@ -20,11 +18,9 @@ use madake_vcs::url::{Credential, RepositoryUrl, UrlPolicy};
 
 use super::program::{GIT, HG, ProgramError, ProgramLine, find};
 use super::{Job, TaskEnd};
-use crate::processes;
 use crate::supervisor::checkout;
 use crate::supervisor::confine;
-use crate::supervisor::interruption::Lookout;
-use crate::supervisor::task_process::LOOK_INTERVAL;
+use crate::supervisor::interruption::{Lookout, heard_while};
 
 /// The longest time that one run of git or hg may take.
 const LONGEST_PUSH: Duration = Duration::from_secs(1800);
@@ -224,28 +220,9 @@ impl Job<'_> {
         self.pushes += 1;
         let scratch = self.directory.path().join(format!("push-{}", self.pushes));
         let transfer = self.prepare_transfer(target, what, scratch)?;
-        let (sender, done) = channel();
-        let worker = thread::spawn(move || {
-            let result = transfer.run();
-            // The receiver waits until this has arrived.
-            let _ = sender.send(());
-            result
-        });
-        let mut interruption = None;
-        while let Err(RecvTimeoutError::Timeout) = done.recv_timeout(LOOK_INTERVAL) {
-            interruption = interruption.or_else(|| lookout.look());
-            if interruption.is_some() {
-                processes::kill_descendants_once();
-            }
-        }
-        match (interruption, worker.join()) {
-            (Some(interruption), _) => Err(ProgramError::Refused(format!(
-                "the push was {}",
-                interruption.reason()
-            ))),
-            (None, Ok(result)) => result.map_err(ProgramError::Refused),
-            (None, Err(panic)) => std::panic::resume_unwind(panic),
-        }
+        heard_while(lookout, move || transfer.run())
+            .map_err(|interruption| ProgramError::Refused(format!("the push was {}", interruption.reason())))?
+            .map_err(ProgramError::Refused)
     }
 
     fn prepare_transfer(

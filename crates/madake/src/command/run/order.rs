@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use madake_domain::plan::{CheckoutTask, Job, PlanConfiguration, Task, TaskAction, Variable};
+use madake_domain::plan::{Job, PlanConfiguration, Variable};
 use madake_domain::repository::Scm;
 use madake_domain::variables::{
     BuildFacts, BuildRepository, JobFacts, VariableLayers, build_specific, job_specific, looks_secret,
@@ -13,8 +13,7 @@ use madake_domain::variables::{
 use madake_engine::clock;
 use madake_engine::settings::Settings;
 use madake_protocol::{
-    ContainerOrder, DEFAULT_FINAL_TASKS_SECONDS, Isolation, IsolationChoice, JobOrder, JobRepository,
-    JobVariable, TestOrder,
+    DEFAULT_FINAL_TASKS_SECONDS, Isolation, IsolationChoice, JobOrder, JobRepository, JobVariable, TestOrder,
 };
 use madake_server::config::Configuration;
 
@@ -97,19 +96,6 @@ pub(super) fn make(here: &Here, plan: &PlanConfiguration, stage: &str, job: &Job
     repositories.extend(here.others().iter().map(|other| other.repository.clone()));
     name_as_the_plan(plan, &mut repositories);
     let facts = facts(here, plan, &repositories);
-    let has_repository = plan.repositories.as_ref().is_none_or(|list| !list.is_empty());
-    let checks_out = |task: &Task| matches!(task.action, TaskAction::Checkout(_));
-    let mut tasks = job.tasks.clone();
-    if has_repository && !tasks.iter().any(checks_out) {
-        let checkout = TaskAction::Checkout(CheckoutTask::default());
-        tasks.insert(
-            0,
-            Task {
-                description: "Checkout Default Repository".into(),
-                ..Task::from(checkout)
-            },
-        );
-    }
     JobOrder {
         format: madake_protocol::FORMAT,
         job_result_key: format!("{}-{}-{}", plan.key, job.key, facts.number),
@@ -120,7 +106,7 @@ pub(super) fn make(here: &Here, plan: &PlanConfiguration, stage: &str, job: &Job
         attempt: 1,
         working_directory: here.place().join("work").join(&job.key),
         log_path: log_path(here.place(), &job.key),
-        tasks,
+        tasks: plan.tasks_of(job),
         final_tasks: job.final_tasks.clone(),
         repositories,
         // Nothing that is tried out here moves a repository.
@@ -146,14 +132,7 @@ pub(super) fn make(here: &Here, plan: &PlanConfiguration, stage: &str, job: &Job
         },
         untrusted: false,
         isolation: match job.docker.as_ref().or(plan.docker.as_ref()) {
-            Some(docker) => Isolation::Container(ContainerOrder {
-                image: docker.image.clone(),
-                volumes: docker.volumes.clone(),
-                default_volumes: docker.use_default_volumes,
-                run_arguments: docker.run_arguments.clone(),
-                network: settings.agent.sandbox.network,
-                policy: settings.agent.containers.clone(),
-            }),
+            Some(docker) => Isolation::Container(settings.agent.container(docker)),
             None => here.isolation().clone(),
         },
     }
