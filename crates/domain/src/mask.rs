@@ -36,7 +36,7 @@ impl std::fmt::Debug for Masks {
 }
 
 impl Masks {
-    /// Masks for these secrets. Those that are [too weak](weakness) to be told from ordinary words are left alone.
+    /// Masks for these secrets. Those that are [too weak](weakness()) to be told from ordinary words are left alone.
     #[must_use]
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let mut all = BTreeSet::new();

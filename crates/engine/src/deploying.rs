@@ -1,6 +1,6 @@
 //! Deployments: projects out of plan files, releases out of results, and their way to environments.
 //!
-//! What starts a deployment is decided in the transaction of what happened ([`after_build`] and its like), so a crash
+//! What starts a deployment is decided in the transaction of what happened (`after_build` and its like), so a crash
 //! loses none and repeats none. A deployment waits in the same queue as jobs and runs as one: under a supervisor, by an
 //! order that says everything. Unlike a job, one that was lost on the way is not tried again by itself: it may have
 //! done half of its work.

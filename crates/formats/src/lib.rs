@@ -3,7 +3,7 @@
 //! A delivery walks through three steps, each a pure function over the raw bytes:
 //!
 //! 1. [`signature::delivery::check`] says whether the sender knows one of the active secrets.
-//! 2. [`detect`] says which product sent it, or why nobody can tell.
+//! 2. [`detect()`] says which product sent it, or why nobody can tell.
 //! 3. [`read_push`] turns it into the one common form, [`Push`]; [`read_delivery`] reads [`PullRequest`]s as well.
 //!
 //! The other way, [`outgoing`] renders the facts of a push into the body that each kind of receiver knows.

@@ -1,6 +1,6 @@
 //! The stage machine of a build: the whole state of one build, and the only function that moves it.
 //!
-//! [`step`] takes a build, an [`Input`] and the time, and returns the build that follows together with the
+//! [`step()`] takes a build, an [`Input`] and the time, and returns the build that follows together with the
 //! [`Effect`]s for the engine to carry out in the same transaction. It reads no clock and does no I/O, and a
 //! refused input leaves the build exactly as it was.
 //!
@@ -24,7 +24,7 @@ pub use self::summary::{BuildSummary, JobSummary, LifeCycleState, ResultState, S
 
 use crate::stage_selection::{Limit, StageOutline, StageRequest, StageSelectionError, limit_for_new_build};
 
-/// One build with its stages and jobs. Only [`step`] changes it.
+/// One build with its stages and jobs. Only [`step()`] changes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Build {
     stages: Vec<Stage>,

@@ -1,7 +1,7 @@
 //! What people and their programs are told of builds and deployments: facts in; subject, text, HTML and JSON out.
 //!
-//! [`compose`] says once what there is to say, as a [`Letter`] of plain words; [`mail`] and chats only give it a form.
-//! [`webhook`] is the body of Bamboo's own template for webhooks, with more in it.
+//! [`compose()`] says once what there is to say, as a [`Letter`] of plain words; [`mod@mail`] and chats only give it a form.
+//! `webhook` is the body of Bamboo's own template for webhooks, with more in it.
 
 mod compose;
 mod facts;
