@@ -208,6 +208,13 @@ async fn content_that_is_not_what_its_name_says_is_not_kept() {
         );
         assert_eq!(LfsObjects::of(&bare).size_of(&name).unwrap(), None, "{what}");
     }
+    assert!(!sandbox.path("evil").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_are_no_batch_bring_nothing() {
+    // Git LFS asks again and again after each of these: all at once.
+    let mut asked = tokio::task::JoinSet::new();
     for (what, answer) in [
         (
             "a path",
@@ -217,15 +224,21 @@ async fn content_that_is_not_what_its_name_says_is_not_kept() {
         ("nothing", "{}"),
         ("another way", "{\"transfer\":\"evil\",\"objects\":[]}"),
     ] {
-        let (near, _) = host(move |_| (page("200 OK", "", answer), false)).await;
-        let outcome = fetched(&bare, &near, &commit, &limits).await;
-        assert_eq!(
-            LfsObjects::of(&bare).size_of(&name).unwrap(),
-            None,
-            "{what}: {outcome:?}"
-        );
+        asked.spawn(async move {
+            let sandbox = Sandbox::new();
+            let (bare, commit, name) = wanting(&sandbox);
+            let limits = RemoteLimits {
+                timeout: Duration::from_secs(10),
+                ..RemoteLimits::default()
+            };
+            let (near, _) = host(move |_| (page("200 OK", "", answer), false)).await;
+            let outcome = fetched(&bare, &near, &commit, &limits).await;
+            let kept = LfsObjects::of(&bare).size_of(&name).unwrap();
+            assert_eq!(kept, None, "{what}: {outcome:?}");
+            assert!(!sandbox.path("evil").exists(), "{what}");
+        });
     }
-    assert!(!sandbox.path("evil").exists());
+    asked.join_all().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
