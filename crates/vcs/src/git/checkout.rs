@@ -11,9 +11,12 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::folder::remove;
+use crate::folder::{make_room, remove};
 use crate::name::{BranchName, ObjectId};
 use crate::process::{GitProgram, ProcessError};
+
+/// What shows that a folder is a checkout.
+const MARKS: [&str; 2] = [".git", ".hg"];
 
 /// Says whose checkout a `.git` folder is.
 const MARKER: &str = "madake-checkout";
@@ -31,7 +34,7 @@ pub struct CheckoutRequest<'a> {
     pub branch: Option<&'a BranchName>,
     /// The address that `git remote -v` shows as `origin`, without credential; none for the path of `source`.
     pub origin: Option<&'a str>,
-    /// The folder. It is created, re-used if it is a checkout of the same source, and emptied if it is anything else.
+    /// The folder. It is created, re-used if it is a checkout of the same source, and emptied if it is one of another.
     pub into: &'a Path,
     /// Whether to empty the folder in any case. Otherwise files that git does not know stay.
     pub clean: bool,
@@ -110,11 +113,11 @@ pub fn checkout(request: &CheckoutRequest<'_>) -> Result<CheckoutReport, Checkou
     })?;
     let git_folder = into.join(".git");
     let reused = !request.clean && is_ours(&git_folder, &source);
-    let emptied = if reused {
+    let how = if reused {
         keep_only_index(&git_folder).map_err(in_folder)?;
-        false
+        "in the folder of an earlier build"
     } else {
-        empty_folder(into).map_err(in_folder)?
+        make_room(into, &MARKS, request.clean).map_err(in_folder)?.shown()
     };
     write_git_folder(request, &source, &git_folder).map_err(in_folder)?;
     let command = request
@@ -140,11 +143,6 @@ pub fn checkout(request: &CheckoutRequest<'_>) -> Result<CheckoutReport, Checkou
         .branch
         .map(|branch| format!(" of {branch}"))
         .unwrap_or_default();
-    let how = match (reused, emptied) {
-        (true, _) => "in the folder of an earlier build",
-        (false, true) => "in an emptied folder",
-        (false, false) => "in a new folder",
-    };
     Ok(CheckoutReport {
         lines: vec![format!("checked out {}{on} {how}", request.revision)],
         reused,
@@ -181,17 +179,6 @@ fn keep_only_index(git_folder: &Path) -> io::Result<()> {
         remove(&entry.path(), kind)?;
     }
     Ok(())
-}
-
-/// Whether there was anything to remove.
-fn empty_folder(folder: &Path) -> io::Result<bool> {
-    let mut any = false;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        remove(&entry.path(), entry.file_type()?)?;
-        any = true;
-    }
-    Ok(any)
 }
 
 fn write_git_folder(request: &CheckoutRequest<'_>, source: &Path, git_folder: &Path) -> io::Result<()> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::folder::remove;
+use crate::folder::{Room, make_room, remove};
 use crate::name::ObjectId;
 use crate::process::{HgCommand, HgProgram, ProcessError};
 
@@ -21,6 +21,9 @@ const MARKER: &str = "madake-checkout";
 
 /// Where the clone is made, inside the folder, so that it is on the same file system.
 const UNFINISHED: &str = ".madake-clone";
+
+/// What shows that a folder is a checkout, or began to be one.
+const MARKS: [&str; 3] = [".hg", ".git", UNFINISHED];
 
 /// What to check out, and how.
 #[derive(Clone, Debug)]
@@ -33,7 +36,7 @@ pub struct CheckoutRequest<'a> {
     pub revision: &'a ObjectId,
     /// The address that `hg paths default` shows, without credential; none for the path of `source`.
     pub origin: Option<&'a str>,
-    /// The folder. It is created, re-used if it is a checkout of the same source, and emptied if it is anything else.
+    /// The folder. It is created, re-used if it is a checkout of the same source, and emptied if it is one of another.
     pub into: &'a Path,
     /// Whether to empty the folder in any case. Otherwise files that Mercurial does not know stay.
     pub clean: bool,
@@ -116,7 +119,7 @@ pub fn checkout(request: &CheckoutRequest<'_>) -> Result<CheckoutReport, Checkou
     };
     let earlier = checkout.earlier_revision().filter(|_| !request.clean);
     if let Some(earlier) = earlier {
-        checkout.clone_history(false)?;
+        checkout.clone_history()?;
         let kept = checkout
             .work("hg debugrebuilddirstate", &["--rev", &format!("id({earlier})")])
             .and_then(|()| checkout.update());
@@ -125,16 +128,18 @@ pub fn checkout(request: &CheckoutRequest<'_>) -> Result<CheckoutReport, Checkou
         }
         // Something in the folder is in the way, or the earlier commit is gone: begin anew.
     }
-    let emptied = checkout.clone_history(true)?;
-    if let Err(error) = checkout.update() {
+    let mut room = checkout.make_room(request.clean)?;
+    checkout.clone_history()?;
+    let mut updated = checkout.update();
+    if updated.is_err() && room == Room::Beside {
+        room = checkout.make_room(true)?;
+        checkout.clone_history()?;
+        updated = checkout.update();
+    }
+    if let Err(error) = updated {
         return Err(checkout.explained(error));
     }
-    let how = if emptied {
-        "in an emptied folder"
-    } else {
-        "in a new folder"
-    };
-    checkout.done(how, false)
+    checkout.done(room.shown(), false)
 }
 
 struct Checkout<'a> {
@@ -159,16 +164,17 @@ impl Checkout<'_> {
         ObjectId::parse(revision.trim_end()).ok()
     }
 
-    /// Puts a new `.hg` into the folder, with all history and no files. Returns whether anything was removed.
-    fn clone_history(&self, empty: bool) -> Result<bool, CheckoutError> {
+    fn make_room(&self, clean: bool) -> Result<Room, CheckoutError> {
+        make_room(&self.into, &MARKS, clean).map_err(|source| self.io(source))
+    }
+
+    /// Puts a new `.hg` into the folder, with all history and no files.
+    fn clone_history(&self) -> Result<(), CheckoutError> {
         let io = |source| self.io(source);
-        let mut removed = false;
-        for entry in fs::read_dir(&self.into).map_err(io)? {
-            let entry = entry.map_err(io)?;
-            let name = entry.file_name();
-            if empty || name == ".hg" || name == UNFINISHED {
-                remove(&entry.path(), entry.file_type().map_err(io)?).map_err(io)?;
-                removed = true;
+        for name in [".hg", UNFINISHED] {
+            let old = self.into.join(name);
+            if let Ok(found) = fs::symlink_metadata(&old) {
+                remove(&old, found.file_type()).map_err(io)?;
             }
         }
         let unfinished = self.into.join(UNFINISHED);
@@ -188,8 +194,7 @@ impl Checkout<'_> {
             self.hg_folder.join("hgrc"),
             format!("[paths]\ndefault = {origin}\n"),
         )
-        .map_err(io)?;
-        Ok(removed)
+        .map_err(io)
     }
 
     fn update(&self) -> Result<(), CheckoutError> {

@@ -209,6 +209,37 @@ async fn foreign_folder_is_emptied_and_links_are_not_followed() {
 }
 
 #[tokio::test]
+async fn files_that_are_no_checkout_stay_and_give_way() {
+    let sandbox = Sandbox::new();
+    let (lib, work) = (
+        sandbox.work_tree("lib", &[("lib.c", "1")]),
+        sandbox.work_tree("work", &[("a", "1"), ("dir/b", "2")]),
+    );
+    let (of_lib, head) = (sandbox.revision(&lib, "HEAD"), sandbox.revision(&work, "HEAD"));
+    let mut job = Job::new(&sandbox, &work.join(".git"));
+    fs::create_dir_all(job.into.join("a/folder in the way")).unwrap();
+    fs::write(job.into.join("dir"), "a file in the way").unwrap();
+    fs::write(job.into.join("artifact.jar"), "made before").unwrap();
+    let below = Job {
+        source: lib.join(".git"),
+        into: job.into.join("vendor/lib"),
+        ..Job::new(&sandbox, &lib)
+    };
+    below.run(&of_lib).unwrap();
+
+    let report = job.run(&head).unwrap();
+    assert!(!report.reused && report.lines[0].ends_with("beside the files that were in the folder"));
+    assert_eq!(files(&job.into), ["a", "artifact.jar", "dir", "vendor"]);
+    assert_eq!(fs::read_to_string(job.into.join("a")).unwrap(), "1");
+    assert_eq!(fs::read_to_string(job.into.join("dir/b")).unwrap(), "2");
+    assert!(below.run(&of_lib).unwrap().reused, "the checkout below is whole");
+
+    job.clean = true;
+    job.run(&head).unwrap();
+    assert_eq!(files(&job.into), ["a", "dir"]);
+}
+
+#[tokio::test]
 async fn link_left_by_a_job_does_not_carry_files_outside() {
     let sandbox = Sandbox::new();
     let work = sandbox.work_tree("work", &[("dir/file", "1")]);

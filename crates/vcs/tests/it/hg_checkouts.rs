@@ -167,6 +167,24 @@ async fn what_a_job_leaves_in_the_way_is_cleared_away() {
 }
 
 #[tokio::test]
+async fn files_that_are_no_checkout_stay_and_give_way() {
+    let sandbox = HgSandbox::new();
+    let work = sandbox.work_tree("work", &[("a", "1"), ("dir/b", "2")]);
+    let head = sandbox.revision(&work, ".");
+    let hosted = sandbox.hosted_from("hosted", &work).await;
+    let job = job(&sandbox);
+    fs::create_dir_all(job.join("vendor")).unwrap();
+    fs::write(job.join("vendor/lib.c"), "checked out before").unwrap();
+    fs::write(job.join("a"), "in the way").unwrap();
+    let report = run(&sandbox, &hosted, &head, false).unwrap();
+    assert!(!report.reused && report.lines[0].ends_with("beside the files that were in the folder"));
+    assert_eq!(files(&job), ["a", "dir", "vendor"]);
+    assert_eq!(fs::read_to_string(job.join("a")).unwrap(), "1");
+    run(&sandbox, &hosted, &head, true).unwrap();
+    assert_eq!(files(&job), ["a", "dir"]);
+}
+
+#[tokio::test]
 async fn missing_commit_is_named() {
     let sandbox = HgSandbox::new();
     let work = sandbox.work_tree("work", &[("a", "1")]);
