@@ -7,8 +7,10 @@
 
 use std::fmt;
 
-/// Milliseconds of a day.
-const DAY_MS: i64 = 86_400_000;
+use crate::plan::ExpiryPeriod;
+
+/// Milliseconds of an hour.
+const HOUR_MS: i64 = 3_600_000;
 
 /// What goes when a result expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,20 +58,17 @@ impl RetentionPolicy {
     }
 }
 
-/// A span of time as plan files give it: a number and a word.
-///
-/// `None` when the word is none of days, weeks, months and years, or the span is longer than time. A month has 30 days,
-/// a year 365.
+/// A span of time as plan files give it, in milliseconds. A month has 30 days, a year 365.
 #[must_use]
-pub fn period_ms(count: u32, unit: &str) -> Option<i64> {
-    let days = match unit.trim().to_lowercase().trim_end_matches('s') {
-        "day" => 1,
-        "week" => 7,
-        "month" => 30,
-        "year" => 365,
-        _ => return None,
+pub fn period_ms(count: u32, unit: ExpiryPeriod) -> i64 {
+    let hours = match unit {
+        ExpiryPeriod::Hours => 1,
+        ExpiryPeriod::Days => 24,
+        ExpiryPeriod::Weeks => 7 * 24,
+        ExpiryPeriod::Months => 30 * 24,
+        ExpiryPeriod::Years => 365 * 24,
     };
-    i64::from(count).checked_mul(days)?.checked_mul(DAY_MS)
+    i64::from(count).saturating_mul(hours * HOUR_MS)
 }
 
 /// A result of a plan branch as far as its keeping goes.

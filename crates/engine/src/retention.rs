@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 
-use madake_domain::plan::{BuildExpiry, ExpiryPeriod, PlanConfiguration};
+use madake_domain::plan::{BuildExpiry, PlanConfiguration};
 use madake_domain::retention::{
     ExpireReason, ExpiredParts, RetentionPolicy, RetentionVerdict, StoredResult, judge_results, period_ms,
 };
@@ -55,11 +55,6 @@ fn policy_of(configuration: &PlanConfiguration, server: Option<RetentionPolicy>)
 }
 
 fn policy(expiry: &BuildExpiry) -> RetentionPolicy {
-    let unit = match expiry.period {
-        ExpiryPeriod::Days => "days",
-        ExpiryPeriod::Weeks => "weeks",
-        ExpiryPeriod::Months => "months",
-    };
     let count = |number: Option<u32>| number.and_then(|number| usize::try_from(number).ok());
     RetentionPolicy {
         parts: ExpiredParts {
@@ -67,7 +62,7 @@ fn policy(expiry: &BuildExpiry) -> RetentionPolicy {
             artifacts: expiry.artifacts,
             logs: expiry.logs,
         },
-        max_age_ms: expiry.duration.and_then(|duration| period_ms(duration, unit)),
+        max_age_ms: expiry.duration.map(|duration| period_ms(duration, expiry.period)),
         // The newest one says what was built last.
         min_results: count(expiry.builds_to_keep).unwrap_or(1).max(1),
         max_results: count(expiry.maximum_builds_to_keep).filter(|most| *most > 0),
@@ -206,6 +201,8 @@ async fn sweep(engine: &Engine) -> Result<(), EngineError> {
 
 #[cfg(test)]
 mod tests {
+    use madake_domain::plan::ExpiryPeriod;
+
     use super::*;
 
     #[test]

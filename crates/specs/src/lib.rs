@@ -121,6 +121,7 @@ pub fn read(name: &str, text: &str, tree: &dyn SourceTree, options: &Options<'_>
     for document in documents {
         lower::document::lower(document, options, &mut report, &mut reading);
     }
+    lower::reference::across(&mut report, &mut reading);
     reading.mentions = report.take_mentions();
     let (sources, diagnostics) = report.finish();
     reading.sources = sources;

@@ -1,5 +1,9 @@
 //! Collects the findings of a reading.
 
+use std::collections::HashMap;
+
+use madake_domain::key::PlanKey;
+
 use crate::diagnostic::{Diagnostic, Position, Related, Severity};
 use crate::mention::{Mention, MentionKind};
 use crate::source::{Sources, Span};
@@ -25,8 +29,44 @@ pub(crate) struct Report {
     /// Where known keys and items stand.
     regions: Vec<Region>,
     mentions: Vec<(DocumentId, MentionKind, Span)>,
+    references: Vec<(DocumentId, Reference, Span)>,
+    /// Where each subject was first described.
+    described: HashMap<String, Span>,
     errors: usize,
     left_out: usize,
+}
+
+/// Something that a document names and that another one of the reading may define.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reference {
+    /// A stage.
+    Stage {
+        /// Of this plan.
+        plan: PlanKey,
+        /// Its name.
+        name: String,
+    },
+    /// An artifact.
+    Artifact {
+        /// Of this plan.
+        plan: PlanKey,
+        /// Its name.
+        name: String,
+    },
+    /// An environment.
+    Environment {
+        /// Of this deployment project.
+        deployment: String,
+        /// Its name.
+        name: String,
+    },
+    /// A plan that another one starts.
+    Child {
+        /// The one that starts it.
+        parent: PlanKey,
+        /// The one that is started.
+        child: PlanKey,
+    },
 }
 
 /// One of the documents of a reading.
@@ -144,6 +184,27 @@ impl Report {
         if self.mentions.len() < MAX_MENTIONS {
             self.mentions.push((self.document, kind, span));
         }
+    }
+
+    /// Notes that something is named here which another document may define.
+    pub(crate) fn refer(&mut self, reference: Reference, span: Span) {
+        if self.references.len() < MAX_MENTIONS {
+            self.references.push((self.document, reference, span));
+        }
+    }
+
+    /// What was noted so.
+    pub(crate) fn take_references(&mut self) -> Vec<(DocumentId, Reference, Span)> {
+        std::mem::take(&mut self.references)
+    }
+
+    /// Notes that a document describes this here; gives the place of the one that did so before.
+    pub(crate) fn describe(&mut self, subject: &str, span: Span) -> Option<Span> {
+        let first = self.described.get(subject).copied();
+        if first.is_none() {
+            self.described.insert(subject.to_owned(), span);
+        }
+        first
     }
 
     /// The places that were noted.

@@ -75,13 +75,44 @@ pub struct BuildExpiry {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExpiryPeriod {
+    /// Hours.
+    Hours,
     /// Days.
     #[default]
     Days,
     /// Weeks of seven days.
     Weeks,
-    /// Months of the calendar.
+    /// Months of thirty days.
     Months,
+    /// Years of 365 days.
+    Years,
+}
+
+impl ExpiryPeriod {
+    /// All of them, shortest first.
+    pub const ALL: [Self; 5] = [Self::Hours, Self::Days, Self::Weeks, Self::Months, Self::Years];
+
+    /// The unit as plan files write it: `weeks`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hours => "hours",
+            Self::Days => "days",
+            Self::Weeks => "weeks",
+            Self::Months => "months",
+            Self::Years => "years",
+        }
+    }
+
+    /// The unit that a plan file names, in any case, one or several: `Months`, `WEEK`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let folded = name.trim().to_lowercase();
+        let single = folded.strip_suffix('s').unwrap_or(&folded);
+        Self::ALL
+            .into_iter()
+            .find(|period| period.as_str().strip_suffix('s') == Some(single))
+    }
 }
 
 /// When a job counts as hanging (`buildHangingConfig`).

@@ -109,16 +109,25 @@ fn the_nearest_policy_counts() {
 
 #[test]
 fn periods_are_understood() {
+    const DAY_MS: i64 = 86_400_000;
     for (count, unit, expected) in [
+        (6, "hours", Some(DAY_MS / 4)),
         (1, "days", Some(DAY_MS)),
         (2, "Week", Some(14 * DAY_MS)),
-        (3, "months", Some(90 * DAY_MS)),
+        (2, "WEEKS", Some(14 * DAY_MS)),
+        (3, "Months", Some(90 * DAY_MS)),
         (1, "year", Some(365 * DAY_MS)),
-        (u32::MAX, "years", None),
+        (u32::MAX, "years", Some(i64::MAX)),
         (1, "fortnight", None),
+        (1, "dayss", None),
         (1, "", None),
     ] {
-        assert_eq!(period_ms(count, unit), expected, "{count} {unit}");
+        let period = ExpiryPeriod::from_name(unit);
+        assert_eq!(
+            period.map(|period| period_ms(count, period)),
+            expected,
+            "{count} {unit}"
+        );
     }
 }
 

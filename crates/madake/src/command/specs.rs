@@ -229,22 +229,7 @@ fn show(checked: &Checked) -> anyhow::Result<()> {
         }
         say(render_text(&own, &reading.sources, colour))?;
     }
-    let what: Vec<String> = reading
-        .plans
-        .iter()
-        .map(|plan| plan.configuration.key.to_string())
-        .chain(
-            reading
-                .deployments
-                .iter()
-                .map(|deployment| format!("deployment project {}", deployment.configuration.name)),
-        )
-        .collect();
-    let what = if what.is_empty() {
-        "no plan".to_owned()
-    } else {
-        what.join(", ")
-    };
+    let what = what_is_in(reading);
     let (errors, warnings) = (count(reading, Severity::Error), count(reading, Severity::Warning));
     let verdict = match (errors, warnings) {
         (0, 0) => paint(GOOD, "no findings"),
@@ -257,6 +242,38 @@ fn show(checked: &Checked) -> anyhow::Result<()> {
         ),
     };
     say(format_args!("{name}: {what}: {verdict}"))
+}
+
+/// The documents that were understood: `PROJ-PLAN, deployment project Web`.
+fn what_is_in(reading: &Reading) -> String {
+    let mut what: Vec<String> = Vec::new();
+    what.extend(
+        reading
+            .plans
+            .iter()
+            .map(|plan| plan.configuration.key.to_string()),
+    );
+    what.extend(
+        reading
+            .deployments
+            .iter()
+            .map(|deployment| format!("deployment project {}", deployment.configuration.name)),
+    );
+    let own = |key: &_| reading.plans.iter().any(|plan| plan.configuration.key == *key);
+    let foreign = reading.permissions.iter().filter(|one| !own(&one.plan));
+    what.extend(foreign.map(|one| format!("permissions of {}", one.plan)));
+    let foreign = reading.deployment_permissions.iter().filter(|one| {
+        let mut known = reading.deployments.iter();
+        !known.any(|deployment| deployment.configuration.name == one.deployment)
+    });
+    what.extend(foreign.map(|one| format!("permissions of deployment project {}", one.deployment)));
+    if what.is_empty() && !reading.other_documents.is_empty() {
+        return "nothing for this server".to_owned();
+    }
+    if what.is_empty() {
+        return "no plan".to_owned();
+    }
+    what.join(", ")
 }
 
 /// `1 error`, `2 errors`

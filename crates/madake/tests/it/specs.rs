@@ -43,6 +43,27 @@ fn verdict_is_the_exit_code() {
 }
 
 #[test]
+fn the_last_line_names_each_document() {
+    let place = Place::new();
+    let permissions =
+        "version: 2\nplan: {key: PROJ-PLAN}\nplan-permissions:\n  - {users: [joe], permissions: [view]}\n";
+    let deployment = "version: 2\ndeployment: {name: Web}\ndeployment-permissions:\n  - {users: [joe], permissions: [view]}\n";
+    let other = format!("server-name: elsewhere\n{permissions}");
+    for (text, said) in [
+        (permissions.to_owned(), "permissions of PROJ-PLAN: no findings"),
+        (
+            deployment.to_owned(),
+            "permissions of deployment project Web: no findings",
+        ),
+        (format!("{GOOD}---\n{permissions}"), ": PROJ-PLAN: no findings"),
+        (other, ": nothing for this server: "),
+    ] {
+        let out = place.run_with(&["specs", "validate", "-"], &text).ok();
+        assert!(out.contains(said), "{out}");
+    }
+}
+
+#[test]
 fn includes_are_read_from_beside_the_plan_file() {
     let place = Place::new();
     let folder = place.path("bamboo-specs");

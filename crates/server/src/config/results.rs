@@ -1,5 +1,6 @@
 //! `[results]` and `[expiry]`: how much is kept of what jobs leave, and how long.
 
+use madake_domain::plan::ExpiryPeriod;
 use madake_domain::retention::{ExpiredParts, RetentionPolicy, period_ms};
 use madake_engine::settings::ResultSettings;
 use serde::Deserialize;
@@ -112,7 +113,7 @@ impl ExpirySection {
         let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
         Ok(Some(RetentionPolicy {
             parts,
-            max_age_ms: (self.days > 0).then(|| period_ms(self.days, "days")).flatten(),
+            max_age_ms: (self.days > 0).then(|| period_ms(self.days, ExpiryPeriod::Days)),
             min_results: count(self.keep_builds).max(1),
             max_results: (self.most_builds > 0).then(|| count(self.most_builds)),
             keep_labels: self.keep_labels.clone(),

@@ -265,8 +265,7 @@ fn other(concurrent_builds: Option<u32>, other: &PlanOther) -> Entries {
         custom.maybe_number(&name("duration"), expiry.duration);
         match expiry.period {
             ExpiryPeriod::Days => {}
-            ExpiryPeriod::Weeks => custom.text(&name("period"), "weeks"),
-            ExpiryPeriod::Months => custom.text(&name("period"), "months"),
+            period => custom.text(&name("period"), period.as_str()),
         }
         custom.flag_unless(&name("expiryTypeResult"), expiry.results, false);
         custom.flag_unless(&name("expiryTypeArtifact"), expiry.artifacts, false);

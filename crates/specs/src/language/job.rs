@@ -136,7 +136,7 @@ pub(crate) static OTHER: Section = Section {
             "Empties the working directory after the build.",
         )
         .default("false"),
-        key("all-other-apps", Shape::Map(&APPS), "Settings of apps.").not_yet("they have no effect yet"),
+        key("all-other-apps", Shape::Map(&APPS), "Settings of apps."),
     ],
     others: None,
 };
@@ -150,7 +150,7 @@ pub(crate) static APPS: Section = Section {
         Shape::Free,
         "Settings by dotted or nested name. `buildHangingConfig` (`enabled`, `minutesBetweenLogs`, \
          `minutesQueueTimeout`, `multiplier`) says when the job counts as hanging, `auto` (`regex`, `label`) which label \
-         a result gets whose log matches; the others are kept as they are.",
+         a result gets whose log matches; the others have no effect.",
     )],
     others: None,
 };

@@ -4,6 +4,9 @@ use super::{Key, Others, Section, Shape, job, key, notification, permission, rep
 
 const NOTHING_HAPPENS: &str = "it has no effect yet";
 
+/// What happens to `rerunnable: false`.
+pub(crate) const RERUNNABLE_INSTEAD: &str = "failed jobs may be run again all the same";
+
 pub(crate) const VERSION: Key = key("version", Shape::Number(2), "The version of the format: 2.").required();
 
 pub(crate) const SERVER_NAME: Key = key(
@@ -90,7 +93,8 @@ pub(crate) static HEADER: Section = Section {
             Shape::Flag,
             "Whether failed jobs of a build may be run again.",
         )
-        .default("true"),
+        .default("true")
+        .not_yet(RERUNNABLE_INSTEAD),
         key(
             "master-branch",
             Shape::Either(&[Shape::Text, Shape::Map(&MASTER_BRANCH)]),
@@ -369,7 +373,7 @@ pub(crate) static PLAN_APPS: Section = Section {
         Shape::Free,
         "Settings by dotted or nested name. `buildExpiryConfig` (`enabled`, `duration`, `period`, `expiryTypeResult`, \
          `expiryTypeArtifact`, `expiryTypeBuildLog`, `buildsToKeep`, `maximumBuildsToKeep`, `labelsToKeep`) says when \
-         results go; the others are kept as they are.",
+         results go, after so many `hours`, `days`, `weeks`, `months` or `years`; the others have no effect.",
     )],
     others: None,
 };

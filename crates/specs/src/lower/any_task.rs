@@ -1,43 +1,61 @@
 //! Tasks of apps: those that we know become what they mean, others are kept as they are (bamboo-specs.md 4.5).
 
 use madake_domain::plan::{
-    AntTask, CommandTask, InjectScope, InjectVariablesTask, MavenTask, NodeTask, NodeTool, PluginTask,
-    ScriptSource, ScriptTask, Task, TaskAction, TaskTests, TestFormat, TestParserTask, TestReportKind,
-    VariableUpdateTask, VcsBranchTask, VcsCommitTask, VcsPushTask, VcsTagTask,
+    AntTask, CommandTask, InjectScope, InjectVariablesTask, Interpreter, MavenTask, NodeTask, NodeTool,
+    PluginTask, ScriptSource, ScriptTask, Task, TaskAction, TaskTests, TestFormat, TestParserTask,
+    TestReportKind, VariableUpdateTask, VcsBranchTask, VcsCommitTask, VcsPushTask, VcsTagTask,
 };
 
 use super::item::Item;
+use super::settings::Settings;
 use super::task::Common;
-use super::{Context, docker_task, scalar, script};
+use super::{Context, docker_task, script};
 use crate::language::{State, app, task as language};
-use crate::report::{Finding, shown};
-use crate::source::Span;
-use crate::yaml::boolean;
+use crate::report::{Finding, nearest, shown};
+
+/// Settings that tasks of apps have in common, for suggestions.
+const SETTINGS: [&str; 12] = [
+    "environmentVariables",
+    "workingSubDirectory",
+    "buildJdk",
+    "label",
+    "runtime",
+    "testChecked",
+    "testResultsDirectory",
+    "pickupOutdatedFiles",
+    "command",
+    "arguments",
+    "selectedRepository",
+    "commandOption",
+];
 
 pub(super) fn any_task(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
     let mut fields = item.options(cx, &language::ANY_TASK)?;
     let common = Common::of(cx, &mut fields);
     let plugin_key = fields.need_text(cx, "plugin-key");
-    let configuration = fields
-        .take("configuration")
-        .map(|node| scalar::free(cx, node))
-        .unwrap_or_default();
+    let configuration = fields.entry("configuration");
     fields.finish(cx);
     let plugin_key = plugin_key?;
     let known = app::APPS.iter().find(|app| app.name == plugin_key);
-    let mut settings = Settings {
-        place: item.span,
-        left: configuration,
-    };
+    let place = configuration.map_or(item.span, |entry| entry.key.span);
+    let mut settings = Settings::of(cx, configuration.map(|entry| &entry.value), place);
     let action = match known {
         Some(_) => {
             let action = action(cx, &plugin_key, &mut settings)?;
-            settings.report_rest(cx);
+            for setting in settings.rest() {
+                let message = format!("the setting `{}` of this task is not known", shown(&setting.name));
+                let suggestion = nearest(&setting.name, SETTINGS);
+                cx.add(
+                    Finding::warning("unknown-key", setting.key_span, message)
+                        .suggestion(suggestion)
+                        .note("it has no effect"),
+                );
+            }
             action
         }
         None => TaskAction::Plugin(PluginTask {
             plugin_key: plugin_key.clone(),
-            configuration: settings.left,
+            configuration: settings.into_left(),
         }),
     };
     match known.map(|app| app.state) {
@@ -61,71 +79,13 @@ pub(super) fn any_task(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
     Some(common.task(action))
 }
 
-/// The settings of an app, taken one by one.
-pub(super) struct Settings {
-    pub(super) place: Span,
-    left: Vec<(String, String)>,
-}
-
-impl Settings {
-    /// The value of a setting, if it is given.
-    pub(super) fn take(&mut self, name: &str) -> Option<String> {
-        let at = self.left.iter().position(|(key, _)| key == name)?;
-        Some(self.left.remove(at).1)
-    }
-
-    /// A text, empty where it is not given.
-    pub(super) fn text(&mut self, name: &str) -> String {
-        self.take(name).unwrap_or_default()
-    }
-
-    /// A text that must be given.
-    pub(super) fn need(&mut self, cx: &mut Context<'_>, name: &str) -> Option<String> {
-        let value = self.take(name).filter(|value| !value.trim().is_empty());
-        if value.is_none() {
-            let message = format!("the configuration of the task has no `{name}`");
-            cx.add(Finding::error("missing-key", self.place, message));
-        }
-        value
-    }
-
-    /// A boolean; anything that is none counts as false.
-    pub(super) fn flag(&mut self, name: &str) -> bool {
-        self.take(name).as_deref().and_then(boolean).unwrap_or(false)
-    }
-
-    /// Pairs of `FIRST_0` and `SECOND_0`, `FIRST_1` and `SECOND_1` and so on.
-    pub(super) fn pairs(&mut self, first: &str, second: &str) -> Vec<(String, String)> {
-        let mut pairs = Vec::new();
-        for number in 0u32.. {
-            let outer = self.take(&format!("{first}_{number}"));
-            let inner = self.take(&format!("{second}_{number}"));
-            match (outer, inner) {
-                (None, None) => break,
-                (outer, inner) => pairs.push((outer.unwrap_or_default(), inner.unwrap_or_default())),
-            }
-        }
-        pairs
-    }
-
-    /// Says which settings nobody asked for, unless they say nothing.
-    fn report_rest(&self, cx: &mut Context<'_>) {
-        for (name, value) in &self.left {
-            if !value.trim().is_empty() && boolean(value) != Some(false) {
-                let message = format!("the setting `{}` of this task is not known", shown(name));
-                cx.add(Finding::warning("unknown-key", self.place, message).note("it has no effect"));
-            }
-        }
-    }
-}
-
 fn action(cx: &mut Context<'_>, plugin_key: &str, settings: &mut Settings) -> Option<TaskAction> {
     let end = plugin_key.rsplit(':').next().unwrap_or(plugin_key);
     if let Some(tool) = end
         .strip_prefix("task.builder.")
         .and_then(|name| NodeTool::ALL.into_iter().find(|tool| tool.as_str() == name))
     {
-        return Some(TaskAction::Node(node(tool, settings)));
+        return Some(TaskAction::Node(node(cx, tool, settings)));
     }
     Some(match end {
         "task.builder.script" => TaskAction::Script(script_task(cx, settings)?),
@@ -133,43 +93,43 @@ fn action(cx: &mut Context<'_>, plugin_key: &str, settings: &mut Settings) -> Op
             executable: settings.need(cx, "label")?,
             argument: settings.text("argument"),
             environment: settings.text("environmentVariables"),
-            working_directory: settings.text("workingSubDirectory"),
+            working_directory: settings.path(cx, "workingSubDirectory"),
         }),
         "task.builder.mvn2" | "task.builder.mvn3" => TaskAction::Maven(MavenTask {
             executable: settings.need(cx, "label")?,
             jdk: settings.text("buildJdk"),
             goal: settings.need(cx, "goal")?,
-            tests: tests(settings, "testDirectoryOption"),
+            tests: tests(cx, settings, "testDirectoryOption"),
             environment: settings.text("environmentVariables"),
-            working_directory: settings.text("workingSubDirectory"),
+            working_directory: settings.path(cx, "workingSubDirectory"),
             project_file: settings.text("projectFile"),
-            use_return_code: settings.flag("useMavenReturnCode"),
+            use_return_code: settings.flag(cx, "useMavenReturnCode"),
         }),
         "task.builder.ant" => TaskAction::Ant(AntTask {
             executable: settings.need(cx, "label")?,
             jdk: settings.text("buildJdk"),
             target: settings.text("target"),
             build_file: settings.text("buildFile"),
-            tests: tests(settings, "testDirectoryOption"),
+            tests: tests(cx, settings, "testDirectoryOption"),
             environment: settings.text("environmentVariables"),
-            working_directory: settings.text("workingSubDirectory"),
+            working_directory: settings.path(cx, "workingSubDirectory"),
         }),
         "task.reporter.mocha" => {
             let patterns = patterns(&settings.text("testPattern"));
-            parser(TestReportKind::Mocha, patterns, settings)
+            parser(cx, TestReportKind::Mocha, patterns, settings)
         }
-        "task.testresultparser.junit" => reports(TestReportKind::Junit, settings),
-        "task.testresultparser.testng" => reports(TestReportKind::Testng, settings),
-        "nunit" => reports(TestReportKind::Nunit, settings),
+        "task.testresultparser.junit" => reports(cx, TestReportKind::Junit, settings),
+        "task.testresultparser.testng" => reports(cx, TestReportKind::Testng, settings),
+        "nunit" => reports(cx, TestReportKind::Nunit, settings),
         "mstest" => {
             let patterns = patterns(&settings.text("mstestTestResultsDirectory"));
-            parser(TestReportKind::Mstest, patterns, settings)
+            parser(cx, TestReportKind::Mstest, patterns, settings)
         }
         "msbuild" | "devenv" => TaskAction::Command(CommandTask {
             executable: settings.need(cx, "label")?,
             argument: words([settings.text("options"), word(&settings.need(cx, "solution")?)]),
             environment: settings.text("environmentVariables"),
-            working_directory: settings.text("workingSubDirectory"),
+            working_directory: settings.path(cx, "workingSubDirectory"),
         }),
         "nunitRunner" => TaskAction::Command(CommandTask {
             executable: settings.need(cx, "label")?,
@@ -178,31 +138,31 @@ fn action(cx: &mut Context<'_>, plugin_key: &str, settings: &mut Settings) -> Op
                 settings.text("commandLineOptions"),
             ]),
             environment: settings.text("environmentVariables"),
-            working_directory: settings.text("workingSubDirectory"),
+            working_directory: settings.path(cx, "workingSubDirectory"),
         }),
         "maven-pom-parser-plugin" => TaskAction::Plugin(PluginTask {
             plugin_key: plugin_key.to_owned(),
-            configuration: std::mem::take(&mut settings.left),
+            configuration: settings.take_left(),
         }),
         "task.docker.cli" => TaskAction::Docker(Box::new(docker_task::docker(cx, settings)?)),
         "task.vcs.tagging" => TaskAction::VcsTag(VcsTagTask {
             repository: repository(settings),
             tag: settings.need(cx, "tagName")?,
-            working_directory: settings.text("workingSubDirectory"),
+            working_directory: settings.path(cx, "workingSubDirectory"),
         }),
         "task.vcs.branching" => TaskAction::VcsBranch(VcsBranchTask {
             repository: repository(settings),
             branch: settings.need(cx, "branchName")?,
-            working_directory: settings.text("workingSubDirectory"),
+            working_directory: settings.path(cx, "workingSubDirectory"),
         }),
         "task.vcs.commit" => TaskAction::VcsCommit(VcsCommitTask {
             repository: repository(settings),
             message: settings.need(cx, "commitMessage")?,
-            working_directory: settings.text("workingSubDirectory"),
+            working_directory: settings.path(cx, "workingSubDirectory"),
         }),
         "task.vcs.push" => TaskAction::VcsPush(VcsPushTask {
             repository: repository(settings),
-            working_directory: settings.text("workingSubDirectory"),
+            working_directory: settings.path(cx, "workingSubDirectory"),
         }),
         "inject" => TaskAction::InjectVariables(InjectVariablesTask {
             file: settings.need(cx, "filePath")?,
@@ -218,7 +178,7 @@ fn action(cx: &mut Context<'_>, plugin_key: &str, settings: &mut Settings) -> Op
             variable: settings.need(cx, "variable")?,
             strategy: settings.text("strategy"),
             scope: settings.text("variableScope"),
-            settings: std::mem::take(&mut settings.left),
+            settings: settings.take_left(),
         }),
     })
 }
@@ -239,7 +199,7 @@ fn words(parts: [String; 2]) -> String {
 }
 
 fn script_task(cx: &mut Context<'_>, settings: &mut Settings) -> Option<ScriptTask> {
-    let interpreter = settings.text("interpreter");
+    let interpreter = settings.take_placed("interpreter");
     let location = settings.text("scriptLocation");
     let (body, file) = (settings.text("scriptBody"), settings.text("script"));
     let source = if location.eq_ignore_ascii_case("file") || (body.is_empty() && !file.is_empty()) {
@@ -248,17 +208,20 @@ fn script_task(cx: &mut Context<'_>, settings: &mut Settings) -> Option<ScriptTa
         ScriptSource::Inline(body)
     };
     Some(ScriptTask {
-        interpreter: script::interpreter_named(cx, settings.place, &interpreter)?,
+        interpreter: match interpreter {
+            Some(setting) => script::interpreter_named(cx, setting.span, &setting.value)?,
+            None => Interpreter::Shell,
+        },
         source,
         argument: settings.text("argument"),
         environment: settings.text("environmentVariables"),
-        working_directory: settings.text("workingSubDirectory"),
+        working_directory: settings.path(cx, "workingSubDirectory"),
     })
 }
 
 /// Reports that a build tool leaves: `testChecked`, `testResultsDirectory` and which of the two it is.
-fn tests(settings: &mut Settings, option: &str) -> TaskTests {
-    let checked = settings.flag("testChecked");
+fn tests(cx: &mut Context<'_>, settings: &mut Settings, option: &str) -> TaskTests {
+    let checked = settings.flag(cx, "testChecked");
     let directory = settings.text("testResultsDirectory");
     let usual = settings.text(option).to_ascii_lowercase().contains("standard");
     match (checked, usual || directory.is_empty()) {
@@ -268,7 +231,7 @@ fn tests(settings: &mut Settings, option: &str) -> TaskTests {
     }
 }
 
-fn node(tool: NodeTool, settings: &mut Settings) -> NodeTask {
+fn node(cx: &mut Context<'_>, tool: NodeTool, settings: &mut Settings) -> NodeTask {
     let name = tool.as_str();
     let (command, arguments) = match tool {
         NodeTool::Node => (settings.text("command"), settings.text("arguments")),
@@ -276,7 +239,7 @@ fn node(tool: NodeTool, settings: &mut Settings) -> NodeTask {
         NodeTool::Grunt | NodeTool::Gulp => (settings.text("task"), String::new()),
         NodeTool::Mocha | NodeTool::Nodeunit => (settings.text("testFiles"), settings.text("arguments")),
     };
-    let tests = settings.flag("parseTestResults");
+    let tests = settings.flag(cx, "parseTestResults");
     let pattern = settings.text("testResultsDirectory");
     NodeTask {
         tool,
@@ -285,27 +248,32 @@ fn node(tool: NodeTool, settings: &mut Settings) -> NodeTask {
         command,
         arguments,
         config_file: settings.text("configFile"),
-        isolated_cache: settings.flag("isolatedCache"),
+        isolated_cache: settings.flag(cx, "isolatedCache"),
         tests: match (tests, pattern.is_empty()) {
             (false, _) => TaskTests::None,
             (true, true) => TaskTests::Usual,
             (true, false) => TaskTests::Pattern(pattern),
         },
         environment: settings.text("environmentVariables"),
-        working_directory: settings.text("workingSubDirectory"),
+        working_directory: settings.path(cx, "workingSubDirectory"),
     }
 }
 
-fn reports(kind: TestReportKind, settings: &mut Settings) -> TaskAction {
+fn reports(cx: &mut Context<'_>, kind: TestReportKind, settings: &mut Settings) -> TaskAction {
     let patterns = patterns(&settings.text("testResultsDirectory"));
-    parser(kind, patterns, settings)
+    parser(cx, kind, patterns, settings)
 }
 
-fn parser(kind: TestReportKind, patterns: Vec<String>, settings: &mut Settings) -> TaskAction {
+fn parser(
+    cx: &mut Context<'_>,
+    kind: TestReportKind,
+    patterns: Vec<String>,
+    settings: &mut Settings,
+) -> TaskAction {
     TaskAction::TestParser(TestParserTask {
         format: TestFormat::Known(kind),
         patterns,
-        ignore_time: settings.flag("pickupOutdatedFiles"),
+        ignore_time: settings.flag(cx, "pickupOutdatedFiles"),
     })
 }
 

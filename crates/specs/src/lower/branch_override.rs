@@ -6,10 +6,12 @@ use madake_domain::plan::{BranchOverride, Job, PlanRepository, Stage};
 
 use super::fields::Fields;
 use super::job::ReadJob;
+use super::reference::{self, JobPlaces, PlacedJob};
 use super::stage::ReadStage;
 use super::{Context, branch, docker, job, notification, other, plan, scalar, stage, trigger, variable};
 use crate::language::plan as language;
 use crate::report::{Finding, nearest, shown};
+use crate::source::Span;
 use crate::yaml::{Entry, Node, Value};
 
 /// An override whose jobs have no keys yet.
@@ -20,11 +22,13 @@ pub(super) struct ReadOverride<'n> {
     definitions: Vec<&'n Entry>,
 }
 
-/// The `branch-overrides` section: a list of one-key maps, the first of which that matches counts.
+/// The `branch-overrides` section: a list of one-key maps, the first of which that matches counts. `jobs` are the names
+/// of the jobs of the plan and those that its stages name.
 pub(super) fn overrides<'n>(
     cx: &mut Context<'_>,
     node: &'n Node,
     repositories: Option<&[PlanRepository]>,
+    jobs: &BTreeSet<&str>,
 ) -> Vec<ReadOverride<'n>> {
     let items = match &node.value {
         Value::List(items) => items.as_slice(),
@@ -49,7 +53,7 @@ pub(super) fn overrides<'n>(
             continue;
         };
         for entry in &map.entries {
-            overrides.extend(one(cx, entry, repositories));
+            overrides.extend(one(cx, entry, repositories, jobs));
         }
     }
     overrides
@@ -59,15 +63,10 @@ fn one<'n>(
     cx: &mut Context<'_>,
     entry: &'n Entry,
     repositories: Option<&[PlanRepository]>,
+    known_jobs: &BTreeSet<&str>,
 ) -> Option<ReadOverride<'n>> {
     let pattern = &entry.key.text;
-    if let Err(reason) = scalar::check_pattern(pattern) {
-        let message = format!(
-            "the branch pattern `{}` is not a regular expression that can be used here: {reason}",
-            shown(pattern)
-        );
-        cx.add(Finding::error("bad-pattern", entry.key.span, message));
-    }
+    scalar::is_pattern(cx, pattern, entry.key.span, "the branch pattern");
     let mut sections = BranchOverride {
         pattern: pattern.clone(),
         ..BranchOverride::default()
@@ -88,7 +87,20 @@ fn one<'n>(
         .map(|node| notification::of_plan(cx, node));
     sections.branch_config = fields.take("branch-config").map(|node| branch::config(cx, node));
     sections.other = fields.take("other").map(|node| other::of_plan(cx, node));
-    let definitions: Vec<&Entry> = fields.others().collect();
+    let named: BTreeSet<&str> = stages
+        .iter()
+        .flatten()
+        .flat_map(|stage| stage.stage.jobs.iter().map(String::as_str))
+        .collect();
+    let mut definitions: Vec<&Entry> = Vec::new();
+    for definition in fields.others() {
+        let name = definition.key.text.as_str();
+        if named.contains(name) || known_jobs.contains(name) || plan::looks_like_job(definition) {
+            definitions.push(definition);
+        } else if let Some(map) = entry.value.as_map() {
+            plan::not_a_job(cx, map, definition, &language::BRANCH_OVERRIDE);
+        }
+    }
     let jobs = definitions
         .iter()
         .map(|definition| job::job(cx, definition))
@@ -102,12 +114,16 @@ fn one<'n>(
     })
 }
 
-/// Gives the jobs of overrides their keys, and reports the jobs that stages name and nobody defines.
+/// Gives the jobs of overrides their keys, and reports the jobs that stages name and nobody defines, and artifacts that
+/// jobs do not get.
 pub(super) fn settle(
     cx: &mut Context<'_>,
     overrides: Vec<ReadOverride<'_>>,
-    jobs: &[Job],
+    plan_stages: &[Stage],
+    plan_jobs: &[PlacedJob<'_>],
+    told: &mut Vec<Span>,
 ) -> Vec<BranchOverride> {
+    let jobs: Vec<&Job> = plan_jobs.iter().map(|(job, _)| *job).collect();
     let mut settled = Vec::with_capacity(overrides.len());
     for ReadOverride {
         mut sections,
@@ -116,6 +132,7 @@ pub(super) fn settle(
         definitions,
     } in overrides
     {
+        let mut places: Vec<JobPlaces> = Vec::with_capacity(own.len());
         let mut taken: BTreeSet<String> = jobs.iter().map(|job| job.key.clone()).collect();
         for (place, (mut read, definition)) in own.into_iter().zip(definitions).enumerate() {
             let replaced = jobs.iter().find(|job| job.name == read.job.name);
@@ -132,11 +149,13 @@ pub(super) fn settle(
                 cx.add(Finding::error("duplicate-key", span, message));
             }
             taken.insert(read.job.key.clone());
+            places.push(read.places);
             sections.jobs.push(read.job);
         }
         if let Some(stages) = stages {
             let known: BTreeSet<&str> = jobs
                 .iter()
+                .copied()
                 .chain(&sections.jobs)
                 .map(|job| job.name.as_str())
                 .collect();
@@ -148,6 +167,15 @@ pub(super) fn settle(
             let stages: Vec<Stage> = stages.into_iter().map(|stage| stage.stage).collect();
             sections.stages = Some(stages);
         }
+        let mut running: Vec<PlacedJob<'_>> = plan_jobs.to_vec();
+        for own in sections.jobs.iter().zip(&places) {
+            match running.iter_mut().find(|(job, _)| job.name == own.0.name) {
+                Some(replaced) => *replaced = own,
+                None => running.push(own),
+            }
+        }
+        let stages = sections.stages.as_deref().unwrap_or(plan_stages);
+        reference::artifacts(cx, stages, &running, Some(&sections.pattern), told);
         settled.push(sections);
     }
     settled

@@ -218,7 +218,7 @@ fn weekdays(cx: &mut Context<'_>, node: &Node) -> Option<TriggerCondition> {
         node
     };
     let mut days = Vec::new();
-    for text in scalar::texts(cx, list, "`weekdays`") {
+    for (text, node) in scalar::placed_texts(cx, list, "`weekdays`") {
         let folded = text.trim().to_ascii_lowercase();
         let found = (1u8..)
             .zip(DAYS)
@@ -229,7 +229,7 @@ fn weekdays(cx: &mut Context<'_>, node: &Node) -> Option<TriggerCondition> {
             None => {
                 let message = format!("there is no day `{}`", shown(&text));
                 cx.add(
-                    Finding::error("unknown-value", list.span, message)
+                    Finding::error("unknown-value", node.span, message)
                         .expected("`monday` to `sunday`, or their first three letters")
                         .suggestion(nearest(&text, DAYS)),
                 );

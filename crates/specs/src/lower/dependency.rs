@@ -1,17 +1,19 @@
 //! Plans that a plan starts (bamboo-specs.md 9).
 
+use madake_domain::key::PlanKey;
 use madake_domain::plan::{BlockStrategy, Dependencies};
 
 use super::fields::Fields;
 use super::{Context, scalar};
 use crate::language::plan as language;
 use crate::mention::MentionKind;
+use crate::report::Reference;
 use crate::yaml::{Node, Value};
 
 const STRATEGIES: [&str; 3] = ["none", "block_if_parent_in_progress", "block_if_unbuilt_changes"];
 
-/// The `dependencies` section.
-pub(super) fn dependencies(cx: &mut Context<'_>, node: &Node) -> Dependencies {
+/// The `dependencies` section of the plan with this key.
+pub(super) fn dependencies(cx: &mut Context<'_>, node: &Node, parent: Option<&PlanKey>) -> Dependencies {
     let mut dependencies = Dependencies::default();
     let Some(mut fields) = Fields::of(cx, node, &language::DEPENDENCIES) else {
         return dependencies;
@@ -26,6 +28,10 @@ pub(super) fn dependencies(cx: &mut Context<'_>, node: &Node) -> Dependencies {
             .filter_map(|item| {
                 let key = scalar::plan_key(cx, item)?;
                 cx.report.mention(MentionKind::Child(key.to_string()), item.span);
+                if let Some(parent) = parent {
+                    let (parent, child) = (parent.clone(), key.clone());
+                    cx.report.refer(Reference::Child { parent, child }, item.span);
+                }
                 Some(key)
             })
             .collect();

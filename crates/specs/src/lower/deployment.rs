@@ -1,14 +1,16 @@
 //! The deployment document: releases and environments (bamboo-specs.md 13, 7.2).
 
+use madake_domain::key::PlanKey;
 use madake_domain::plan::{
     DeploymentConfiguration, Environment, EnvironmentTrigger, EnvironmentTriggerKind, ReleaseApproval,
     ReleaseNaming,
 };
 
-use super::fields::Fields;
+use super::fields::{Fields, without_value};
 use super::{Context, docker, item, job, notification, plan, scalar, task, trigger, variable};
 use crate::language::deployment as language;
-use crate::report::{Finding, nearest, shown};
+use crate::report::{Finding, Reference, nearest, shown};
+use crate::source::Span;
 use crate::yaml::{Entry, Map, Node, Value};
 
 /// What a deployment document says; `None` when it has mistakes without which there is no deployment project.
@@ -18,23 +20,26 @@ pub(super) fn deployment(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option
     fields.entry("version");
     fields.entry("server-name");
     let header = fields.need(cx, "deployment").and_then(|node| header(cx, node));
-    let release_naming = match fields.take("release-naming") {
-        Some(node) => naming(cx, node),
-        None => {
-            let span = map.get("deployment").map_or(root.span, |entry| entry.key.span);
-            let finding = Finding::error(
-                "missing-key",
-                span,
-                "the deployment project has no `release-naming`",
-            );
+    let header_span = map.get("deployment").map_or(root.span, |entry| entry.key.span);
+    let release_naming = match fields.entry("release-naming") {
+        Some(entry) if !entry.value.is_null() => naming(cx, &entry.value),
+        given => {
+            let finding = match given {
+                Some(entry) => without_value(entry),
+                None => {
+                    let message = "the deployment project has no `release-naming`";
+                    Finding::error("missing-key", header_span, message)
+                }
+            };
             cx.add(finding.expected("`release-naming: 1.0-${bamboo.buildNumber}`"));
             None
         }
     };
-    let names = fields.need(cx, "environments");
+    let names = fields.need_at(cx, "environments", header_span);
     let definitions: Vec<&Entry> = fields.others().collect();
     fields.finish(cx);
-    let environments = names.map(|node| environments(cx, node, &definitions));
+    let source_plan = header.as_ref().map(|(_, plan, _)| plan);
+    let environments = names.map(|node| environments(cx, node, &definitions, source_plan));
     let (name, source_plan, description) = header?;
     Some(DeploymentConfiguration {
         name,
@@ -45,7 +50,7 @@ pub(super) fn deployment(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option
     })
 }
 
-fn header(cx: &mut Context<'_>, node: &Node) -> Option<(String, madake_domain::key::PlanKey, String)> {
+fn header(cx: &mut Context<'_>, node: &Node) -> Option<(String, PlanKey, String)> {
     let mut fields = Fields::of(cx, node, &language::HEADER)?;
     let name = fields.need_text(cx, "name");
     let source_plan = fields
@@ -74,7 +79,12 @@ fn naming(cx: &mut Context<'_>, node: &Node) -> Option<ReleaseNaming> {
 }
 
 /// The environments in the order in which they are listed.
-fn environments(cx: &mut Context<'_>, node: &Node, definitions: &[&Entry]) -> Vec<Environment> {
+fn environments(
+    cx: &mut Context<'_>,
+    node: &Node,
+    definitions: &[&Entry],
+    source_plan: Option<&PlanKey>,
+) -> Vec<Environment> {
     let items = match &node.value {
         Value::List(items) => items.as_slice(),
         Value::Scalar(_) => std::slice::from_ref(node),
@@ -86,6 +96,7 @@ fn environments(cx: &mut Context<'_>, node: &Node, definitions: &[&Entry]) -> Ve
     };
     let mut listed: Vec<&str> = Vec::new();
     let mut environments = Vec::new();
+    let mut starts = Vec::new();
     for item in items {
         let Value::Scalar(name) = &item.value else {
             if !matches!(item.value, Value::Broken) {
@@ -105,7 +116,7 @@ fn environments(cx: &mut Context<'_>, node: &Node, definitions: &[&Entry]) -> Ve
         }
         listed.push(name);
         match definitions.iter().find(|entry| entry.key.text == *name) {
-            Some(entry) => environments.push(environment(cx, entry)),
+            Some(entry) => environments.push(environment(cx, entry, source_plan, &mut starts)),
             None => {
                 let message = format!("the environment `{}` is not defined", shown(name));
                 let known = definitions.iter().map(|entry| entry.key.text.as_str());
@@ -120,6 +131,7 @@ fn environments(cx: &mut Context<'_>, node: &Node, definitions: &[&Entry]) -> Ve
             }
         }
     }
+    check_starts(cx, &environments, &starts);
     for entry in definitions {
         let name = entry.key.text.as_str();
         if !listed.contains(&name) {
@@ -134,7 +146,55 @@ fn environments(cx: &mut Context<'_>, node: &Node, definitions: &[&Entry]) -> Ve
     environments
 }
 
-fn environment(cx: &mut Context<'_>, entry: &Entry) -> Environment {
+/// An environment whose deployments start those of another one, and the place that says so.
+struct Start {
+    from: String,
+    to: String,
+    span: Span,
+}
+
+/// Reports environments that start one that is not there, or that would start themselves.
+fn check_starts(cx: &mut Context<'_>, environments: &[Environment], starts: &[Start]) {
+    let names = || environments.iter().map(|environment| environment.name.as_str());
+    for start in starts {
+        if !names().any(|name| name == start.from) {
+            let message = format!(
+                "there is no environment `{}`, so nothing is deployed after it",
+                shown(&start.from)
+            );
+            cx.add(
+                Finding::warning("missing-environment", start.span, message)
+                    .suggestion(nearest(&start.from, names())),
+            );
+            continue;
+        }
+        let mut reached: Vec<&str> = vec![&start.to];
+        let mut at = 0;
+        while let Some(from) = reached.get(at).copied() {
+            let next = starts.iter().filter(|next| next.from == from);
+            for next in next.map(|next| next.to.as_str()) {
+                if !reached.contains(&next) {
+                    reached.push(next);
+                }
+            }
+            at += 1;
+        }
+        if reached.contains(&start.from.as_str()) {
+            let message = format!(
+                "a deployment to `{}` would start itself again, without end",
+                shown(&start.to)
+            );
+            cx.add(Finding::error("environment-loop", start.span, message));
+        }
+    }
+}
+
+fn environment(
+    cx: &mut Context<'_>,
+    entry: &Entry,
+    source_plan: Option<&PlanKey>,
+    starts: &mut Vec<Start>,
+) -> Environment {
     let mut environment = Environment {
         name: entry.key.text.clone(),
         ..Environment::default()
@@ -146,11 +206,19 @@ fn environment(cx: &mut Context<'_>, entry: &Entry) -> Environment {
         return environment;
     };
     environment.description = fields.text_or_empty(cx, "description");
+    cx.downloads.clear();
     if let Some(node) = fields.take("tasks") {
         environment.tasks = task::tasks(cx, node, "`tasks`");
     }
     if let Some(node) = fields.take("final-tasks") {
         environment.final_tasks = task::tasks(cx, node, "`final-tasks`");
+    }
+    for (plan, name, span) in std::mem::take(&mut cx.downloads) {
+        if let Some(plan) = plan.as_ref().or(source_plan).cloned()
+            && !name.contains("${")
+        {
+            cx.report.refer(Reference::Artifact { plan, name }, span);
+        }
     }
     if let Some(node) = fields.take("variables") {
         environment.variables = variable::variables(cx, node);
@@ -159,7 +227,7 @@ fn environment(cx: &mut Context<'_>, entry: &Entry) -> Environment {
         environment.requirements = job::requirements(cx, node);
     }
     if let Some(node) = fields.take("triggers") {
-        environment.triggers = triggers(cx, node);
+        environment.triggers = triggers(cx, node, source_plan, &environment.name, starts);
     }
     if let Some(node) = fields.take("notifications") {
         environment.notifications = notification::of_environment(cx, node);
@@ -191,7 +259,13 @@ fn approval(cx: &mut Context<'_>, node: &Node) -> Option<ReleaseApproval> {
     }
 }
 
-fn triggers(cx: &mut Context<'_>, node: &Node) -> Vec<EnvironmentTrigger> {
+fn triggers(
+    cx: &mut Context<'_>,
+    node: &Node,
+    source_plan: Option<&PlanKey>,
+    environment: &str,
+    starts: &mut Vec<Start>,
+) -> Vec<EnvironmentTrigger> {
     let items = match &node.value {
         Value::List(items) => items.as_slice(),
         Value::Broken => return Vec::new(),
@@ -200,17 +274,37 @@ fn triggers(cx: &mut Context<'_>, node: &Node) -> Vec<EnvironmentTrigger> {
             return Vec::new();
         }
     };
-    items
-        .iter()
-        .filter_map(|item| environment_trigger(cx, item))
-        .collect()
+    let mut triggers = Vec::new();
+    for item in items {
+        let Some((trigger, named_at)) = environment_trigger(cx, item) else {
+            continue;
+        };
+        match &trigger.kind {
+            EnvironmentTriggerKind::StageSuccess { stage, .. } => {
+                if let Some(plan) = source_plan.cloned() {
+                    let name = stage.clone();
+                    cx.report.refer(Reference::Stage { plan, name }, named_at);
+                }
+            }
+            EnvironmentTriggerKind::EnvironmentSuccess { environment: from } => starts.push(Start {
+                from: from.clone(),
+                to: environment.to_owned(),
+                span: named_at,
+            }),
+            EnvironmentTriggerKind::BuildSuccess { .. } | EnvironmentTriggerKind::Cron { .. } => {}
+        }
+        triggers.push(trigger);
+    }
+    triggers
 }
 
-fn environment_trigger(cx: &mut Context<'_>, node: &Node) -> Option<EnvironmentTrigger> {
+/// A trigger, and the place of what it names.
+fn environment_trigger(cx: &mut Context<'_>, node: &Node) -> Option<(EnvironmentTrigger, Span)> {
     let item = item::take_apart(cx, node, &language::TRIGGERS)?;
     if item.is_broken() {
         return None;
     }
+    let mut named_at = item.short().map_or(item.span, |node| node.span);
     let mut description = String::new();
     let kind = match item.choice.name {
         "build-success" => {
@@ -227,7 +321,9 @@ fn environment_trigger(cx: &mut Context<'_>, node: &Node) -> Option<EnvironmentT
             },
             None => {
                 let mut fields = item.options(cx, &language::STAGE_SUCCESS)?;
-                let stage = fields.need_text(cx, "stage");
+                let node = fields.need(cx, "stage");
+                named_at = node.map_or(named_at, |node| node.span);
+                let stage = node.and_then(|node| scalar::non_empty_text(cx, node, "the stage"));
                 let branch = fields.text(cx, "branch");
                 description = fields.text_or_empty(cx, "description");
                 fields.finish(cx);
@@ -243,7 +339,9 @@ fn environment_trigger(cx: &mut Context<'_>, node: &Node) -> Option<EnvironmentT
             },
             None => {
                 let mut fields = item.options(cx, &language::ENVIRONMENT_SUCCESS)?;
-                let environment = fields.need_text(cx, "environment");
+                let node = fields.need(cx, "environment");
+                named_at = node.map_or(named_at, |node| node.span);
+                let environment = node.and_then(|node| scalar::non_empty_text(cx, node, "the environment"));
                 description = fields.text_or_empty(cx, "description");
                 fields.finish(cx);
                 EnvironmentTriggerKind::EnvironmentSuccess {
@@ -274,5 +372,5 @@ fn environment_trigger(cx: &mut Context<'_>, node: &Node) -> Option<EnvironmentT
             }
         },
     };
-    Some(EnvironmentTrigger { description, kind })
+    Some((EnvironmentTrigger { description, kind }, named_at))
 }

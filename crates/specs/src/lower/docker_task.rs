@@ -6,21 +6,22 @@ use madake_domain::plan::{
 };
 
 use super::Context;
-use super::any_task::Settings;
 use super::fields::any_of;
+use super::settings::Settings;
 use crate::report::{Finding, nearest, shown};
 
 const OPTIONS: [&str; 4] = ["build", "run", "push", "pull"];
 
 pub(super) fn docker(cx: &mut Context<'_>, settings: &mut Settings) -> Option<DockerTask> {
-    let option = settings.need(cx, "commandOption")?;
-    let action = match option.trim().to_ascii_lowercase().as_str() {
+    let option = settings.need_placed(cx, "commandOption")?;
+    let action = match option.value.trim().to_ascii_lowercase().as_str() {
         "build" => DockerTaskAction::Build(build(cx, settings)?),
         "run" => DockerTaskAction::Run(run(cx, settings)?),
         "push" => DockerTaskAction::Push(DockerPush {
-            image: settings
-                .need(cx, "pushRepository")
-                .or_else(|| settings.take("repository"))?,
+            image: match settings.take("repository").filter(|name| !name.trim().is_empty()) {
+                Some(name) => settings.take("pushRepository").unwrap_or(name),
+                None => settings.need(cx, "pushRepository")?,
+            },
             registry: registry(&settings.text("registryOption")),
             login: login(settings, "pushSharedCredentialsId", "username", "password"),
         }),
@@ -35,11 +36,11 @@ pub(super) fn docker(cx: &mut Context<'_>, settings: &mut Settings) -> Option<Do
             ),
         }),
         _ => {
-            let message = format!("there is no `commandOption` `{}`", shown(&option));
+            let message = format!("there is no `commandOption` `{}`", shown(&option.value));
             cx.add(
-                Finding::error("unknown-value", settings.place, message)
+                Finding::error("unknown-value", option.span, message)
                     .expected(any_of(&OPTIONS))
-                    .suggestion(nearest(&option, OPTIONS)),
+                    .suggestion(nearest(&option.value, OPTIONS)),
             );
             return None;
         }
@@ -47,14 +48,14 @@ pub(super) fn docker(cx: &mut Context<'_>, settings: &mut Settings) -> Option<Do
     Some(DockerTask {
         action,
         environment: settings.text("environmentVariables"),
-        working_directory: settings.text("workingSubDirectory"),
+        working_directory: settings.path(cx, "workingSubDirectory"),
     })
 }
 
 fn build(cx: &mut Context<'_>, settings: &mut Settings) -> Option<DockerBuild> {
     let inline = settings.text("dockerfileOption").eq_ignore_ascii_case("inline");
     let dockerfile = settings.text("dockerfile");
-    let save = settings.flag("save");
+    let save = settings.flag(cx, "save");
     let filename = settings.take("filename").filter(|name| !name.is_empty());
     Some(DockerBuild {
         image: settings.need(cx, "repository")?,
@@ -63,7 +64,7 @@ fn build(cx: &mut Context<'_>, settings: &mut Settings) -> Option<DockerBuild> {
         } else {
             Dockerfile::Existing
         },
-        no_cache: settings.flag("nocache"),
+        no_cache: settings.flag(cx, "nocache"),
         save_to: filename.filter(|_| save),
         options: settings.text("buildOptions"),
     })
@@ -73,19 +74,17 @@ fn run(cx: &mut Context<'_>, settings: &mut Settings) -> Option<DockerRun> {
     Some(DockerRun {
         image: settings.need(cx, "image")?,
         name: settings.text("name"),
-        detach: settings.flag("detach"),
-        link: settings.flag("link"),
+        detach: settings.flag(cx, "detach"),
+        link: settings.flag(cx, "link"),
         command: settings.text("command"),
         container_directory: settings.text("workDir"),
         variables: settings.text("envVars"),
         arguments: settings.text("additionalArgs"),
         ports: settings.pairs("hostPort", "containerPort"),
         volumes: settings.pairs("hostDirectory", "containerDataVolume"),
-        wait_for_service: settings.flag("serviceWait"),
+        wait_for_service: settings.flag(cx, "serviceWait"),
         service_url: settings.text("serviceUrlPattern"),
-        service_timeout_seconds: settings
-            .take("serviceTimeout")
-            .and_then(|text| text.trim().parse().ok()),
+        service_timeout_seconds: settings.number(cx, "serviceTimeout"),
     })
 }
 

@@ -4,7 +4,7 @@ use super::{Context, deployment, permission, plan, scalar, version_1};
 use crate::options::Options;
 use crate::report::{Finding, Report, nearest, shown};
 use crate::source::Span;
-use crate::yaml::{Map, Node, Value};
+use crate::yaml::{Entry, Map, Node, Value};
 use crate::{DeploymentDocument, DocumentPosition, OtherDocument, OtherKind, PlanDocument, Reading};
 
 use crate::yaml::Document;
@@ -13,7 +13,11 @@ use crate::yaml::Document;
 pub(crate) fn lower(document: Document, options: &Options<'_>, report: &mut Report, reading: &mut Reading) {
     let Document { root, faulty, id } = document;
     report.resume_document(id);
-    let mut cx = Context { options, report };
+    let mut cx = Context {
+        options,
+        report,
+        downloads: Vec::new(),
+    };
     let map = match &root.value {
         Value::Map(map) => map,
         Value::Null | Value::Broken => return,
@@ -39,7 +43,14 @@ pub(crate) fn lower(document: Document, options: &Options<'_>, report: &mut Repo
         note(OtherKind::ForAnotherServer, reading);
         return;
     }
-    let kind = kind(map);
+    let kind = match kind(map) {
+        Kind::Plan | Kind::Deployment if let Some((entry, meant)) = misspelt_permissions(map) => {
+            let message = format!("`{}` is not a section of a plan file", shown(&entry.key.text));
+            cx.add(Finding::error("unknown-section", entry.key.span, message).suggestion(Some(meant)));
+            return;
+        }
+        kind => kind,
+    };
     if let Some(subject) = subject(&kind, map) {
         cx.report.name_document(subject);
     }
@@ -54,6 +65,10 @@ pub(crate) fn lower(document: Document, options: &Options<'_>, report: &mut Repo
             let permissions = map
                 .get("plan-permissions")
                 .and_then(|entry| permission::beside_plan(&mut cx, map, entry));
+            if let (Some(permissions), Some(entry)) = (&permissions, map.get("plan-permissions")) {
+                let what = format!("the permissions of the plan {}", permissions.plan);
+                once(&mut cx, &what, entry.key.span);
+            }
             let Some(configuration) = configuration else {
                 return;
             };
@@ -82,6 +97,14 @@ pub(crate) fn lower(document: Document, options: &Options<'_>, report: &mut Repo
         }
         Kind::PlanPermissions => {
             let permissions = permission::document(&mut cx, map, &root);
+            if let Some(permissions) = &permissions {
+                let place = map.get("plan").map_or(root.span, |entry| entry.key.span);
+                once(
+                    &mut cx,
+                    &format!("the permissions of the plan {}", permissions.plan),
+                    place,
+                );
+            }
             if !faulty && cx.report.errors() == errors {
                 reading.permissions.extend(permissions);
             }
@@ -89,6 +112,10 @@ pub(crate) fn lower(document: Document, options: &Options<'_>, report: &mut Repo
         Kind::Deployment => {
             let header = map.get("deployment").map_or(root.span, |entry| entry.key.span);
             let configuration = deployment::deployment(&mut cx, map, &root);
+            if let Some(configuration) = &configuration {
+                let what = format!("the deployment project `{}`", shown(&configuration.name));
+                once(&mut cx, &what, header);
+            }
             if !faulty && cx.report.errors() == errors {
                 let position = position(header, &cx);
                 reading
@@ -101,12 +128,29 @@ pub(crate) fn lower(document: Document, options: &Options<'_>, report: &mut Repo
         }
         Kind::DeploymentPermissions => {
             let permissions = permission::deployment_document(&mut cx, map, &root);
+            if let Some(permissions) = &permissions {
+                let place = map.get("deployment").map_or(root.span, |entry| entry.key.span);
+                let name = shown(&permissions.deployment);
+                once(
+                    &mut cx,
+                    &format!("the permissions of the deployment project `{name}`"),
+                    place,
+                );
+            }
             if !faulty && cx.report.errors() == errors {
                 reading.deployment_permissions.extend(permissions);
             }
         }
         Kind::Unknown if faulty => {}
         Kind::Unknown => unrecognised(&mut cx, &root, Some(map)),
+    }
+}
+
+/// Reports what another document has described before.
+fn once(cx: &mut Context<'_>, what: &str, span: Span) {
+    if let Some(first) = cx.report.describe(what, span) {
+        let message = format!("another document describes {what} too");
+        cx.add(Finding::error("duplicate-document", span, message).related(first, "first described here"));
     }
 }
 
@@ -158,6 +202,27 @@ const DEPLOYMENT_PERMISSIONS: [&str; 3] = [
     "default-environment-permissions",
     "environment-permissions",
 ];
+
+/// The misspelt section of a document that has nothing else of a plan or a deployment project but its name, and what
+/// was meant.
+fn misspelt_permissions(map: &Map) -> Option<(&Entry, &'static str)> {
+    if ["stages", "release-naming", "environments"]
+        .iter()
+        .any(|key| map.has(key))
+    {
+        return None;
+    }
+    let names = std::iter::once("plan-permissions").chain(DEPLOYMENT_PERMISSIONS);
+    map.entries.iter().find_map(|entry| {
+        let meant = nearest(&entry.key.text, names.clone())?;
+        let outer = if meant == "plan-permissions" {
+            "plan"
+        } else {
+            "deployment"
+        };
+        map.has(outer).then_some((entry, meant))
+    })
+}
 
 fn kind(map: &Map) -> Kind {
     if DEPLOYMENT_PERMISSIONS.iter().any(|key| map.has(key)) {

@@ -1,6 +1,6 @@
 //! Takes a map apart key by key, by the table of its section, and reports what nobody asked for.
 
-use super::{Context, path, scalar};
+use super::{Context, misplaced, path, scalar};
 use crate::language::{Section, State};
 use crate::report::{Finding, nearest, shown};
 use crate::source::Span;
@@ -49,6 +49,11 @@ impl<'n> Fields<'n> {
         match &node.value {
             Value::Map(map) => Some(Self::new(cx, map, section, node.span)),
             Value::Broken => None,
+            Value::Null => {
+                let message = format!("{} has nothing in it", section.what);
+                cx.add(Finding::error("missing-key", node.span, message).expected("a map"));
+                None
+            }
             _ => {
                 cx.add(
                     Finding::error(
@@ -87,19 +92,27 @@ impl<'n> Fields<'n> {
         self.take(key)
     }
 
-    /// Says that a key which the table does not have has been reported already.
-    pub(super) fn reported(&mut self, key: &'static str) {
-        self.settled.push(key);
-    }
-
     /// The value of a key that must be given; its absence is reported.
     pub(super) fn need(&mut self, cx: &mut Context<'_>, key: &'static str) -> Option<&'n Node> {
-        let found = self.take(key);
-        if found.is_none() {
-            let message = format!("{} has no `{key}`", self.section.what);
-            cx.add(Finding::error("missing-key", self.place, message));
-        }
-        found
+        let place = self.place;
+        self.need_at(cx, key, place)
+    }
+
+    /// The same, where its absence is reported at `place`.
+    pub(super) fn need_at(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: &'static str,
+        place: Span,
+    ) -> Option<&'n Node> {
+        let absent = format!("{} has no `{key}`", self.section.what);
+        let finding = match self.entry(key) {
+            Some(entry) if !entry.value.is_null() => return Some(&entry.value),
+            Some(entry) => without_value(entry),
+            None => Finding::error("missing-key", place, absent),
+        };
+        cx.add(finding);
+        None
     }
 
     fn called(&self, key: &str) -> String {
@@ -205,7 +218,17 @@ impl<'n> Fields<'n> {
     }
 }
 
+/// That a key which needs a value has none.
+pub(super) fn without_value(entry: &Entry) -> Finding {
+    let message = format!("`{}` has no value", shown(&entry.key.text));
+    Finding::error("missing-key", entry.key.span, message)
+}
+
 fn unknown(cx: &mut Context<'_>, section: &Section, map: &Map, entry: &Entry) {
+    if let Some(finding) = misplaced::finding(section, entry) {
+        cx.add(finding);
+        return;
+    }
     let written = entry.key.text.as_str();
     let absent = section.names().filter(|known| !map.has(known));
     let suggestion = nearest(written, absent);

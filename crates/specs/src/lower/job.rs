@@ -6,9 +6,10 @@ use madake_domain::key::MAX_PART_LENGTH;
 use madake_domain::plan::{Artifact, ArtifactSubscription, Job, Requirement};
 
 use super::fields::Fields;
+use super::reference::JobPlaces;
 use super::{Context, docker, other, scalar, task};
 use crate::language::job as language;
-use crate::report::{Finding, shown};
+use crate::report::{Finding, Reference, shown};
 use crate::source::Span;
 use crate::yaml::{Entry, Node, Value};
 
@@ -19,6 +20,7 @@ const MAX_MADE_KEY: usize = 20;
 pub(super) struct ReadJob {
     pub(super) job: Job,
     pub(super) key_span: Option<Span>,
+    pub(super) places: JobPlaces,
 }
 
 /// The job that a root key defines. Nothing below the key is a job without tasks.
@@ -26,6 +28,7 @@ pub(super) fn job(cx: &mut Context<'_>, entry: &Entry) -> ReadJob {
     let mut read = ReadJob {
         job: Job::new(entry.key.text.as_str(), ""),
         key_span: None,
+        places: JobPlaces::default(),
     };
     if entry.value.is_null() {
         return read;
@@ -42,6 +45,7 @@ pub(super) fn job(cx: &mut Context<'_>, entry: &Entry) -> ReadJob {
     }
     job.description = fields.text_or_empty(cx, "description");
     job.enabled = fields.flag(cx, "enabled").unwrap_or(true);
+    cx.downloads.clear();
     if let Some(node) = fields.take("tasks") {
         job.tasks = task::tasks(cx, node, "`tasks`");
     }
@@ -52,10 +56,20 @@ pub(super) fn job(cx: &mut Context<'_>, entry: &Entry) -> ReadJob {
         job.requirements = requirements(cx, node);
     }
     if let Some(node) = fields.take("artifacts") {
-        job.artifacts = artifacts(cx, node);
+        (job.artifacts, read.places.artifacts) = artifacts(cx, node).into_iter().unzip();
     }
     if let Some(node) = fields.take("artifact-subscriptions") {
-        job.artifact_subscriptions = subscriptions(cx, node);
+        let (subscriptions, names): (Vec<_>, Vec<_>) = subscriptions(cx, node).into_iter().unzip();
+        let uses = subscriptions.iter().zip(names);
+        let uses = uses.map(|(one, span)| (one.artifact.clone(), span));
+        read.places.uses.extend(uses);
+        job.artifact_subscriptions = Some(subscriptions);
+    }
+    for (plan, name, span) in std::mem::take(&mut cx.downloads) {
+        match plan {
+            None => read.places.uses.push((name, span)),
+            Some(plan) => cx.report.refer(Reference::Artifact { plan, name }, span),
+        }
     }
     if let Some(node) = fields.take("docker") {
         job.docker = docker::docker(cx, node);
@@ -67,14 +81,15 @@ pub(super) fn job(cx: &mut Context<'_>, entry: &Entry) -> ReadJob {
     read
 }
 
-/// Files that the job keeps.
-fn artifacts(cx: &mut Context<'_>, node: &Node) -> Vec<Artifact> {
-    let mut artifacts: Vec<Artifact> = Vec::new();
+/// Files that the job keeps, with the places of their names.
+fn artifacts(cx: &mut Context<'_>, node: &Node) -> Vec<(Artifact, Span)> {
+    let mut artifacts: Vec<(Artifact, Span)> = Vec::new();
     for item in items(cx, node, "`artifacts`") {
         let Some(mut fields) = Fields::of(cx, item, &language::ARTIFACT) else {
             continue;
         };
-        let name = fields.need_text(cx, "name");
+        let name_node = fields.need(cx, "name");
+        let name = name_node.and_then(|node| scalar::non_empty_text(cx, node, "`name` of an artifact"));
         let pattern = fields.need_text(cx, "pattern");
         let location = fields.destination(cx, "location");
         let required = fields.flag(cx, "required").unwrap_or(false);
@@ -84,45 +99,57 @@ fn artifacts(cx: &mut Context<'_>, node: &Node) -> Vec<Artifact> {
         let (Some(name), Some(pattern)) = (name, pattern) else {
             continue;
         };
-        if artifacts.iter().any(|other| other.name == name) {
+        let span = name_node.map_or(item.span, |node| node.span);
+        // Two that are shared are reported where those of all jobs are.
+        if let Some((other, first)) = artifacts.iter().find(|(other, _)| other.name == name)
+            && !(shared && other.shared)
+        {
             let message = format!("the job has two artifacts `{}`", shown(&name));
-            cx.add(Finding::warning("duplicate-artifact", item.span, message));
+            cx.add(Finding::warning("duplicate-artifact", span, message).related(*first, "the first one"));
         }
-        artifacts.push(Artifact {
-            name,
-            location,
-            pattern,
-            required,
-            shared,
-            http_compression,
-        });
+        artifacts.push((
+            Artifact {
+                name,
+                location,
+                pattern,
+                required,
+                shared,
+                http_compression,
+            },
+            span,
+        ));
     }
     artifacts
 }
 
-/// Artifacts that the job gets; `None` is all.
-fn subscriptions(cx: &mut Context<'_>, node: &Node) -> Option<Vec<ArtifactSubscription>> {
+/// Artifacts that the job gets, with the places of their names.
+fn subscriptions(cx: &mut Context<'_>, node: &Node) -> Vec<(ArtifactSubscription, Span)> {
     let mut subscriptions = Vec::new();
     for item in items(cx, node, "`artifact-subscriptions`") {
         if let Value::Scalar(artifact) = &item.value {
-            subscriptions.push(ArtifactSubscription {
+            let subscription = ArtifactSubscription {
                 artifact: artifact.clone(),
                 destination: String::new(),
-            });
+            };
+            subscriptions.push((subscription, item.span));
             continue;
         }
         let Some(mut fields) = Fields::of(cx, item, &language::SUBSCRIPTION) else {
             continue;
         };
-        let artifact = fields.need_text(cx, "artifact");
+        let node = fields.need(cx, "artifact");
+        let artifact = node.and_then(|node| scalar::non_empty_text(cx, node, "`artifact` of a subscription"));
         let destination = fields.destination(cx, "destination");
         fields.finish(cx);
-        subscriptions.extend(artifact.map(|artifact| ArtifactSubscription {
-            artifact,
-            destination,
+        subscriptions.extend(artifact.zip(node).map(|(artifact, node)| {
+            let subscription = ArtifactSubscription {
+                artifact,
+                destination,
+            };
+            (subscription, node.span)
         }));
     }
-    Some(subscriptions)
+    subscriptions
 }
 
 /// The items of a list; anything else is reported.

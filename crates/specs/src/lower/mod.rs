@@ -16,15 +16,18 @@ mod docker_task;
 mod fields;
 mod item;
 mod job;
+mod misplaced;
 mod notification;
 mod other;
 mod path;
 mod permission;
 mod plan;
+pub(crate) mod reference;
 mod remote_task;
 mod repository;
 mod scalar;
 mod script;
+mod settings;
 mod stage;
 mod task;
 mod task_condition;
@@ -34,6 +37,8 @@ mod variable;
 mod vcs_task;
 mod version_1;
 
+use madake_domain::key::PlanKey;
+
 use crate::options::Options;
 use crate::report::{Finding, Report};
 use crate::source::Span;
@@ -42,6 +47,8 @@ use crate::source::Span;
 pub(crate) struct Context<'a> {
     pub(crate) options: &'a Options<'a>,
     pub(crate) report: &'a mut Report,
+    /// Artifacts that the tasks read so far fetch, of another plan or (`None`) of the plan or release that they are of.
+    downloads: Vec<(Option<PlanKey>, String, Span)>,
 }
 
 impl Context<'_> {

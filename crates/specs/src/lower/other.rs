@@ -4,12 +4,12 @@ use madake_domain::plan::{
     BuildExpiry, ConcurrencyStrategy, ExpiryPeriod, HangingDetection, JobOther, PatternLabel, PlanOther,
 };
 
-use super::fields::Fields;
+use super::fields::{Fields, any_of};
+use super::settings::Settings;
 use super::{Context, scalar};
 use crate::language::{job, plan};
-use crate::report::{Finding, shown};
-use crate::source::Span;
-use crate::yaml::{Node, Value, boolean};
+use crate::report::{Finding, nearest, shown};
+use crate::yaml::{Node, Value};
 
 /// `other` of a plan: how many builds of one branch run at once (`None`: the server's default), and the rest.
 pub(super) fn of_plan(cx: &mut Context<'_>, node: &Node) -> (Option<u32>, PlanOther) {
@@ -25,20 +25,10 @@ pub(super) fn of_plan(cx: &mut Context<'_>, node: &Node) -> (Option<u32>, PlanOt
         && let Some(mut apps) = Fields::of(cx, node, &plan::PLAN_APPS)
     {
         if let Some(node) = apps.take("custom") {
-            let mut settings = Custom::of(cx, node);
-            other.build_expiry = settings.expiry(cx);
-            other.custom = settings.left;
-            if other
-                .custom
-                .iter()
-                .any(|(_, value)| boolean(value) != Some(false))
-            {
-                cx.not_run(
-                    node.span,
-                    "some settings of `custom`",
-                    "all but `buildExpiryConfig` have no effect yet",
-                );
-            }
+            let mut settings = Settings::of(cx, Some(node), node.span);
+            other.build_expiry = expiry(cx, &mut settings);
+            without_effect(cx, &settings);
+            other.custom = settings.into_left();
         }
         apps.finish(cx);
     }
@@ -93,115 +83,97 @@ pub(super) fn of_job(cx: &mut Context<'_>, node: &Node) -> (bool, JobOther) {
         return (false, other);
     };
     let clean = fields.flag(cx, "clean-working-dir").unwrap_or(false);
-    let apps_node = fields.take_settled("all-other-apps");
+    let apps_node = fields.take("all-other-apps");
     if let Some(node) = apps_node
         && let Some(mut apps) = Fields::of(cx, node, &job::APPS)
     {
         if let Some(node) = apps.take("custom") {
-            let mut settings = Custom::of(cx, node);
-            other.hanging = settings.hanging(cx);
-            other.pattern_label = settings.pattern_label(cx);
-            other.custom = settings.left;
+            let mut settings = Settings::of(cx, Some(node), node.span);
+            other.hanging = hanging(cx, &mut settings);
+            other.pattern_label = pattern_label(cx, &mut settings);
+            without_effect(cx, &settings);
+            other.custom = settings.into_left();
         }
         apps.finish(cx);
-        let says_something = other
-            .custom
-            .iter()
-            .any(|(_, value)| boolean(value) != Some(false));
-        if says_something {
-            cx.not_run(node.span, "`all-other-apps`", "these settings have no effect yet");
-        }
     }
     fields.finish(cx);
     (clean, other)
 }
 
-/// Settings of apps, taken one by one.
-struct Custom {
-    place: Span,
-    left: Vec<(String, String)>,
+/// Says which settings nobody asked for.
+fn without_effect(cx: &mut Context<'_>, settings: &Settings) {
+    for setting in settings.rest() {
+        let what = format!("the setting `{}` of an app", shown(&setting.name));
+        cx.not_run(setting.key_span, &what, "it has no effect yet");
+    }
 }
 
-impl Custom {
-    fn of(cx: &mut Context<'_>, node: &Node) -> Self {
-        Self {
-            place: node.span,
-            left: scalar::free(cx, node),
+/// `buildExpiryConfig`: when results go.
+fn expiry(cx: &mut Context<'_>, settings: &mut Settings) -> Option<BuildExpiry> {
+    if !settings.has("buildExpiryConfig.") {
+        return None;
+    }
+    let mut expiry = BuildExpiry {
+        enabled: settings.flag(cx, "buildExpiryConfig.enabled"),
+        duration: settings.number(cx, "buildExpiryConfig.duration"),
+        period: ExpiryPeriod::default(),
+        results: settings.flag(cx, "buildExpiryConfig.expiryTypeResult"),
+        artifacts: settings.flag(cx, "buildExpiryConfig.expiryTypeArtifact"),
+        logs: settings.flag(cx, "buildExpiryConfig.expiryTypeBuildLog"),
+        builds_to_keep: settings.number(cx, "buildExpiryConfig.buildsToKeep"),
+        maximum_builds_to_keep: settings.number(cx, "buildExpiryConfig.maximumBuildsToKeep"),
+        // A text with several labels, or a list of them.
+        labels_to_keep: settings
+            .take_all("buildExpiryConfig.labelsToKeep")
+            .iter()
+            .flat_map(|setting| setting.value.split([',', ' ']))
+            .filter(|label| !label.is_empty())
+            .map(str::to_owned)
+            .collect(),
+    };
+    if let Some(period) = settings.take_placed("buildExpiryConfig.period")
+        && !period.value.trim().is_empty()
+    {
+        match ExpiryPeriod::from_name(&period.value) {
+            Some(known) => expiry.period = known,
+            None => {
+                // A shorter time than was meant would remove what should stay.
+                expiry.duration = None;
+                let names = ExpiryPeriod::ALL.map(ExpiryPeriod::as_str);
+                let message = format!("there is no period `{}`", shown(&period.value));
+                cx.add(
+                    Finding::warning("unknown-value", period.span, message)
+                        .expected(any_of(&names))
+                        .suggestion(nearest(&period.value, names))
+                        .note("age does not count as it is"),
+                );
+            }
         }
     }
+    Some(expiry)
+}
 
-    fn take(&mut self, name: &str) -> Option<String> {
-        let at = self.left.iter().position(|(key, _)| key == name)?;
-        Some(self.left.remove(at).1)
-    }
+/// `buildHangingConfig`: when a job counts as hanging.
+fn hanging(cx: &mut Context<'_>, settings: &mut Settings) -> Option<HangingDetection> {
+    settings.has("buildHangingConfig.").then(|| HangingDetection {
+        enabled: settings.maybe_flag(cx, "buildHangingConfig.enabled"),
+        minutes_between_logs: settings.number(cx, "buildHangingConfig.minutesBetweenLogs"),
+        minutes_queue_timeout: settings.number(cx, "buildHangingConfig.minutesQueueTimeout"),
+        multiplier: settings
+            .number::<f64>(cx, "buildHangingConfig.multiplier")
+            .filter(|multiplier| multiplier.is_finite()),
+    })
+}
 
-    fn has(&self, prefix: &str) -> bool {
-        self.left.iter().any(|(key, _)| key.starts_with(prefix))
+/// `auto`: a label for results whose log matches.
+fn pattern_label(cx: &mut Context<'_>, settings: &mut Settings) -> Option<PatternLabel> {
+    let (regex, label) = (settings.take_placed("auto.regex"), settings.take("auto.label"));
+    let regex = regex.filter(|regex| !regex.value.is_empty())?;
+    if !scalar::is_pattern(cx, &regex.value, regex.span, "`auto.regex`") {
+        return None;
     }
-
-    fn flag(&mut self, name: &str) -> Option<bool> {
-        self.take(name).as_deref().and_then(boolean)
-    }
-
-    fn parsed<T: std::str::FromStr>(&mut self, cx: &mut Context<'_>, name: &str) -> Option<T> {
-        let text = self.take(name).filter(|text| !text.trim().is_empty())?;
-        let parsed = text.trim().parse().ok();
-        if parsed.is_none() {
-            let message = format!("`{name}` cannot be `{}`", shown(&text));
-            cx.add(Finding::warning("wrong-type", self.place, message).expected("a number"));
-        }
-        parsed
-    }
-
-    fn expiry(&mut self, cx: &mut Context<'_>) -> Option<BuildExpiry> {
-        self.has("buildExpiryConfig.").then(|| BuildExpiry {
-            enabled: self.flag("buildExpiryConfig.enabled").unwrap_or(false),
-            duration: self.parsed(cx, "buildExpiryConfig.duration"),
-            period: match self.take("buildExpiryConfig.period").as_deref() {
-                Some("weeks") => ExpiryPeriod::Weeks,
-                Some("months") => ExpiryPeriod::Months,
-                _ => ExpiryPeriod::Days,
-            },
-            results: self.flag("buildExpiryConfig.expiryTypeResult").unwrap_or(false),
-            artifacts: self.flag("buildExpiryConfig.expiryTypeArtifact").unwrap_or(false),
-            logs: self.flag("buildExpiryConfig.expiryTypeBuildLog").unwrap_or(false),
-            builds_to_keep: self.parsed(cx, "buildExpiryConfig.buildsToKeep"),
-            maximum_builds_to_keep: self.parsed(cx, "buildExpiryConfig.maximumBuildsToKeep"),
-            labels_to_keep: self
-                .take("buildExpiryConfig.labelsToKeep")
-                .unwrap_or_default()
-                .split([',', ' '])
-                .filter(|label| !label.is_empty())
-                .map(str::to_owned)
-                .collect(),
-        })
-    }
-
-    fn hanging(&mut self, cx: &mut Context<'_>) -> Option<HangingDetection> {
-        self.has("buildHangingConfig.").then(|| HangingDetection {
-            enabled: self.flag("buildHangingConfig.enabled"),
-            minutes_between_logs: self.parsed(cx, "buildHangingConfig.minutesBetweenLogs"),
-            minutes_queue_timeout: self.parsed(cx, "buildHangingConfig.minutesQueueTimeout"),
-            multiplier: self
-                .parsed::<f64>(cx, "buildHangingConfig.multiplier")
-                .filter(|multiplier| multiplier.is_finite()),
-        })
-    }
-
-    fn pattern_label(&mut self, cx: &mut Context<'_>) -> Option<PatternLabel> {
-        let (regex, label) = (self.take("auto.regex"), self.take("auto.label"));
-        let regex = regex.filter(|regex| !regex.is_empty())?;
-        if let Err(reason) = scalar::check_pattern(&regex) {
-            let message = format!(
-                "`auto.regex` `{}` is not a regular expression that can be used here: {reason}",
-                shown(&regex)
-            );
-            cx.add(Finding::error("bad-pattern", self.place, message));
-            return None;
-        }
-        Some(PatternLabel {
-            regex,
-            label: label.unwrap_or_default(),
-        })
-    }
+    Some(PatternLabel {
+        regex: regex.value,
+        label: label.unwrap_or_default(),
+    })
 }

@@ -2,21 +2,23 @@
 
 use super::{Context, scalar};
 use crate::report::{Finding, shown};
+use crate::source::Span;
 use crate::yaml::Node;
 
 /// A path below the working directory. What variables in it stand for is checked where it is used.
 pub(super) fn relative(cx: &mut Context<'_>, node: &Node, what: &str) -> Option<String> {
     let path = scalar::text(cx, node, what)?;
+    checked(cx, path, node.span, what)
+}
+
+/// The same, of a path that stands at `span`.
+pub(super) fn checked(cx: &mut Context<'_>, path: String, span: Span, what: &str) -> Option<String> {
     match fault(&path) {
         None => Some(path),
         Some(fault) => {
             cx.add(
-                Finding::error(
-                    "path-outside",
-                    node.span,
-                    format!("{what} `{}` {fault}", shown(&path)),
-                )
-                .expected("a path below the working directory"),
+                Finding::error("path-outside", span, format!("{what} `{}` {fault}", shown(&path)))
+                    .expected("a path below the working directory"),
             );
             None
         }

@@ -12,7 +12,7 @@ use super::{Context, plan, scalar};
 use crate::language::Section;
 use crate::language::permission as language;
 use crate::mention::MentionKind;
-use crate::report::{Finding, nearest, shown};
+use crate::report::{Finding, Reference, nearest, shown};
 use crate::yaml::{Entry, Map, Node, Value};
 
 /// A plan permissions document.
@@ -109,6 +109,11 @@ pub(super) fn deployment_document(
                     &language::ENVIRONMENT_GRANT,
                     environment_permission(),
                 );
+                if let Some(deployment) = deployment.clone() {
+                    let name = entry.key.text.clone();
+                    let reference = Reference::Environment { deployment, name };
+                    cx.report.refer(reference, entry.key.span);
+                }
                 environments.push((entry.key.text.clone(), granted.collect_as(environment_grant)));
             }
         }
@@ -247,7 +252,7 @@ fn grant<P>(
     }
     match fields.take("permissions") {
         Some(node) => {
-            for text in scalar::texts(cx, node, "`permissions`") {
+            for (text, node) in scalar::placed_texts(cx, node, "`permissions`") {
                 match parse(&text) {
                     Some(permission) => grant.permissions.push(permission),
                     None => {
@@ -279,7 +284,7 @@ fn grant<P>(
 }
 
 fn roles<P>(cx: &mut Context<'_>, node: &Node, grant: &mut Grant<P>) {
-    for role in scalar::texts(cx, node, "`roles`") {
+    for (role, node) in scalar::placed_texts(cx, node, "`roles`") {
         match role.as_str() {
             "logged-in" => grant.logged_in = true,
             "anonymous" => grant.anonymous = true,

@@ -3,16 +3,18 @@
 use std::collections::BTreeSet;
 
 use madake_domain::key::{PlanKey, ProjectKey};
-use madake_domain::plan::{Job, PlanConfiguration};
+use madake_domain::plan::{Job, PlanConfiguration, Stage};
 
 use super::branch_override::{self, ReadOverride};
 use super::fields::Fields;
+use super::reference::{self, JobPlaces, PlacedJob};
 use super::{
     Context, branch, dependency, docker, job, notification, other, repository, scalar, stage, trigger,
     variable,
 };
 use crate::language::job::JOB;
-use crate::language::plan as language;
+use crate::language::task::TASKS;
+use crate::language::{Section, plan as language};
 use crate::mention::MentionKind;
 use crate::report::{Finding, nearest, shown};
 use crate::yaml::{Entry, Map, Node, Value};
@@ -39,10 +41,19 @@ pub(super) fn plan(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<PlanC
         .entry("repositories")
         .and_then(|entry| repository::repositories(cx, &entry.value));
     let overrides = match fields.take("branch-overrides") {
-        Some(node) => branch_override::overrides(cx, node, repositories.as_deref()),
+        Some(node) => {
+            let mut jobs: BTreeSet<&str> = fields
+                .others()
+                .filter(|entry| looks_like_job(entry))
+                .map(|entry| entry.key.text.as_str())
+                .collect();
+            let named = stages.iter().flat_map(|stage| &stage.stage.jobs);
+            jobs.extend(named.map(String::as_str));
+            branch_override::overrides(cx, node, repositories.as_deref(), &jobs)
+        }
         None => Vec::new(),
     };
-    let jobs = jobs(cx, map, &fields, &stages, &overrides);
+    let (jobs, places) = jobs(cx, map, &fields, &stages, &overrides);
     let variables = match fields.take("variables") {
         Some(node) => variable::variables(cx, node),
         None => Vec::new(),
@@ -63,7 +74,7 @@ pub(super) fn plan(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<PlanC
         .unwrap_or_default();
     let dependencies = fields
         .take("dependencies")
-        .map(|node| dependency::dependencies(cx, node))
+        .map(|node| dependency::dependencies(cx, node, header.as_ref().map(|header| &header.key)))
         .unwrap_or_default();
     let notifications = fields
         .take("notifications")
@@ -74,7 +85,11 @@ pub(super) fn plan(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<PlanC
         .map(|node| branch::config(cx, node))
         .unwrap_or_default();
     fields.finish(cx);
-    let branch_overrides = branch_override::settle(cx, overrides, &jobs);
+    let stages: Vec<Stage> = stages.into_iter().map(|stage| stage.stage).collect();
+    let placed: Vec<PlacedJob<'_>> = jobs.iter().zip(&places).collect();
+    let mut told = Vec::new();
+    reference::artifacts(cx, &stages, &placed, None, &mut told);
+    let branch_overrides = branch_override::settle(cx, overrides, &stages, &placed, &mut told);
     let Header {
         key,
         name,
@@ -88,7 +103,7 @@ pub(super) fn plan(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<PlanC
         enabled,
         rerunnable,
         master_branch,
-        stages: stages.into_iter().map(|stage| stage.stage).collect(),
+        stages,
         jobs,
         variables,
         repositories,
@@ -155,8 +170,23 @@ fn header(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<Header> {
         cx.add(finding);
         return None;
     }
+    if let Some(Ok(whole)) = entry.value.as_text().map(|text| text.trim().parse::<PlanKey>()) {
+        whole_key(cx, &entry.value, &whole);
+        return None;
+    }
     let mut fields = Fields::of(cx, &entry.value, &language::HEADER)?;
-    let project_key = required(cx, &mut fields, entry, "project-key").and_then(|(text, node)| {
+    let in_one = entry.value.as_map().is_some_and(|map| {
+        let key = map.get("key").and_then(|entry| entry.value.as_text());
+        !map.has("project-key") && key.is_some_and(|key| key.trim().parse::<PlanKey>().is_ok())
+    });
+    let project_key = if in_one {
+        // The key is of both, which is said there.
+        fields.entry("project-key");
+        None
+    } else {
+        required(cx, &mut fields, entry, "project-key")
+    };
+    let project_key = project_key.and_then(|(text, node)| {
         cx.report.mention(MentionKind::Project, node.span);
         let parsed = text.parse::<ProjectKey>().ok();
         or_bad_key(cx, node, parsed, "a project's key")
@@ -165,15 +195,11 @@ fn header(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<Header> {
     let name = required(cx, &mut fields, entry, "name").map(|(text, _)| text);
     let description = fields.text_or_empty(cx, "description");
     let enabled = fields.flag(cx, "enabled").unwrap_or(true);
-    let rerunnable = match fields.take("rerunnable") {
+    let rerunnable = match fields.take_settled("rerunnable") {
         Some(node) => {
             let rerunnable = scalar::flag(cx, node, "`rerunnable`").unwrap_or(true);
             if !rerunnable {
-                cx.not_run(
-                    node.span,
-                    "`rerunnable: false`",
-                    "failed jobs may be run again all the same",
-                );
+                cx.not_run(node.span, "`rerunnable: false`", language::RERUNNABLE_INSTEAD);
             }
             rerunnable
         }
@@ -182,16 +208,13 @@ fn header(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<Header> {
     let master_branch = fields
         .take("master-branch")
         .and_then(|node| branch::master(cx, node));
-    if let Some(stages) = fields.others().find(|entry| entry.key.text == "stages") {
-        cx.add(
-            Finding::error("misplaced", stages.key.span, "`stages` is nested in `plan`")
-                .expected("`stages` at the root of the document, beside `plan`"),
-        );
-        fields.reported("stages");
-    }
     fields.finish(cx);
     let (short, node) = short?;
     cx.report.mention(MentionKind::Plan, node.span);
+    if let Ok(whole) = short.trim().parse::<PlanKey>() {
+        whole_key(cx, node, &whole);
+        return None;
+    }
     let checked = project_key.clone().or_else(|| "P".parse().ok())?;
     let parsed = PlanKey::new(&checked, &short).ok();
     let key = or_bad_key(cx, node, parsed, "a plan's key")?;
@@ -206,17 +229,23 @@ fn header(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<Header> {
     })
 }
 
+/// Says that the key of project and plan stands where they are two keys.
+fn whole_key(cx: &mut Context<'_>, node: &Node, key: &PlanKey) {
+    let message = format!("`{key}` is the key of the project and that of the plan in one");
+    cx.add(Finding::error("bad-key", node.span, message).expected(format!(
+        "`project-key: {}` and `key: {}` below `plan`",
+        key.project(),
+        key.short()
+    )));
+}
+
 fn required<'n>(
     cx: &mut Context<'_>,
     fields: &mut Fields<'n>,
     plan: &Entry,
     key: &'static str,
 ) -> Option<(String, &'n Node)> {
-    let Some(node) = fields.take(key) else {
-        let message = format!("the plan has no `{key}`");
-        cx.add(Finding::error("missing-key", plan.key.span, message));
-        return None;
-    };
+    let node = fields.need_at(cx, key, plan.key.span)?;
     scalar::non_empty_text(cx, node, &format!("the plan's `{key}`")).map(|text| (text, node))
 }
 
@@ -241,7 +270,7 @@ fn jobs(
     fields: &Fields<'_>,
     stages: &[stage::ReadStage<'_>],
     overrides: &[ReadOverride<'_>],
-) -> Vec<Job> {
+) -> (Vec<Job>, Vec<JobPlaces>) {
     let entries: Vec<&Entry> = fields.others().collect();
     let named: BTreeSet<&str> = stages
         .iter()
@@ -253,7 +282,7 @@ fn jobs(
     for entry in &entries {
         let named = named.contains(entry.key.text.as_str());
         if !named && !looks_like_job(entry) {
-            not_a_job(cx, map, entry);
+            not_a_job(cx, map, entry, &language::DOCUMENT);
             continue;
         }
         if !named {
@@ -267,7 +296,8 @@ fn jobs(
         jobs.push(job::job(cx, entry));
     }
     job::give_keys(cx, &mut jobs, &definitions);
-    let jobs: Vec<Job> = jobs.into_iter().map(|job| job.job).collect();
+    let (jobs, places): (Vec<Job>, Vec<JobPlaces>) =
+        jobs.into_iter().map(|job| (job.job, job.places)).unzip();
     let known: BTreeSet<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
     missing_jobs(cx, stages, &known, |finding, name| {
         let below_jobs = map
@@ -283,7 +313,7 @@ fn jobs(
                 .suggestion(nearest(name, entries.iter().map(|entry| entry.key.text.as_str()))),
         }
     });
-    jobs
+    (jobs, places)
 }
 
 /// Reports the jobs that stages name and that are not known.
@@ -309,7 +339,7 @@ pub(super) fn missing_jobs(
 }
 
 /// Whether a root key that no stage names may be a job all the same.
-fn looks_like_job(entry: &Entry) -> bool {
+pub(super) fn looks_like_job(entry: &Entry) -> bool {
     matches!(entry.value.value, Value::Broken)
         || entry
             .value
@@ -317,28 +347,55 @@ fn looks_like_job(entry: &Entry) -> bool {
             .is_some_and(|map| map.entries.iter().any(|inner| JOB.key(&inner.key.text).is_some()))
 }
 
-/// Reports a root key that is neither a section nor a job.
-fn not_a_job(cx: &mut Context<'_>, map: &Map, entry: &Entry) {
+/// Reports a key of a document or an override that is neither a section nor a job.
+pub(super) fn not_a_job(cx: &mut Context<'_>, map: &Map, entry: &Entry, section: &'static Section) {
     let name = entry.key.text.as_str();
+    let is_root = std::ptr::eq(section, &raw const language::DOCUMENT);
+    let place = if is_root {
+        "at the root of the document"
+    } else {
+        "in a branch override"
+    };
     if name == "jobs" {
         cx.add(
             Finding::error("misplaced", entry.key.span, "jobs are not collected below `jobs`")
-                .expected("each job as a key at the root of the document"),
+                .expected(format!("each job as a key {place}")),
         );
         return;
     }
     if JOB.key(name).is_some() {
-        let message = format!("`{name}` stands at the root of the document");
+        let message = format!("`{name}` stands {place}");
         cx.add(
             Finding::error("misplaced", entry.key.span, message).expected(format!("`{name}` inside a job")),
         );
         return;
     }
-    let message = format!(
-        "job '{}' is not referenced by any stage and has none of the job keys",
-        shown(name)
-    );
-    let absent = language::DOCUMENT.names().filter(|section| !map.has(section));
+    if TASKS.item(name).is_some() {
+        let message = format!("the task `{name}` stands {place}");
+        cx.add(
+            Finding::error("misplaced", entry.key.span, message)
+                .expected(format!("`- {name}: ...` in the list `tasks` of a job")),
+        );
+        return;
+    }
+    if !is_root && language::DOCUMENT.key(name).is_some() {
+        let message = format!("a branch cannot have `{name}` of its own");
+        cx.add(
+            Finding::warning("misplaced", entry.key.span, message)
+                .expected(format!("`{name}` at the root of the document, for all branches"))
+                .note("it has no effect where it is"),
+        );
+        return;
+    }
+    let message = if is_root {
+        format!(
+            "job '{}' is not referenced by any stage and has none of the job keys",
+            shown(name)
+        )
+    } else {
+        format!("`{}` is neither a section of an override nor a job", shown(name))
+    };
+    let absent = section.names().filter(|known| !map.has(known));
     let suggestion = nearest(name, absent);
     cx.add(
         Finding::warning("unknown-section", entry.key.span, message)

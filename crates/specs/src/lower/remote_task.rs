@@ -57,19 +57,20 @@ fn login(cx: &mut Context<'_>, fields: &mut Fields<'_>) -> Option<RemoteLogin> {
         None => (String::new(), RemoteAuthentication::Agent),
     };
     let host = host?;
-    let hosts: Vec<String> = scalar::texts(cx, host, "`host`")
-        .iter()
-        .flat_map(|text| text.split(|c: char| c == ',' || c.is_whitespace()))
-        .filter(|host| !host.is_empty())
-        .map(str::to_owned)
-        .collect();
+    let mut hosts: Vec<String> = Vec::new();
+    for (text, node) in scalar::placed_texts(cx, host, "`host`") {
+        let names = text.split(|c: char| c == ',' || c.is_whitespace());
+        for name in names.filter(|name| !name.is_empty()) {
+            if name.starts_with('-') {
+                let message = format!("`{}` is not the name of a machine", crate::report::shown(name));
+                cx.add(Finding::error("bad-address", node.span, message));
+                return None;
+            }
+            hosts.push(name.to_owned());
+        }
+    }
     if hosts.is_empty() {
         cx.add(Finding::error("empty", host.span, "`host` names no machine"));
-        return None;
-    }
-    if let Some(option) = hosts.iter().find(|host| host.starts_with('-')) {
-        let message = format!("`{}` is not the name of a machine", crate::report::shown(option));
-        cx.add(Finding::error("bad-address", host.span, message));
         return None;
     }
     Some(RemoteLogin {

@@ -5,7 +5,7 @@ use madake_domain::plan::{
     RepositoryOptions, RepositoryScope, RepositorySource, SecretText, SharedCredentials,
 };
 
-use super::fields::Fields;
+use super::fields::{Fields, without_value};
 use super::{Context, item, scalar};
 use crate::language::repository as language;
 use crate::mention::MentionKind;
@@ -312,6 +312,7 @@ fn change_detection(cx: &mut Context<'_>, node: &Node) -> ChangeDetection {
     let pattern = fields.entry("file-filter-pattern");
     match (kind, pattern) {
         (None, None) => {}
+        (Some(_), Some(entry)) if entry.value.is_null() => cx.add(without_value(entry)),
         (Some(kind), Some(entry)) => detection.file_filter = file_filter(cx, kind, &entry.value),
         (Some(kind), None) => {
             if kind.as_text() != Some("none") {

@@ -5,6 +5,7 @@ use madake_domain::plan::{FOREIGN_SECRET_PREFIX, SecretText};
 
 use super::Context;
 use crate::report::{Finding, nearest, shown};
+use crate::source::Span;
 use crate::yaml::{Node, Value, boolean};
 
 /// A text. `what` names the value in a message: `the plan's name`.
@@ -52,11 +53,19 @@ pub(super) fn number(cx: &mut Context<'_>, node: &Node, what: &str, least: u32) 
 
 /// A list of texts; a single text counts as a list of one.
 pub(super) fn texts(cx: &mut Context<'_>, node: &Node, what: &str) -> Vec<String> {
+    placed_texts(cx, node, what)
+        .into_iter()
+        .map(|(text, _)| text)
+        .collect()
+}
+
+/// The same, each with its place.
+pub(super) fn placed_texts<'n>(cx: &mut Context<'_>, node: &'n Node, what: &str) -> Vec<(String, &'n Node)> {
     match &node.value {
-        Value::Scalar(text) => vec![text.clone()],
+        Value::Scalar(text) => vec![(text.clone(), node)],
         Value::List(items) => items
             .iter()
-            .filter_map(|item| text(cx, item, &format!("an item of {what}")))
+            .filter_map(|item| Some((text(cx, item, &format!("an item of {what}"))?, item)))
             .collect(),
         Value::Null | Value::Broken => Vec::new(),
         Value::Map(_) => {
@@ -96,7 +105,36 @@ pub(super) fn text_map(cx: &mut Context<'_>, node: &Node, what: &str) -> Vec<(St
 /// lists say nothing and are left out; items of lists have their number, from 0, as their name. A single text has
 /// the empty name.
 pub(super) fn free(cx: &mut Context<'_>, node: &Node) -> Vec<(String, String)> {
-    fn collect(node: &Node, name: &str, settings: &mut Vec<(String, String)>) {
+    placed_settings(cx, node)
+        .into_iter()
+        .map(|setting| (setting.name, setting.value))
+        .collect()
+}
+
+/// A setting of an app, with the places of its key and its value.
+#[derive(Debug, Clone)]
+pub(super) struct Setting {
+    /// Its dotted name.
+    pub(super) name: String,
+    /// Its value.
+    pub(super) value: String,
+    /// Where its key stands.
+    pub(super) key_span: Span,
+    /// Where its value stands.
+    pub(super) span: Span,
+}
+
+/// The same as [`free`], each setting with its places.
+pub(super) fn placed_settings(cx: &mut Context<'_>, node: &Node) -> Vec<Setting> {
+    fn collect(node: &Node, name: &str, key_span: Span, settings: &mut Vec<Setting>) {
+        let mut push = |value: &str| {
+            settings.push(Setting {
+                name: name.to_owned(),
+                value: value.to_owned(),
+                key_span,
+                span: node.span,
+            });
+        };
         let below = |part: &str| {
             if name.is_empty() {
                 part.to_owned()
@@ -105,16 +143,16 @@ pub(super) fn free(cx: &mut Context<'_>, node: &Node) -> Vec<(String, String)> {
             }
         };
         match &node.value {
-            Value::Null => settings.push((name.to_owned(), String::new())),
-            Value::Scalar(text) => settings.push((name.to_owned(), text.clone())),
+            Value::Null => push(""),
+            Value::Scalar(text) => push(text),
             Value::List(items) => {
                 for (number, item) in items.iter().enumerate() {
-                    collect(item, &below(&number.to_string()), settings);
+                    collect(item, &below(&number.to_string()), item.span, settings);
                 }
             }
             Value::Map(map) => {
                 for entry in &map.entries {
-                    collect(&entry.value, &below(&entry.key.text), settings);
+                    collect(&entry.value, &below(&entry.key.text), entry.key.span, settings);
                 }
             }
             Value::Broken => {}
@@ -124,15 +162,22 @@ pub(super) fn free(cx: &mut Context<'_>, node: &Node) -> Vec<(String, String)> {
     if node.is_null() {
         return settings;
     }
-    collect(node, "", &mut settings);
-    let mut seen = std::collections::HashSet::new();
-    settings.retain(|(name, _)| {
-        let first = seen.insert(name.clone());
-        if !first {
-            let message = format!("the setting `{}` is given twice", shown(name));
-            cx.add(Finding::warning("duplicate-key", node.span, message).note("the first one counts"));
+    collect(node, "", node.span, &mut settings);
+    let mut seen: std::collections::HashMap<String, Span> = std::collections::HashMap::new();
+    settings.retain(|setting| match seen.get(&setting.name) {
+        Some(first) => {
+            let message = format!("the setting `{}` is given twice", shown(&setting.name));
+            cx.add(
+                Finding::warning("duplicate-key", setting.key_span, message)
+                    .related(*first, "first given here")
+                    .note("the first one counts"),
+            );
+            false
         }
-        first
+        None => {
+            seen.insert(setting.name.clone(), setting.key_span);
+            true
+        }
     });
     settings
 }
@@ -189,38 +234,39 @@ pub(super) fn unknown_word(
 
 /// Says that a value has the wrong type.
 pub(super) fn wrong_type(cx: &mut Context<'_>, node: &Node, what: &str, expected: &str) {
-    let found = match &node.value {
-        Value::Scalar(text) => format!("`{}`", shown(text)),
-        _ => node.kind().to_owned(),
+    let message = match &node.value {
+        Value::Null => format!("{what} has no value"),
+        Value::Scalar(text) => format!("{what} cannot be `{}`", shown(text)),
+        _ => format!("{what} cannot be {}", node.kind()),
     };
-    cx.add(Finding::error("wrong-type", node.span, format!("{what} cannot be {found}")).expected(expected));
+    cx.add(Finding::error("wrong-type", node.span, message).expected(expected));
 }
 
 /// A regular expression, kept as it was written. Java's look-around and back-references are refused, because ours
 /// run in linear time and have neither.
 pub(super) fn pattern(cx: &mut Context<'_>, node: &Node, what: &str) -> Option<String> {
     let text = non_empty_text(cx, node, what)?;
-    match check_pattern(&text) {
-        Ok(()) => Some(text),
-        Err(reason) => {
-            cx.add(
-                Finding::error(
-                    "bad-pattern",
-                    node.span,
-                    format!(
-                        "{what} `{}` is not a regular expression that can be used here: {reason}",
-                        shown(&text)
-                    ),
-                )
-                .note("look-around and back-references of Java are not available"),
-            );
-            None
-        }
-    }
+    is_pattern(cx, &text, node.span, what).then_some(text)
+}
+
+/// Whether a text, which stands at `span`, is a regular expression; says why not.
+pub(super) fn is_pattern(cx: &mut Context<'_>, text: &str, span: Span, what: &str) -> bool {
+    let Err(reason) = check_pattern(text) else {
+        return true;
+    };
+    let message = format!(
+        "{what} `{}` is not a regular expression that can be used here: {reason}",
+        shown(text)
+    );
+    cx.add(
+        Finding::error("bad-pattern", span, message)
+            .note("look-around and back-references of Java are not available"),
+    );
+    false
 }
 
 /// Whether a text is a regular expression; the error says why not.
-pub(super) fn check_pattern(text: &str) -> Result<(), String> {
+fn check_pattern(text: &str) -> Result<(), String> {
     regex::Regex::new(text).map(|_| ()).map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
         other => other

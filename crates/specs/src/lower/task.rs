@@ -1,5 +1,6 @@
 //! Tasks (bamboo-specs.md 4).
 
+use madake_domain::key::PlanKey;
 use madake_domain::plan::{
     ArtifactDownloadItem, ArtifactDownloadTask, CheckoutTask, InjectScope, InjectVariablesTask, StopJobTask,
     Task, TaskAction, TaskCondition, TestFormat, TestParserTask, TestReportKind,
@@ -141,17 +142,23 @@ fn artifact_download(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
     };
     let custom_branch = fields.text(cx, "custom-branch");
     let artifacts = fields.take("artifacts");
+    let name_node = fields.take("name");
     let single = ArtifactDownloadItem {
-        name: fields.text(cx, "name"),
+        name: name_node.and_then(|node| scalar::text(cx, node, "`name` of an artifact download")),
         destination: fields.destination(cx, "destination"),
     };
     fields.finish(cx);
     let items = match artifacts.map(|node| (node, &node.value)) {
         Some((_, Value::List(items))) if !items.is_empty() => items
             .iter()
-            .filter_map(|item| download_item(cx, item, &single.destination))
+            .filter_map(|item| download_item(cx, item, &single.destination, source_plan.as_ref()))
             .collect(),
-        Some((_, Value::List(_) | Value::Broken)) | None => vec![single],
+        Some((_, Value::List(_) | Value::Broken)) | None => {
+            if let (Some(name), Some(node)) = (&single.name, name_node) {
+                cx.downloads.push((source_plan.clone(), name.clone(), node.span));
+            }
+            vec![single]
+        }
         Some((node, _)) => {
             scalar::wrong_type(cx, node, "`artifacts`", "a list");
             return None;
@@ -165,17 +172,28 @@ fn artifact_download(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
 }
 
 /// One artifact by name, with options, or `{}` for all; `destination` is what the task says for all of them.
-fn download_item(cx: &mut Context<'_>, node: &Node, destination: &str) -> Option<ArtifactDownloadItem> {
+fn download_item(
+    cx: &mut Context<'_>,
+    node: &Node,
+    destination: &str,
+    plan: Option<&PlanKey>,
+) -> Option<ArtifactDownloadItem> {
     let mut item = ArtifactDownloadItem {
         name: None,
         destination: destination.to_owned(),
     };
     if let Value::Scalar(name) = &node.value {
+        cx.downloads.push((plan.cloned(), name.clone(), node.span));
         item.name = Some(name.clone());
         return Some(item);
     }
     let mut fields = Fields::of(cx, node, &language::DOWNLOAD_ITEM)?;
-    item.name = fields.text(cx, "name");
+    if let Some(node) = fields.take("name") {
+        item.name = scalar::text(cx, node, "`name` of an artifact of a download");
+        let name = item.name.clone();
+        cx.downloads
+            .extend(name.map(|name| (plan.cloned(), name, node.span)));
+    }
     if node.as_map().is_some_and(|map| map.has("destination")) {
         item.destination = fields.destination(cx, "destination");
     } else {

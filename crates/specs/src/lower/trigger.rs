@@ -67,23 +67,29 @@ fn trigger(cx: &mut Context<'_>, node: &Node, repositories: Option<&[PlanReposit
             }
             Some(kind)
         }
-        "after-deployment" => {
-            refuse(cx, short);
-            match &mut fields {
-                Some(fields) => {
-                    let project = fields.need_text(cx, "deployment-project");
-                    let environment = fields.text(cx, "environment");
-                    project.map(|deployment_project| TriggerKind::AfterDeployment {
-                        deployment_project,
-                        environment,
-                    })
-                }
-                None => {
-                    task::missing_value(cx, &item, "a map with `deployment-project`");
-                    None
-                }
+        "after-deployment" => match (&mut fields, short) {
+            (Some(fields), _) => {
+                refuse(cx, short);
+                let project = fields.need_text(cx, "deployment-project");
+                let environment = fields.text(cx, "environment");
+                project.map(|deployment_project| TriggerKind::AfterDeployment {
+                    deployment_project,
+                    environment,
+                })
             }
-        }
+            (None, Some(node)) => {
+                let shape = match node.as_text() {
+                    Some(project) => format!("`{{deployment-project: {}}}`", shown(project)),
+                    None => "a map with `deployment-project`".to_owned(),
+                };
+                scalar::wrong_type(cx, node, "the options of `after-deployment`", &shape);
+                None
+            }
+            (None, None) => {
+                task::missing_value(cx, &item, "a map with `deployment-project`");
+                None
+            }
+        },
         _ => {
             refuse(cx, short);
             Some(TriggerKind::Push)
@@ -93,8 +99,9 @@ fn trigger(cx: &mut Context<'_>, node: &Node, repositories: Option<&[PlanReposit
     if let Some(mut fields) = fields {
         trigger.description = fields.text_or_empty(cx, "description");
         if let Some(node) = fields.take("repositories") {
-            trigger.repositories = scalar::texts(cx, node, "`repositories`");
-            check_names(cx, node, &trigger.repositories, repositories);
+            let names = scalar::placed_texts(cx, node, "`repositories`");
+            check_names(cx, &names, repositories);
+            trigger.repositories = names.into_iter().map(|(name, _)| name).collect();
         }
         if let Some(node) = fields.take("conditions") {
             (trigger.conditions, trigger.other_conditions) = condition::conditions(cx, node);
@@ -112,12 +119,12 @@ fn refuse(cx: &mut Context<'_>, short: Option<&Node>) {
 }
 
 /// A trigger that names a repository which the plan does not have would never fire.
-fn check_names(cx: &mut Context<'_>, node: &Node, names: &[String], repositories: Option<&[PlanRepository]>) {
+fn check_names(cx: &mut Context<'_>, names: &[(String, &Node)], repositories: Option<&[PlanRepository]>) {
     let Some(repositories) = repositories else {
         return;
     };
     let known = || repositories.iter().map(|repository| repository.name.as_str());
-    for name in names {
+    for (name, node) in names {
         if !known().any(|known| known == name) {
             let message = format!(
                 "the plan has no repository `{}`, so it cannot fire this trigger",
@@ -139,12 +146,15 @@ fn remote(
     let node = short.or(given);
     let mut addresses = Vec::new();
     if let Some(node) = node {
-        let texts = scalar::texts(cx, node, "the addresses of a remote trigger");
+        let texts = scalar::placed_texts(cx, node, "the addresses of a remote trigger");
         let parts = texts
             .iter()
-            .flat_map(|text| text.split(|c: char| c == ',' || c.is_whitespace()))
-            .filter(|part| !part.is_empty());
-        for address in parts {
+            .flat_map(|(text, node)| {
+                let parts = text.split(|c: char| c == ',' || c.is_whitespace());
+                parts.map(move |part| (part, node))
+            })
+            .filter(|(part, _)| !part.is_empty());
+        for (address, node) in parts {
             match (cx.options.validate_address)(address) {
                 Ok(()) => addresses.push(address.to_owned()),
                 Err(fault) => {
@@ -209,14 +219,18 @@ fn cron(
     fields: Option<&mut Fields<'_>>,
     short: Option<&Node>,
 ) -> Option<TriggerKind> {
-    let given = fields.and_then(|fields| fields.take("expression"));
-    let Some(node) = short.or(given) else {
-        cx.add(Finding::error(
-            "missing-key",
-            span,
-            "the cron trigger has no `expression`",
-        ));
-        return None;
+    let node = match (short, fields) {
+        (Some(node), None) => node,
+        (Some(node), Some(fields)) => {
+            fields.entry("expression");
+            node
+        }
+        (None, Some(fields)) => fields.need(cx, "expression")?,
+        (None, None) => {
+            let finding = Finding::error("missing-key", span, "a cron trigger has no `expression`");
+            cx.add(finding.expected("`cron: 0 0 3 ? * *`"));
+            return None;
+        }
     };
     Some(TriggerKind::Cron {
         expression: expression(cx, node)?,

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use saphyr::{AnnotatedMapping, MarkedYaml, Scalar, ScanError, Tag, YamlData};
+use saphyr::{AnnotatedMapping, MarkedYaml, Scalar, Tag, YamlData};
 
 use super::duplicates::{self, Parsed, RepeatedKey};
 use super::stream::RawDocument;
 use super::tags::{self, Visible};
-use super::{Entry, Key, Map, Node, Value, limits, stream};
+use super::{Entry, Key, Map, Node, Value, limits, stream, syntax};
 use crate::include::{self, SourceTree};
 use crate::options::Options;
 use crate::report::{DocumentId, Finding, Report, shown};
@@ -168,7 +168,7 @@ impl Loader<'_> {
                 return vec![broken(first)];
             }
             Err(error) => {
-                self.report.add(syntax_error(file, raw, &error));
+                self.report.add(syntax::finding(file, raw, &error));
                 return vec![broken(first)];
             }
         };
@@ -318,7 +318,11 @@ impl Loader<'_> {
         let mut places: HashMap<String, usize> = HashMap::with_capacity(map.len());
         for (key, value) in map {
             let span = text.span(&key);
-            let value = self.node(value, text);
+            let mut value = self.node(value, text);
+            if value.is_null() && !["~", "null", "Null", "NULL"].contains(&text.written(value.span)) {
+                // Where nothing is written, the key is what there is to point at.
+                value.span = span;
+            }
             let repeated = text.repeated.iter().find(|repeated| {
                 (repeated.line, repeated.column) == (key.span.start.line(), key.span.start.col())
             });
@@ -332,6 +336,10 @@ impl Loader<'_> {
                             .collect(),
                         None => name,
                     }
+                }
+                YamlData::Mapping(_) if text.has_braces(span) => {
+                    self.report.add(syntax::braces(span, text.line(span)));
+                    continue;
                 }
                 _ => {
                     let finding = Finding::error("yaml-syntax", span, "a key must be a text");
@@ -447,14 +455,26 @@ impl Text<'_> {
         }
     }
 
-    /// The text of a place on one line.
-    fn written(&self, span: Span) -> &str {
+    /// The line that a place begins on.
+    fn line(&self, span: Span) -> &str {
         let start = (span.line - self.line_offset) as usize;
         let Some(line_start) = self.line_starts.get(start - 1) else {
             return "";
         };
         let line = &self.visible.text[*line_start..];
-        let line = &line[..line.find('\n').unwrap_or(line.len())];
+        &line[..line.find('\n').unwrap_or(line.len())]
+    }
+
+    /// Whether `{{` ends or begins where the place begins.
+    fn has_braces(&self, span: Span) -> bool {
+        let at = (span.column as usize).saturating_sub(2);
+        let near: String = self.line(span).chars().skip(at).take(2).collect();
+        near == "{{"
+    }
+
+    /// The text of a place on one line.
+    fn written(&self, span: Span) -> &str {
+        let line = self.line(span);
         let byte = |column: u32| {
             line.char_indices()
                 .nth(column.saturating_sub(1) as usize)
@@ -487,24 +507,5 @@ fn normalised(text: &str) -> String {
         text.replace("\r\n", "\n").replace('\r', "\n")
     } else {
         text.to_owned()
-    }
-}
-
-fn syntax_error(file: FileId, raw: &RawDocument<'_>, error: &ScanError) -> Finding {
-    let lines: Vec<&str> = raw.text.lines().collect();
-    let line = error.marker().line().clamp(1, lines.len().max(1));
-    let content = lines.get(line - 1).copied().unwrap_or("");
-    let column = error.marker().col().min(content.chars().count()) + 1;
-    let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-    let span = Span::point(file, number(line).saturating_add(raw.line_offset), number(column));
-    let indentation = content.len() - content.trim_start().len();
-    if content[..indentation].contains('\t') {
-        return Finding::error("yaml-syntax", span, "a tab is used for indentation").expected("spaces");
-    }
-    let finding = Finding::error("yaml-syntax", span, format!("not valid YAML: {}", error.info()));
-    if raw.text.contains("{{") || raw.text.contains("#@ ") {
-        finding.note("the file looks like a template that some other tool fills in first")
-    } else {
-        finding
     }
 }

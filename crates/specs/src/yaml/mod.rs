@@ -1,8 +1,9 @@
 //! YAML text to a tree in which every node and key knows its place.
 //!
 //! saphyr parses; this module does what it leaves open and what hostile files need: limits before anything is
-//! built (`limits`), documents that fail one by one (`stream`), tags that it would drop (`tags`), repeated keys
-//! with both places (`duplicates`), and in `convert` merge keys, includes and keys as plain texts.
+//! built (`limits`), documents that fail one by one (`stream`), mistakes in words that help (`syntax`), tags that it
+//! would drop (`tags`), repeated keys with both places (`duplicates`), and in `convert` merge keys, includes and keys
+//! as plain texts.
 //!
 //! The dialect (bamboo-specs.md 2.3): a scalar keeps the characters that were written, so that a version `1.10`
 //! stays `1.10`; whether it is a boolean or a number is asked where one is expected, and then YAML 1.1 counts
@@ -12,6 +13,7 @@ mod convert;
 mod duplicates;
 mod limits;
 mod stream;
+mod syntax;
 mod tags;
 
 pub(crate) use convert::{Document, load};

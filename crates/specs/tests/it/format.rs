@@ -2,9 +2,10 @@
 
 use madake_domain::plan::{
     ArtifactDownloadItem, BlockStrategy, BranchIntegration, DockerTaskAction, EnvironmentEvent,
-    EnvironmentPermission, EnvironmentTriggerKind, IntegrationStrategy, NodeTool, PlanEvent, PlanOther,
-    Recipient, ReleaseApproval, RemoteAuthentication, RepositoryAuthentication, RepositoryDefinition,
-    ScriptSource, Task, TaskAction, TaskCondition, TaskTests, TestFormat, TestReportKind,
+    EnvironmentPermission, EnvironmentTriggerKind, ExpiryPeriod, IntegrationStrategy, NodeTool, PlanEvent,
+    PlanOther, Recipient, ReleaseApproval, RemoteAuthentication, RepositoryAuthentication,
+    RepositoryDefinition, ScriptSource, Task, TaskAction, TaskCondition, TaskTests, TestFormat,
+    TestReportKind,
 };
 use madake_specs::{Reading, Severity};
 
@@ -298,6 +299,34 @@ fn settings_of_apps_are_nested_or_dotted() {
 }
 
 #[test]
+fn expiry_takes_labels_as_a_list_and_periods_in_any_case() {
+    let expiry = |settings: &str| {
+        let result = reading(&plan_text(&format!(
+            "other:\n  all-other-apps:\n    custom:\n      buildExpiryConfig: {{enabled: 'true', duration: 3, {settings}}}\nBuild: {{tasks: []}}\n"
+        )));
+        let expiry = result.plans[0].configuration.other.build_expiry.clone();
+        (expiry.unwrap(), result.diagnostics)
+    };
+    let (read, findings) = expiry("labelsToKeep: [release, 'a, b']");
+    assert_eq!(read.labels_to_keep, ["release", "a", "b"]);
+    assert!(findings.is_empty(), "{findings:?}");
+    for (period, expected) in [
+        ("Months", ExpiryPeriod::Months),
+        ("WEEKS", ExpiryPeriod::Weeks),
+        ("hours", ExpiryPeriod::Hours),
+        ("year", ExpiryPeriod::Years),
+        ("''", ExpiryPeriod::Days),
+    ] {
+        let (read, findings) = expiry(&format!("period: {period}"));
+        assert_eq!((read.period, read.duration), (expected, Some(3)), "{period}");
+        assert!(findings.is_empty(), "{findings:?}");
+    }
+    let (read, findings) = expiry("period: monhts");
+    assert_eq!(read.duration, None, "nothing goes by a period that was not meant");
+    assert_eq!(findings[0].suggestion.as_deref(), Some("months"));
+}
+
+#[test]
 fn overrides_replace_whole_sections_on_their_branches() {
     let plan = whole();
     let [release, rest] = plan.branch_overrides.as_slice() else {
@@ -335,7 +364,7 @@ fn deployment_documents_are_read() {
         "environments: [QA, 'Production •', Empty]\n",
         "QA:\n  tasks: [clean, artifact-download, script: ./deploy.sh]\n  final-tasks: []\n  variables: {a: 1}\n",
         "  requirements: [docker]\n  docker: alpine\n  release-approval-prerequisite: approved\n  description: first\n",
-        "  triggers:\n    - build-success: {branch: develop}\n    - stage-success: Build\n    - environment-success: {environment: Dev}\n",
+        "  triggers:\n    - build-success: {branch: develop}\n    - stage-success: Build\n    - environment-success: {environment: Empty}\n",
         "    - cron: {expression: 0 0 12 ? * *, artifact-branch: main, skip-if-version-deployed: 'true'}\n",
         "  notifications:\n    - events: [deployment-started-and-finished, deployment-failed]\n      recipients: [{users: [ann]}]\n",
         "Production •:\n  tasks: []\n  triggers: []\nEmpty:\n",
