@@ -143,6 +143,26 @@ pub fn collect(
     Ok(walk.collection)
 }
 
+/// Opens a file of a job's to be read, and never anything else: what is no regular file, or lies outside of `folder`
+/// however a link or a swapped folder leads there, is refused. `path` is relative to `folder`.
+pub(crate) fn open_file(folder: &Path, path: &str) -> io::Result<File> {
+    let names = path.split('/');
+    if path.starts_with('/') || path.contains('\0') || names.clone().any(|name| name == "..") {
+        return Err(io::Error::other("it is not a path below the folder"));
+    }
+    let folder = openat(CWD, folder, FOLDER, Mode::empty())?;
+    let opened = beneath(folder.as_fd(), path, READ).map_err(|error| match error {
+        Errno::XDEV | Errno::LOOP => io::Error::other("a link on the way is not followed"),
+        other => other.into(),
+    })?;
+    let file = File::from(opened);
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("it is no file"))
+    }
+}
+
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// Without blocking, so that a pipe that nobody writes to does not hold us.
 const READ: OFlags = OFlags::RDONLY

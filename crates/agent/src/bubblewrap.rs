@@ -4,16 +4,24 @@
 //! and devices of its own; its working directory to write. What it does not see: the server's home with its store
 //! and the orders of other jobs, and the sockets of the machine's services below `/run`. The order of the arguments
 //! counts: each may cover what one before has shown.
+//!
+//! `bwrap` itself runs outside, as the server's user. The environment of a job is a plan's to choose (`LD_PRELOAD` among
+//! it), so `bwrap` is not started with it: it is handed over as arguments in a file without a name, and set inside.
 
-use std::ffi::OsString;
-use std::fs;
-use std::io;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{self, Seek as _, Write as _};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use madake_protocol::Bubblewrap;
 
+use rustix::fs::{MemfdFlags, memfd_create};
+
 use crate::job_directory::make_private_directory;
+use crate::processes::COOKIE_VARIABLE;
 
 /// Places below `/run` where a machine may keep what `/etc/resolv.conf` points to, so that names are found.
 const RESOLVERS: [&str; 4] = [
@@ -142,17 +150,72 @@ impl Sandbox {
         }
     }
 
-    /// A command that runs in the sandbox. Its environment is what the process itself shall have.
-    pub(crate) fn command<T: AsRef<std::ffi::OsStr>>(&self, directory: &Path, line: &[T]) -> Command {
+    /// A command that runs in the sandbox with this environment; a later entry wins over an earlier.
+    ///
+    /// # Errors
+    /// When the environment cannot be handed over.
+    pub(crate) fn command<T: AsRef<OsStr>>(
+        &self,
+        directory: &Path,
+        line: &[T],
+        environment: &[(OsString, OsString)],
+    ) -> io::Result<SandboxCommand> {
+        let handed_over = handed_over(environment)?;
         let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)
+            .arg("--args")
+            .arg(handed_over.as_raw_fd().to_string())
             .arg("--chdir")
             .arg(directory)
             .arg("--")
-            .args(line);
-        command
+            .args(line)
+            .env_clear();
+        // By it the processes of a job are found whose supervisor is gone.
+        if let Some((name, value)) = environment.iter().rfind(|(name, _)| name == COOKIE_VARIABLE) {
+            command.env(name, value);
+        }
+        Ok(SandboxCommand {
+            command,
+            _handed_over: handed_over,
+        })
     }
+}
+
+/// A command in a sandbox, with what is handed over to it.
+#[derive(Debug)]
+pub(crate) struct SandboxCommand {
+    /// It is to be started while this exists.
+    pub(crate) command: Command,
+    _handed_over: OwnedFd,
+}
+
+/// The arguments that set an environment, in a file that a process started from here inherits.
+fn handed_over(environment: &[(OsString, OsString)]) -> io::Result<OwnedFd> {
+    let last: BTreeMap<&OsString, &OsString> =
+        environment.iter().map(|(name, value)| (name, value)).collect();
+    let mut text = Vec::new();
+    for (name, value) in last {
+        let (name, value) = (name.as_encoded_bytes(), value.as_encoded_bytes());
+        // What ends an argument would let a value be further arguments.
+        if name.is_empty() || name.contains(&b'=') || name.contains(&0) || value.contains(&0) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "the environment variable `{}` has a name or a value that no process can have",
+                    name.escape_ascii()
+                ),
+            ));
+        }
+        for part in [b"--setenv", name, value] {
+            text.extend_from_slice(part);
+            text.push(0);
+        }
+    }
+    let mut file = File::from(memfd_create("environment", MemfdFlags::CLOEXEC)?);
+    file.write_all(&text)?;
+    file.rewind()?;
+    Ok(rustix::io::dup(&file)?)
 }
 
 /// A home that can be covered without taking the system with it.

@@ -57,8 +57,11 @@ fn found(program: &Path) -> Result<PathBuf, String> {
 fn attempt(settings: &Bubblewrap) -> Result<(), String> {
     let shown = settings.program.display();
     let sandbox = Sandbox::new(settings, &SandboxFolders::default());
-    let mut child = sandbox
-        .command("/".as_ref(), &["/bin/sh", "-c", ":"])
+    let mut attempt = sandbox
+        .command("/".as_ref(), &["/bin/sh", "-c", ":"], &[])
+        .map_err(|error| format!("{shown} cannot be given an environment: {error}"))?;
+    let mut child = attempt
+        .command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

@@ -86,6 +86,20 @@ impl Destination {
         is_executable: bool,
         source: &mut dyn Read,
     ) -> Result<u64, PlaceError> {
+        let mode = Mode::from_raw_mode(if is_executable { 0o755 } else { 0o644 });
+        self.write_with(path, mode, source)
+    }
+
+    /// As [`Self::write`], for a file that only its owner reads.
+    pub(crate) fn write_private(
+        &self,
+        path: &ArtifactPath,
+        source: &mut dyn Read,
+    ) -> Result<u64, PlaceError> {
+        self.write_with(path, Mode::from_raw_mode(0o600), source)
+    }
+
+    fn write_with(&self, path: &ArtifactPath, mode: Mode, source: &mut dyn Read) -> Result<u64, PlaceError> {
         let (inner, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
         let folder_path = match (self.folder.as_str(), inner) {
             (folder, "") => folder.to_owned(),
@@ -112,7 +126,6 @@ impl Destination {
             .union(OFlags::EXCL)
             .union(OFlags::NOFOLLOW)
             .union(OFlags::CLOEXEC);
-        let mode = Mode::from_raw_mode(if is_executable { 0o755 } else { 0o644 });
         let opened = openat(&folder, name, flags, mode).map_err(|error| failed(error.into()))?;
         let mut file = File::from(opened);
         io::copy(source, &mut file).map_err(|error| {

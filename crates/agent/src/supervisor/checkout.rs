@@ -93,6 +93,7 @@ pub(crate) fn check_out(
         revision,
         branch: BranchName::parse(&repository.branch).ok(),
         origin: repository.origin.clone(),
+        administration: administration(&order.working_directory, &into),
         into,
         clean: task.force_clean_build,
     };
@@ -123,6 +124,23 @@ pub(crate) fn find<'a>(
     found.ok_or(CheckoutFailure::UnknownRepository(name))
 }
 
+/// Where git works with a git directory of its own for a checkout: beside the working directory, so that it is there
+/// for the next build and no job can write to it.
+fn administration(working_directory: &Path, into: &Path) -> PathBuf {
+    let mut folder = working_directory.as_os_str().to_owned();
+    folder.push(".checkouts");
+    let inner = into.strip_prefix(working_directory).unwrap_or(into);
+    // FNV-1a: a name for each path. Git's directory says itself which it is of, so two of one name do no harm.
+    let hash = inner
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    PathBuf::from(folder).join(format!("{hash:016x}"))
+}
+
 enum Program {
     Git(GitProgram),
     Hg(HgProgram),
@@ -135,6 +153,7 @@ struct Work {
     branch: Option<BranchName>,
     origin: Option<String>,
     into: PathBuf,
+    administration: PathBuf,
     clean: bool,
 }
 
@@ -150,6 +169,7 @@ impl Work {
                     branch: self.branch.as_ref(),
                     origin: self.origin.as_deref(),
                     into: &self.into,
+                    administration: &self.administration,
                     clean: self.clean,
                     timeout: LONGEST_CHECKOUT,
                 };
@@ -159,6 +179,7 @@ impl Work {
                     git_lfs: find_git_lfs().as_deref(),
                     source,
                     work_tree: &self.into,
+                    administration: &self.administration,
                     timeout: LONGEST_CHECKOUT,
                 })?);
                 lines

@@ -58,6 +58,7 @@ pub(crate) struct Container {
     /// The home of a user whom the image does not know.
     home: Option<PathBuf>,
     is_running: bool,
+    is_paused: bool,
     /// Whether the server lets jobs in containers use the network.
     may_use_network: bool,
 }
@@ -120,6 +121,7 @@ impl Container {
             note_path,
             home,
             is_running: false,
+            is_paused: false,
             may_use_network: container.network,
         };
         made.make(&request.body(), lookout)?;
@@ -196,6 +198,42 @@ impl Container {
         })?;
         self.is_running = survives;
         Ok(end)
+    }
+
+    /// Holds everything that runs in the container. Where an engine cannot pause (that of a person on a system without
+    /// cgroups of its own), what runs is ended by starting the container anew.
+    pub(crate) fn pause(&mut self) -> Result<(), ContainerError> {
+        if !self.is_running || self.is_paused {
+            return Ok(());
+        }
+        let (engine, name) = (&self.engine, &self.name);
+        self.is_paused = self.runtime.block_on(async {
+            let path = format!("/containers/{name}/pause");
+            match engine.ask("pause the container", Method::POST, &path, None).await {
+                Ok(_) => Ok(true),
+                Err(ContainerError::Refused { .. }) => {
+                    let path = format!("/containers/{name}/restart?t=0");
+                    engine
+                        .ask("start the container anew", Method::POST, &path, None)
+                        .await
+                        .map(|_| false)
+                }
+                Err(error) => Err(error),
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Lets what runs in a paused container go on.
+    pub(crate) fn go_on(&mut self) -> Result<(), ContainerError> {
+        if !std::mem::take(&mut self.is_paused) {
+            return Ok(());
+        }
+        let path = format!("/containers/{}/unpause", self.name);
+        let asked = self
+            .engine
+            .ask("let the container go on", Method::POST, &path, None);
+        self.runtime.block_on(asked).map(|_| ())
     }
 
     /// Removes the container with everything that runs in it.

@@ -1,36 +1,34 @@
 //! Runs the tasks of an order one after the other, and says what came of them.
 
+mod commands;
 mod docker;
+mod ending;
 mod node;
 mod program;
 mod remote;
 mod repositories;
 mod variables;
+mod verdict;
+mod workspace;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use madake_domain::plan::{CheckoutTask, NodeTool, ScriptTask, Task, TaskAction, TaskTests, TestReportKind};
+use madake_domain::plan::{NodeTool, Task, TaskAction, TaskTests, TestReportKind};
 use madake_domain::task_condition::first_unmet;
 use madake_protocol::log::LogKind;
-use madake_protocol::{FORMAT, JobOrder, JobOutcome, JobResult, JobVariable, Secret};
+use madake_protocol::{JobOrder, JobOutcome, JobResult, JobVariable, Secret};
 
-use crate::clock::now_ms;
 use crate::job_directory::{JobDirectory, make_private_directory};
-use crate::log::{Log, LogTotals, Stamp};
-use crate::processes;
+use crate::log::{Log, Stamp};
 
-use super::checkout::{CheckoutFailure, check_out};
-use super::container::BeginError;
 use super::interruption::{Interruption, Lookout};
-use super::script::PreparedScript;
 use super::script_environment::ScriptEnvironment;
 use super::surroundings::{Ahead, Surroundings};
-use super::task_process::{PipeReader, ProcessEnd, signal_name};
+use super::task_process::PipeReader;
 use super::task_test_parser::Tests;
-use super::{artifacts, clean, script, unrunnable};
+use super::{artifacts, unrunnable};
+use verdict::task_name;
 
 /// Where Maven's Surefire writes its reports.
 const MAVEN_REPORTS: &str = "**/target/surefire-reports/*.xml";
@@ -38,9 +36,6 @@ const MAVEN_REPORTS: &str = "**/target/surefire-reports/*.xml";
 const ANT_REPORTS: &str = "**/test-reports/*.xml";
 /// Where Mocha's reporter for Bamboo writes, in the folder that it runs in.
 const MOCHA_REPORTS: &str = "**/mocha.json";
-
-/// How long pipes may stay open after the last process of the job was killed.
-const LAST_OUTPUT: Duration = Duration::from_secs(2);
 
 /// How a task ended.
 enum TaskEnd {
@@ -82,6 +77,8 @@ struct Job<'a> {
     checkouts: Vec<(String, PathBuf)>,
     /// How many pushes there were.
     pushes: usize,
+    /// How many files there are with variables of containers.
+    environment_files: usize,
     /// Containers that tasks left running beside it, by name.
     detached: Vec<String>,
     checkout_ms: i64,
@@ -120,6 +117,7 @@ pub(crate) fn run(order: &JobOrder, directory: &JobDirectory, started_ms: i64) -
         made_variables: Vec::new(),
         checkouts: Vec::new(),
         pushes: 0,
+        environment_files: 0,
         detached: Vec::new(),
         checkout_ms: 0,
         first_command_started_ms: None,
@@ -357,324 +355,5 @@ impl Job<'_> {
             (Err(reason), TaskEnd::Succeeded) => TaskEnd::failed(reason),
             (_, end) => end,
         }
-    }
-
-    /// Puts the artifacts of earlier stages into the working directory before the first task that could use them:
-    /// checkouts and clean would remove them again.
-    fn supply(&mut self, action: &TaskAction) -> Result<(), String> {
-        if self.is_supplied || matches!(action, TaskAction::Checkout(_) | TaskAction::Clean) {
-            return Ok(());
-        }
-        self.is_supplied = true;
-        artifacts::place(
-            &self.order.artifacts.subscribed,
-            self.order,
-            &self.environment,
-            &self.log,
-        )
-    }
-
-    /// Keeps what the job is to leave behind. A job that somebody stopped keeps its test results alone.
-    fn keep_results(&mut self, verdict: &mut Verdict) {
-        let mut problems = match verdict.result {
-            JobResult::Successful | JobResult::Failed | JobResult::TimedOut => {
-                artifacts::keep(self.order, self.directory, &self.environment, &self.log)
-            }
-            JobResult::Stopped | JobResult::Error(_) => Vec::new(),
-        };
-        if let Err(error) = self.tests.write(self.directory) {
-            let problem = format!("the test results cannot be kept: {error}");
-            self.log.say(LogKind::Error, &problem);
-            problems.push(problem);
-        }
-        if verdict.result == JobResult::Successful
-            && let Some(problem) = problems.into_iter().next()
-        {
-            *verdict = Verdict {
-                result: JobResult::Failed,
-                exit_code: None,
-                message: problem,
-            };
-        }
-    }
-
-    fn run_script(&mut self, task: &ScriptTask, lookout: &Lookout<'_>) -> TaskEnd {
-        let ahead = self.ahead.take();
-        let prepared = match &ahead {
-            Some(ahead) => Ok(ahead.script.clone()),
-            None => {
-                self.scripts += 1;
-                let (root, tmp_directory) = (&self.order.working_directory, self.directory.tmp_path());
-                script::prepare(task, root, &tmp_directory, &self.environment, self.scripts)
-            }
-        };
-        match prepared {
-            Ok(prepared) => self.run_prepared(&prepared, ahead, "script", lookout),
-            Err(error) => TaskEnd::failed(error.to_string()),
-        }
-    }
-
-    /// Runs a process of the job to its end; `what` it is stands in the reason of its failure.
-    fn run_prepared(
-        &mut self,
-        prepared: &PreparedScript,
-        ahead: Option<Ahead>,
-        what: &str,
-        lookout: &Lookout<'_>,
-    ) -> TaskEnd {
-        self.log
-            .say(LogKind::Command, &format!("Running {}", prepared.shown()));
-        let is_first = self.first_command_started_ms.is_none();
-        if is_first {
-            if let Err(error) = fs::write(self.directory.commanded_path(), b"") {
-                return TaskEnd::failed(format!("cannot write into the job's directory: {error}"));
-            }
-            self.first_command_started_ms = Some(now_ms());
-        }
-        let grace = Duration::from_secs(self.order.stop_grace_seconds);
-        let directory = self.directory;
-        let make_start_durable = || {
-            if is_first {
-                // A start that a crash of the machine forgets is found out by the server's own records.
-                let _ = directory.sync();
-            }
-        };
-        let end = self.surroundings.run(
-            prepared,
-            ahead,
-            (lookout, grace),
-            &self.log,
-            &mut self.readers,
-            make_start_durable,
-        );
-        match end {
-            Ok(ProcessEnd::Exited(0)) => TaskEnd::Succeeded,
-            Ok(ProcessEnd::Exited(code)) => TaskEnd::Failed {
-                reason: self.surroundings.exit_reason(what, code),
-                exit_code: Some(code),
-            },
-            Ok(ProcessEnd::Signalled(signal)) => {
-                TaskEnd::failed(format!("the {what} was killed by {}", signal_name(signal)))
-            }
-            Ok(ProcessEnd::Interrupted(interruption)) => TaskEnd::Interrupted(interruption),
-            Err(reason) => TaskEnd::failed(reason),
-        }
-    }
-
-    /// Makes ready what can be made ready while the checkouts run.
-    fn begin_ahead(&mut self, tmp_directory: &Path) {
-        let (order, environment, scripts) = (self.order, &self.environment, &mut self.scripts);
-        self.ahead = self.surroundings.begin_ahead(&order.tasks, |task| {
-            *scripts += 1;
-            script::prepare(
-                task,
-                &order.working_directory,
-                tmp_directory,
-                environment,
-                *scripts,
-            )
-            .ok()
-        });
-    }
-
-    fn run_checkout(&mut self, task: &CheckoutTask, lookout: &Lookout<'_>) -> TaskEnd {
-        let began = Instant::now();
-        let result = check_out(task, self.order, &self.environment, lookout);
-        let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
-        self.checkout_ms = self.checkout_ms.saturating_add(took_ms);
-        match result {
-            Ok(made) => {
-                let lines = made.lines;
-                self.checkouts.retain(|(_, folder)| *folder != made.folder);
-                self.checkouts.push((made.repository, made.folder));
-                let text = format!("{}\nThe checkout took {took_ms} ms", lines.join("\n"));
-                self.log.say(LogKind::Build, &text);
-                TaskEnd::Succeeded
-            }
-            Err(CheckoutFailure::Interrupted(interruption)) => TaskEnd::Interrupted(interruption),
-            Err(failure) => TaskEnd::failed(failure.to_string()),
-        }
-    }
-
-    fn run_clean(&mut self) -> TaskEnd {
-        match clean::empty(&self.order.working_directory) {
-            Ok(()) => TaskEnd::Succeeded,
-            Err(error) => TaskEnd::failed(format!("cannot empty the working directory: {error}")),
-        }
-    }
-
-    fn finish(mut self, mut verdict: Verdict, tmp_directory: &Path, started_ms: i64) -> JobOutcome {
-        self.remove_detached();
-        if let Err(reason) = self.surroundings.finish() {
-            self.log.say(LogKind::Error, &reason);
-        }
-        let left_running = self.surroundings.without_own(processes::end_descendants());
-        if !left_running.is_empty() {
-            self.log.say(
-                LogKind::Build,
-                &format!(
-                    "Ended processes that the job left running: {}",
-                    left_running.join(", ")
-                ),
-            );
-        }
-        for reader in self.readers.drain(..) {
-            if !reader.finish(LAST_OUTPUT) {
-                self.log.say(
-                    LogKind::Error,
-                    "A process that could not be ended may still write; the log ends here",
-                );
-            }
-        }
-        self.keep_results(&mut verdict);
-        if self.order.clean_working_directory
-            && let Err(error) = clean::empty(&self.order.working_directory)
-        {
-            self.log.say(
-                LogKind::Error,
-                &format!("cannot empty the working directory: {error}"),
-            );
-        }
-        // What cannot be removed here goes with the job's directory.
-        let _ = clean::empty(tmp_directory);
-        let private = self.directory.private_path();
-        if private.exists() {
-            let _ = clean::empty(&private).and_then(|()| fs::remove_dir(&private));
-        }
-        if self.log.leak_is_suspected() {
-            self.log.say(
-                LogKind::Error,
-                "A secret may have been written one character in each line, where it cannot be masked: \
-                 change it, and let no script take it apart",
-            );
-        }
-        let key = &self.order.job_result_key;
-        let word = result_word(&verdict.result);
-        self.log
-            .say(LogKind::Simple, &format!("Finished building {key}: {word}"));
-        let message = self.log.masked(&verdict.message);
-        let LogTotals {
-            bytes,
-            lines,
-            problem,
-        } = self.log.finish();
-        JobOutcome {
-            format: FORMAT,
-            job_id: self.order.job_id,
-            attempt: self.order.attempt,
-            result: verdict.result,
-            exit_code: verdict.exit_code,
-            message,
-            started_ms,
-            finished_ms: now_ms(),
-            checkout_ms: self.checkout_ms,
-            first_command_started_ms: self.first_command_started_ms,
-            log_bytes: bytes,
-            log_lines: lines,
-            variables: std::mem::take(&mut self.made_variables),
-            log_problem: problem,
-        }
-    }
-}
-
-impl TaskEnd {
-    fn of(done: Result<(), String>) -> Self {
-        done.map_or_else(Self::failed, |()| Self::Succeeded)
-    }
-
-    fn failed(reason: String) -> Self {
-        Self::Failed {
-            reason,
-            exit_code: None,
-        }
-    }
-}
-
-impl Verdict {
-    fn error(reason: String) -> Self {
-        Self {
-            message: format!("the job could not be run: {reason}"),
-            result: JobResult::Error(reason),
-            exit_code: None,
-        }
-    }
-
-    /// For a job that has nothing to run in.
-    fn not_begun(error: &BeginError) -> Self {
-        match error {
-            BeginError::Interrupted(interruption) => Self {
-                result: interrupted_result(interruption),
-                exit_code: None,
-                message: error.to_string(),
-            },
-            _ => Self::error(error.to_string()),
-        }
-    }
-
-    fn failed(called: &str, task: &Task, reason: &str, exit_code: Option<i32>) -> Self {
-        Self {
-            result: JobResult::Failed,
-            exit_code,
-            message: format!("{called}, '{}', failed: {reason}", task_name(task)),
-        }
-    }
-
-    /// For a task that ends the job.
-    fn ended(called: &str, task: &Task, success: bool) -> Self {
-        let (result, word) = if success {
-            (JobResult::Successful, "successful")
-        } else {
-            (JobResult::Failed, "failed")
-        };
-        Self {
-            result,
-            exit_code: None,
-            message: format!("{called}, '{}', ended the job as {word}", task_name(task)),
-        }
-    }
-
-    fn interrupted(called: &str, task: &Task, interruption: &Interruption) -> Self {
-        Self {
-            result: interrupted_result(interruption),
-            exit_code: None,
-            message: format!("{called}, '{}', was {}", task_name(task), interruption.reason()),
-        }
-    }
-}
-
-fn interrupted_result(interruption: &Interruption) -> JobResult {
-    match interruption {
-        Interruption::Stop { .. } => JobResult::Stopped,
-        Interruption::TimeLimit { .. } => JobResult::TimedOut,
-    }
-}
-
-fn result_word(result: &JobResult) -> &'static str {
-    match result {
-        JobResult::Successful => "Successful",
-        JobResult::Failed => "Failed",
-        JobResult::Stopped => "Stopped",
-        JobResult::TimedOut => "Timed out",
-        JobResult::Error(_) => "Error",
-    }
-}
-
-fn task_name(task: &Task) -> &str {
-    if !task.description.is_empty() {
-        return &task.description;
-    }
-    match &task.action {
-        TaskAction::Script(_) => "Script",
-        TaskAction::Checkout(checkout) => checkout
-            .repository
-            .as_deref()
-            .unwrap_or("Checkout Default Repository"),
-        TaskAction::Clean => "Clean working directory",
-        TaskAction::StopJob(_) => "Stop job",
-        TaskAction::InjectVariables(_) => "Inject variables",
-        TaskAction::DumpVariables => "Dump variables",
-        TaskAction::ArtifactDownload(_) => "Artifact download",
-        TaskAction::TestParser(_) => "Test results parser",
-        other => other.type_name(),
     }
 }

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 use madake_domain::plan::{Interpreter, ScriptSource, ScriptTask};
 
+use crate::artifact::open_file;
+
 use super::confine::{self, Refused};
 use super::script_environment::{EnvironmentError, ScriptEnvironment};
 use super::words::OpenQuote;
@@ -97,7 +99,7 @@ pub(crate) fn prepare(
     let in_path = |what| move |source| ScriptError::Path { what, source };
     let directory = confine::existing(root, &environment.substituted(&task.working_directory))
         .map_err(in_path("working directory"))?;
-    let (file, arguments) = match &task.source {
+    let (folder, file, arguments) = match &task.source {
         ScriptSource::Inline(body) => {
             let file = write_body(
                 tmp_directory,
@@ -105,14 +107,14 @@ pub(crate) fn prepare(
                 task.interpreter,
                 &environment.substituted(body),
             )?;
-            (file, Vec::new())
+            (tmp_directory, file, Vec::new())
         }
         ScriptSource::File(name) => {
             let name = environment.substituted(name);
             let file = confine::existing(&directory, &name)
                 .or_else(|error| confine::existing(root, &name).map_err(|_| error))
                 .map_err(in_path("script file"))?;
-            (file, environment.words(&task.argument)?)
+            (root, file, environment.words(&task.argument)?)
         }
     };
     let mut line = match task.interpreter {
@@ -126,7 +128,7 @@ pub(crate) fn prepare(
                 .map(str::to_owned)
                 .to_vec()
         }
-        Interpreter::Shell => interpreter_of(&file)?,
+        Interpreter::Shell => interpreter_of(folder, &file)?,
     };
     line.push(file.to_string_lossy().into_owned());
     line.extend(arguments);
@@ -172,10 +174,17 @@ fn write_body(
     }
 }
 
-/// The program that runs a file, with its argument: as its `#!` line says, nothing for a binary, else a shell.
-fn interpreter_of(file: &Path) -> Result<Vec<String>, ScriptError> {
+/// The program that runs a file below a folder, with its argument: as its `#!` line says, nothing for a binary, else a
+/// shell. What a job may have put in the file's place is not read.
+fn interpreter_of(folder: &Path, file: &Path) -> Result<Vec<String>, ScriptError> {
     let mut start = Vec::new();
-    File::open(file)
+    folder
+        .canonicalize()
+        .and_then(|real| {
+            let inner = file.strip_prefix(&real).or_else(|_| file.strip_prefix(folder));
+            let inner = inner.map_err(io::Error::other)?;
+            open_file(&real, &inner.to_string_lossy())
+        })
         .and_then(|file| file.take(LONGEST_FIRST_LINE).read_to_end(&mut start))
         .map_err(|source| ScriptError::File {
             action: "read",
@@ -226,7 +235,14 @@ mod tests {
         ];
         for (text, line) in table {
             std::fs::write(&file, text).unwrap();
-            assert_eq!(interpreter_of(&file).unwrap(), *line, "{}", text.escape_ascii());
+            let found = interpreter_of(folder.path(), &file).unwrap();
+            assert_eq!(found, *line, "{}", text.escape_ascii());
         }
+        std::fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink("/etc/hostname", &file).unwrap();
+        assert!(
+            interpreter_of(folder.path(), &file).is_err(),
+            "a link that leads out"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! Where the scripts of a job run: as plain processes, or in a system of their own.
 
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use madake_protocol::{Isolation, JobOrder};
 use crate::bubblewrap::{Sandbox, SandboxFolders};
 use crate::job_directory::JobDirectory;
 use crate::log::Log;
-use crate::processes::SANDBOX_PROGRAM;
+use crate::processes::{self, Children, SANDBOX_PROGRAM};
 
 use super::container::{BeginError, Container};
 use super::interruption::Lookout;
@@ -140,6 +141,35 @@ impl Surroundings {
         task_process::run(child, log, lookout, grace, readers, once_started).map_err(failed)
     }
 
+    /// Lets nothing of the job run, so that the agent itself can work in the working directory: a container is paused,
+    /// other processes are ended. Gives the names of those; called when no script runs, and followed by
+    /// [`Self::let_go`].
+    ///
+    /// # Errors
+    /// When something still runs, as a sentence.
+    pub(crate) fn hold(&mut self) -> Result<Vec<String>, String> {
+        if let Self::Container(container) = self {
+            container.pause().map_err(|error| error.to_string())?;
+            return Ok(Vec::new());
+        }
+        let ended = processes::end_descendants();
+        if processes::reap_dead_children() == Children::Left {
+            return Err("a process that the job left running cannot be ended".to_owned());
+        }
+        Ok(self.without_own(ended))
+    }
+
+    /// What was paused goes on.
+    ///
+    /// # Errors
+    /// When the container cannot go on, as a sentence.
+    pub(crate) fn let_go(&mut self) -> Result<(), String> {
+        match self {
+            Self::Container(container) => container.go_on().map_err(|error| error.to_string()),
+            _ => Ok(()),
+        }
+    }
+
     /// Removes what the scripts ran in; called when no script runs any more.
     ///
     /// # Errors
@@ -160,18 +190,17 @@ impl Surroundings {
             Self::Plain { .. } => {
                 let mut command = Command::new(&script.line[0]);
                 command.args(&script.line[1..]).current_dir(&script.directory);
-                start(command, script, Stdio::null())
+                command
+                    .env_clear()
+                    .envs(script.environment.iter().map(|(name, value)| (name, value)));
+                task_process::start(&mut command, Stdio::null())
             }
             Self::Sandbox { sandbox, .. } => {
                 // Inside, a missing program would look like a script that failed.
                 if script.line[0].starts_with('/') {
                     std::fs::metadata(&script.line[0])?;
                 }
-                start(
-                    sandbox.command(&script.directory, &script.line),
-                    script,
-                    Stdio::null(),
-                )
+                start(sandbox, script, &script.line, Stdio::null())
             }
         }
     }
@@ -199,8 +228,7 @@ impl Surroundings {
         }
         let line = GATE.iter().copied().chain(script.line.iter().map(String::as_str));
         let line: Vec<&str> = line.collect();
-        let command = sandbox.command(&script.directory, &line);
-        let child = start(command, &script, Stdio::piped()).ok();
+        let child = start(sandbox, &script, &line, Stdio::piped()).ok();
         Some(Ahead { script, child })
     }
 
@@ -225,11 +253,14 @@ impl Surroundings {
     }
 }
 
-fn start(mut command: Command, script: &PreparedScript, stdin: Stdio) -> io::Result<Child> {
-    command
-        .env_clear()
-        .envs(script.environment.iter().map(|(name, value)| (name, value)));
-    task_process::start(&mut command, stdin)
+fn start<T: AsRef<OsStr>>(
+    sandbox: &Sandbox,
+    script: &PreparedScript,
+    line: &[T],
+    stdin: Stdio,
+) -> io::Result<Child> {
+    let mut ready = sandbox.command(&script.directory, line, &script.environment)?;
+    task_process::start(&mut ready.command, stdin)
 }
 
 /// The first script, when nothing but checkouts comes before it and nothing of it depends on what they bring.

@@ -257,6 +257,44 @@ async fn scripts_share_one_container_with_the_workspace_and_it_goes_with_the_job
 }
 
 #[tokio::test]
+async fn container_is_paused_while_a_later_checkout_works_and_goes_on_behind_it() {
+    let Some(engine) = Engine::start() else { return };
+    let bench = Bench::new();
+    let mut order = with_repository(&bench);
+    let checkout = order.tasks[0].clone();
+    order.isolation = Isolation::Container(container());
+    let told = bench.home().join("told");
+    let git = bench.home().join("asking-git");
+    let made = Command::new("sh")
+        .args([
+            "-c",
+            r#"printf '#!/bin/sh\ndocker -H %s ps --quiet --filter status=paused | wc -l >> %s\nexec git "$@"\n' "$2" "$3" > "$1"
+               chmod +x "$1""#,
+            "sh",
+        ])
+        .arg(&git)
+        .arg(engine.host())
+        .arg(&told)
+        .status();
+    assert!(made.unwrap().success());
+    order.git_program = git;
+    order.tasks.extend([
+        script("(while [ ! -e go ]; do sleep 0.01; done; touch late) &"),
+        checkout,
+        script("touch go; while [ ! -e late ]; do sleep 0.01; done; cat app.txt; echo"),
+    ]);
+    let outcome = run(&bench, &order, &engine.host()).await;
+    assert_eq!(outcome.result, JobResult::Successful, "{}", bench.log_text());
+    assert_eq!(
+        fs::read_to_string(told).unwrap(),
+        "0\n1\n",
+        "before the first script, and behind it"
+    );
+    assert_eq!(bench.output().last().unwrap(), "second");
+    assert_eq!(engine.containers(), 0);
+}
+
+#[tokio::test]
 async fn stop_and_time_limit_end_a_container_and_final_tasks_run_in_it_still() {
     let Some(engine) = Engine::start() else { return };
     let body = "trap 'echo bye; exit 0' TERM; touch /mark ready; while :; do sleep 0.01; done";

@@ -14,6 +14,7 @@ mod sandboxes;
 mod scripts;
 mod stopping;
 mod survival;
+mod tampering;
 mod task_variables;
 
 use std::path::{Path, PathBuf};

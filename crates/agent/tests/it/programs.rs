@@ -295,7 +295,7 @@ async fn images_are_built_run_and_pushed_by_the_docker_program() {
     // It shows the login that it finds, as far as a log may show it.
     fs::write(
         &tool,
-        "#!/bin/sh\necho \"docker$(printf ' [%s]' \"$@\")\"\n\
+        "#!/bin/sh\necho \"docker$(printf ' [%s]' \"$@\")\" | sed 's/--env-file=[^]]*/--env-file=FILE/'\n\
          [ -z \"$DOCKER_CONFIG\" ] || { cat \"$DOCKER_CONFIG/config.json\"; echo; stat -c %a \"$DOCKER_CONFIG/config.json\"; }\n",
     )
     .unwrap();
@@ -344,7 +344,7 @@ async fn images_are_built_run_and_pushed_by_the_docker_program() {
             ),
             "docker [save] [--output=image.tar] [registry.example.com/app:7]",
             "docker [run] [--detach] [--name=side] [--volume=/data:/inside] [--publish=8080:80] [--publish=81] \
-             [--env=A=1] [--env=B=two words] [busybox] [sh] [-c] [echo hi]",
+             [--env-file=FILE] [busybox] [sh] [-c] [echo hi]",
             "docker [push] [registry.example.com/app:7]",
             r#"{"auths":{"registry.example.com":{"auth":"********"}}}"#,
             "600",

@@ -11,7 +11,7 @@ use crate::checkouts::with_repository;
 
 /// What the server of this bench would choose; `None` after having checked that the reason for something else is
 /// told in the log.
-async fn sandbox(bench: &Bench) -> Option<Bubblewrap> {
+pub(crate) async fn sandbox(bench: &Bench) -> Option<Bubblewrap> {
     let settings = Bubblewrap {
         program: "bwrap".into(),
         hidden: vec![bench.home().to_owned()],
@@ -35,7 +35,7 @@ async fn sandbox(bench: &Bench) -> Option<Bubblewrap> {
     }
 }
 
-fn sandboxed(bench: &Bench, settings: &Bubblewrap, bodies: &[&str]) -> JobOrder {
+pub(crate) fn sandboxed(bench: &Bench, settings: &Bubblewrap, bodies: &[&str]) -> JobOrder {
     let mut order = bench.order(bodies.iter().map(|body| script(body)).collect());
     order.isolation = Isolation::Bubblewrap(settings.clone());
     order

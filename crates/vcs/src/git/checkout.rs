@@ -1,11 +1,14 @@
 //! The work tree of a job: one git process, no clone. Without tokio, because it runs inside the job's process.
 //!
-//! The `.git` folder is written by hand and borrows the objects of the repository on this machine. Whatever an earlier
-//! job left in it is thrown away, so nothing of it (hooks, filters, monitors, locks) takes part.
+//! Git works with a git directory of ours, outside of the work tree, where no job can write. It is written by hand and
+//! borrows the objects of the repository on this machine. What the work tree gets as `.git` is a copy of it, put in place
+//! at the end; whatever a job does to that (hooks, filters, monitors, entries of the index) never takes part in a later
+//! checkout.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,11 +18,17 @@ use crate::folder::{make_room, remove};
 use crate::name::{BranchName, ObjectId};
 use crate::process::{GitProgram, ProcessError};
 
-/// What shows that a folder is a checkout.
+/// What shows that a folder is a checkout, or began to be one.
 const MARKS: [&str; 2] = [".git", ".hg"];
 
-/// Says whose checkout a `.git` folder is.
+/// Says in a git directory of ours which checkout it is of.
 const MARKER: &str = "madake-checkout";
+
+/// The git directory, in the folder for it.
+const GIT_DIRECTORY: &str = "git";
+
+/// The copy that becomes `.git`, in the same folder.
+const COPY: &str = "copy";
 
 /// What to check out, and how.
 #[derive(Clone, Debug)]
@@ -36,6 +45,9 @@ pub struct CheckoutRequest<'a> {
     pub origin: Option<&'a str>,
     /// The folder. It is created, re-used if it is a checkout of the same source, and emptied if it is one of another.
     pub into: &'a Path,
+    /// A folder for the git directory that git works with: on the file system of `into`, out of reach for jobs, and for
+    /// this checkout alone. It is made when it is missing, and with it the next checkout finds what this one wrote.
+    pub administration: &'a Path,
     /// Whether to empty the folder in any case. Otherwise files that git does not know stay.
     pub clean: bool,
     /// How long git may take.
@@ -111,25 +123,43 @@ pub fn checkout(request: &CheckoutRequest<'_>) -> Result<CheckoutReport, Checkou
         path: request.source.to_owned(),
         source: error,
     })?;
-    let git_folder = into.join(".git");
-    let reused = !request.clean && is_ours(&git_folder, &source);
+    let administration = request.administration;
+    let in_administration = |source| CheckoutError::Io {
+        path: administration.to_owned(),
+        source,
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(administration)
+        .map_err(in_administration)?;
+    let git_folder = &git_directory_in(administration);
+    let mark = [
+        source.as_os_str().as_encoded_bytes(),
+        b"\0",
+        into.as_os_str().as_encoded_bytes(),
+    ]
+    .concat();
+    let reused = !request.clean && is_a_folder(&into.join(".git")) && is_ours(git_folder, &mark);
     let how = if reused {
-        keep_only_index(&git_folder).map_err(in_folder)?;
+        keep_only_index(git_folder).map_err(in_administration)?;
         "in the folder of an earlier build"
     } else {
+        remove_what_is_at(git_folder).map_err(in_administration)?;
         make_room(into, &MARKS, request.clean).map_err(in_folder)?.shown()
     };
-    write_git_folder(request, &source, &git_folder).map_err(in_folder)?;
+    write_git_folder(request, &source, git_folder).map_err(in_administration)?;
+    mark_as_begun(into).map_err(in_folder)?;
     let command = request
         .git
         .command("read-tree")
-        .repository(&git_folder)
+        .repository(git_folder)
         .work_tree(into)
         .timeout(request.timeout)
         .args(["--reset", "-u", "--no-recurse-submodules"])
         .arg(request.revision.to_string());
     if let Err(error) = command.run_blocking() {
-        return Err(if is_missing(request, &git_folder) {
+        return Err(if is_missing(request, git_folder) {
             CheckoutError::MissingRevision {
                 revision: *request.revision,
             }
@@ -138,7 +168,8 @@ pub fn checkout(request: &CheckoutRequest<'_>) -> Result<CheckoutReport, Checkou
         });
     }
     // Only now is the folder worth keeping for the next job.
-    fs::write(git_folder.join(MARKER), source.as_os_str().as_encoded_bytes()).map_err(in_folder)?;
+    fs::write(git_folder.join(MARKER), mark).map_err(in_administration)?;
+    put_in_place(administration, into).map_err(in_folder)?;
     let on = request
         .branch
         .map(|branch| format!(" of {branch}"))
@@ -161,14 +192,70 @@ fn is_missing(request: &CheckoutRequest<'_>, git_folder: &Path) -> bool {
     matches!(found, Err(ProcessError::Failed { .. }))
 }
 
-fn is_ours(git_folder: &Path, source: &Path) -> bool {
-    let is_folder = fs::symlink_metadata(git_folder).is_ok_and(|found| found.is_dir());
-    let marker = git_folder.join(MARKER);
-    let is_file = fs::symlink_metadata(&marker).is_ok_and(|found| found.is_file());
-    is_folder && is_file && fs::read(marker).is_ok_and(|text| text == source.as_os_str().as_encoded_bytes())
+/// The git directory that git works with.
+pub(super) fn git_directory_in(administration: &Path) -> PathBuf {
+    administration.join(GIT_DIRECTORY)
 }
 
-/// Removes everything of an earlier `.git` but the index, which saves git from writing unchanged files again.
+/// Makes `.git` of the work tree a copy of the git directory that git worked with; what is there is replaced.
+///
+/// The copy is made out of reach and appears at once, so that nobody can lead a part of it elsewhere.
+pub(super) fn put_in_place(administration: &Path, work_tree: &Path) -> io::Result<()> {
+    let (from, copy) = (git_directory_in(administration), administration.join(COPY));
+    remove_what_is_at(&copy)?;
+    for folder in ["objects/info", "refs/heads"] {
+        fs::create_dir_all(copy.join(folder))?;
+    }
+    for name in [
+        "config",
+        "objects/info/alternates",
+        "packed-refs",
+        "shallow",
+        "index",
+        "HEAD",
+    ] {
+        match fs::copy(from.join(name), copy.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && matches!(name, "shallow" | "index") => {}
+            copied => drop(copied?),
+        }
+    }
+    if let Ok(index) = fs::metadata(from.join("index")) {
+        // A file that is not older than the index is read by git once more: a younger index would miss changes.
+        File::options()
+            .write(true)
+            .open(copy.join("index"))?
+            .set_modified(index.modified()?)?;
+    }
+    let place = work_tree.join(".git");
+    remove_what_is_at(&place)?;
+    fs::rename(&copy, place)
+}
+
+/// Should git fail, its files are there in part: the next checkout is to find that this was to be one.
+fn mark_as_begun(work_tree: &Path) -> io::Result<()> {
+    match fs::create_dir(work_tree.join(".git")) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
+}
+
+fn remove_what_is_at(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) => remove(path, found.file_type()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_a_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
+}
+
+fn is_ours(git_folder: &Path, mark: &[u8]) -> bool {
+    fs::read(git_folder.join(MARKER)).is_ok_and(|text| text == mark)
+}
+
+/// Removes everything of an earlier checkout but the index, which saves git from writing unchanged files again.
 fn keep_only_index(git_folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(git_folder)? {
         let entry = entry?;

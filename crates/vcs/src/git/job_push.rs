@@ -3,8 +3,8 @@
 //! Nothing of the job's checkout takes part, neither its configuration nor its hooks: the push goes from a scratch
 //! repository that borrows the objects of the source, so that no setting of a job sees the credential.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +14,11 @@ use super::git_directory;
 use crate::name::{ObjectId, RefName};
 use crate::process::{GitProgram, ProcessError};
 use crate::url::{Credential, RepositoryUrl};
+
+/// How bundles begin (gitformat-bundle).
+const SIGNATURES: [&[u8]; 2] = [b"# v2 git bundle\n", b"# v3 git bundle\n"];
+
+const LONGEST_SIGNATURE: u64 = 16;
 
 /// What is pushed, and where to.
 #[derive(Debug, Clone)]
@@ -41,7 +46,7 @@ pub struct JobPush<'a> {
 pub enum Pushed<'a> {
     /// A commit of the source.
     Revision(&'a ObjectId),
-    /// The `HEAD` of a bundle that a job wrote, whose prerequisites the source has.
+    /// The `HEAD` of a bundle that a job wrote, whose prerequisites the source has. The file is out of the job's reach.
     Bundle(&'a Path),
 }
 
@@ -60,6 +65,9 @@ pub enum JobPushError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The file is something else, which git might take for the way to another repository.
+    #[error("the commits are not in a bundle of git")]
+    NotABundle,
     /// Git, or the server at the other end, refused.
     #[error(transparent)]
     Git(#[from] ProcessError),
@@ -74,6 +82,22 @@ pub fn push(request: &JobPush<'_>) -> Result<(), JobPushError> {
     // What is left behind goes with the job's folder.
     let _ = fs::remove_dir_all(request.scratch);
     pushed
+}
+
+/// Git takes a file that is no bundle for a repository, and one that says `gitdir:` leads to any on this machine.
+fn require_bundle(path: &Path) -> Result<(), JobPushError> {
+    let mut start = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(LONGEST_SIGNATURE).read_to_end(&mut start))
+        .map_err(|source| JobPushError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+    if SIGNATURES.iter().any(|signature| start.starts_with(signature)) {
+        Ok(())
+    } else {
+        Err(JobPushError::NotABundle)
+    }
 }
 
 fn push_from_scratch(request: &JobPush<'_>) -> Result<(), JobPushError> {
@@ -95,6 +119,7 @@ fn push_from_scratch(request: &JobPush<'_>) -> Result<(), JobPushError> {
     let from = match request.what {
         Pushed::Revision(revision) => revision.to_string(),
         Pushed::Bundle(bundle) => {
+            require_bundle(bundle)?;
             run("fetch")
                 .repository(request.scratch)
                 .setting("fetch.fsckObjects", "true")

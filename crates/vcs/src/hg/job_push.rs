@@ -40,7 +40,7 @@ pub enum Pushed<'a> {
     Tag(&'a str),
     /// A named branch that begins at the revision, which is a commit of its own.
     Branch(&'a str),
-    /// The commits of a bundle that a job wrote.
+    /// The commits of a bundle that a job wrote. The file is out of the job's reach.
     Bundle(&'a Path),
 }
 

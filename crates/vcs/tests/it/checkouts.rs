@@ -16,6 +16,7 @@ struct Job {
     git: GitProgram,
     source: PathBuf,
     into: PathBuf,
+    administration: PathBuf,
     branch: Option<BranchName>,
     clean: bool,
 }
@@ -28,6 +29,7 @@ impl Job {
             git,
             source: source.to_owned(),
             into,
+            administration: sandbox.path("administration"),
             branch,
             clean: false,
         }
@@ -41,6 +43,9 @@ impl Job {
             branch: self.branch.as_ref(),
             origin: Some("https://example.org/scm/a\"b.git"),
             into: &self.into,
+            administration: &self
+                .administration
+                .join(self.into.to_str().unwrap().replace('/', "%")),
             clean: self.clean,
             timeout: Duration::from_secs(60),
         })
@@ -174,6 +179,41 @@ async fn what_an_earlier_job_left_in_dot_git_takes_no_part() {
     assert_eq!(fs::read_to_string(job.into.join("a")).unwrap(), "2");
     assert!(!witness.exists());
     assert!(!job.into.join(".git/hooks").exists());
+}
+
+#[tokio::test]
+async fn index_of_a_job_takes_no_part() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.work_tree("work", &[("a", "1"), ("xx/outside/file", "1")]);
+    let head = sandbox.revision(&work, "HEAD");
+    let job = Job::new(&sandbox, &work.join(".git"));
+    job.run(&head).unwrap();
+    let outside = job.into.parent().unwrap().join("outside");
+    fs::create_dir_all(&outside).unwrap();
+    fs::copy(job.into.join("xx/outside/file"), outside.join("file")).unwrap();
+    sandbox.git(&job.into, &["update-index", "--skip-worktree", "a"]);
+    fs::write(job.into.join("a"), "tampered").unwrap();
+    // An entry that leads out: git itself would not write one.
+    let index = job.into.join(".git/index");
+    let mut bytes = fs::read(&index).unwrap();
+    let name = b"xx/outside/file";
+    let at = bytes.windows(name.len()).position(|part| part == name).unwrap();
+    bytes[at..at + 2].copy_from_slice(b"..");
+    fs::write(&index, bytes).unwrap();
+    for expected in [&["a", "xx"][..], &["a"]] {
+        let revision = match expected {
+            ["a"] => {
+                fs::remove_dir_all(work.join("xx")).unwrap();
+                sandbox.commit(&work, &[("a", "1")], "without")
+            }
+            _ => head,
+        };
+        assert!(job.run(&revision).unwrap().reused);
+        assert_eq!(fs::read_to_string(job.into.join("a")).unwrap(), "1");
+        assert_eq!(fs::read_to_string(outside.join("file")).unwrap(), "1");
+        assert_eq!(files(&job.into), expected);
+        assert_eq!(sandbox.git(&job.into, &["status", "--porcelain"]), "");
+    }
 }
 
 #[tokio::test]

@@ -78,6 +78,33 @@ async fn revisions_become_tags_and_branches_that_are_not_moved_again() {
 }
 
 #[tokio::test]
+async fn file_that_leads_to_another_repository_is_no_bundle() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.work_tree("work", &[("a", "1")]);
+    let source = sandbox.hosted_from("source.git", &work).await;
+    let target = sandbox.hosted_from("target.git", &work).await;
+    let secret = sandbox.work_tree("secret", &[("plans", "of somebody else")]);
+    let secret = sandbox.hosted_from("secret.git", &secret).await;
+    let bundle = sandbox.path("job.bundle");
+    for text in [
+        format!("gitdir: {}\n", secret.display()),
+        "# v2 git bundl".into(),
+        String::new(),
+    ] {
+        std::fs::write(&bundle, text).unwrap();
+        let pushed = push_to(
+            &sandbox,
+            &source,
+            &target,
+            Pushed::Bundle(&bundle),
+            "refs/heads/stolen",
+        );
+        assert!(matches!(pushed, Err(JobPushError::NotABundle)), "{pushed:?}");
+        assert_eq!(sandbox.ref_in(&target, "refs/heads/stolen"), None);
+    }
+}
+
+#[tokio::test]
 async fn commits_of_a_bundle_move_a_branch_forward_and_never_back() {
     let sandbox = Sandbox::new();
     let work = sandbox.work_tree("work", &[("a", "1")]);

@@ -43,6 +43,7 @@ fn checked_out(
         branch: None,
         origin: None,
         into: &into,
+        administration: &sandbox.path("administration"),
         clean: false,
         timeout,
     })
@@ -52,6 +53,7 @@ fn checked_out(
         git_lfs,
         source,
         work_tree: &into,
+        administration: &sandbox.path("administration"),
         timeout,
     };
     let lines = fill(&request).unwrap();

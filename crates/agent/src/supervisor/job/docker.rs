@@ -1,15 +1,15 @@
 //! The task that builds, runs, pushes and pulls images (bamboo-specs.md 4.5), by the `docker` program.
 //!
 //! It runs in the surroundings of the job's scripts, so it may do what a script could do with that program and no
-//! more. A password goes into a configuration file of the job's temporary directory, never onto a command line.
+//! more. A password goes into a configuration file of the job's temporary directory, the container's environment into
+//! another, and nothing of them onto a command line.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use madake_domain::artifact_path::ArtifactPath;
 use madake_domain::plan::{
     DockerBuild, DockerRun, DockerTask, DockerTaskAction, Dockerfile, Registry, RegistryLogin,
 };
@@ -19,13 +19,19 @@ use serde_json::json;
 
 use super::program::{DOCKER, ProgramError, ProgramLine, find};
 use super::{Job, TaskEnd};
+use crate::artifact::Destination;
 use crate::container::ImageName;
-use crate::job_directory::make_private_directory;
 use crate::supervisor::confine;
 use crate::supervisor::interruption::Lookout;
 
 /// The name under which Docker keeps logins of its hub.
 const HUB: &str = "https://index.docker.io/v1/";
+
+/// The folder of the job's temporary directory that docker finds its login in.
+const LOGIN_FOLDER: &str = "docker";
+
+/// Docker reads lines of up to 64 KiB from a file of variables.
+const LONGEST_LINE: usize = 60_000;
 
 /// How one `docker` command is run.
 struct Command {
@@ -88,11 +94,11 @@ impl Job<'_> {
         Ok(match &task.action {
             DockerTaskAction::Build(build) => self.docker_build(build, &task.working_directory)?,
             DockerTaskAction::Run(run) => {
-                let (name, arguments) = self.docker_run(run)?;
+                let (name, command) = self.docker_run(run)?;
                 if run.detach {
                     self.detached.push(name);
                 }
-                vec![arguments.into()]
+                vec![command]
             }
             DockerTaskAction::Push(push) => {
                 vec![self.with_login("push", &push.image, push.registry, &push.login)?]
@@ -152,20 +158,19 @@ impl Job<'_> {
                 source,
             }
         })?;
-        let path = directory.join("Dockerfile");
-        // A link in its place would carry the text elsewhere.
-        let _ = fs::remove_file(&path);
-        File::options()
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .and_then(|mut file| file.write_all(text.as_bytes()))
-            .map_err(|error| ProgramError::Refused(format!("cannot write {}: {error}", path.display())))?;
-        Ok(path.to_string_lossy().into_owned())
+        // A link in its place, or on the way, would carry the text elsewhere.
+        let folder = self.environment.substituted(folder);
+        let written = artifact_path("Dockerfile").and_then(|path| {
+            Destination::open(root, &folder)
+                .and_then(|place| place.write(&path, false, &mut text.as_bytes()))
+                .map_err(|error| error.to_string())
+        });
+        written.map_err(|error| ProgramError::Refused(format!("cannot write the Dockerfile: {error}")))?;
+        Ok(directory.join("Dockerfile").to_string_lossy().into_owned())
     }
 
     /// The container's name, and the arguments.
-    fn docker_run(&self, run: &DockerRun) -> Result<(String, Vec<String>), ProgramError> {
+    fn docker_run(&mut self, run: &DockerRun) -> Result<(String, Command), ProgramError> {
         if run.wait_for_service {
             return Err(ProgramError::Refused(
                 "this version of madake does not wait for the service of a container (`serviceWait`); take it out, \
@@ -173,6 +178,7 @@ impl Job<'_> {
                     .to_owned(),
             ));
         }
+        let of_container = self.of_container(run)?;
         let environment = &self.environment;
         let substituted = |text: &str| environment.substituted(text);
         let root = self.order.working_directory.display();
@@ -221,13 +227,63 @@ impl Job<'_> {
             };
             arguments.push(format!("--publish={outside}{}", substituted(inside)));
         }
-        for word in environment.words(&run.variables)? {
-            arguments.push(format!("--env={word}"));
-        }
-        arguments.extend(environment.words(&run.arguments)?);
+        arguments.extend(of_container.arguments);
         arguments.push(self.image(&run.image)?.as_str().to_owned());
         arguments.extend(environment.words(&run.command)?);
-        Ok((name, arguments))
+        let command = Command {
+            arguments,
+            environment: of_container.environment,
+        };
+        Ok((name, command))
+    }
+
+    /// The arguments of the plan, with the values of the container's environment out of everybody's sight: those of
+    /// one line go into a file, others into the environment of `docker` itself.
+    fn of_container(&mut self, run: &DockerRun) -> Result<Command, ProgramError> {
+        let mut given = self.environment.words(&run.variables)?;
+        let mut command = Command::from(Vec::new());
+        let mut words = self.environment.words(&run.arguments)?.into_iter();
+        while let Some(word) = words.next() {
+            match word.strip_prefix("--env=").or_else(|| word.strip_prefix("-e")) {
+                Some("") => given.extend(words.next()),
+                Some(value) => given.push(value.strip_prefix('=').unwrap_or(value).to_owned()),
+                None if word == "--env" => given.extend(words.next()),
+                None => command.arguments.push(word),
+            }
+        }
+        let mut lines = String::new();
+        for one in given {
+            match one.split_once('=') {
+                Some((name, value)) if fits_into_a_line(name, value) => lines.push_str(&format!("{one}\n")),
+                Some((name, value)) if !name.is_empty() => {
+                    command.arguments.push(format!("--env={name}"));
+                    command.environment.push((name.into(), value.into()));
+                }
+                // Without a value it is that of `docker` itself.
+                _ => command.arguments.push(format!("--env={one}")),
+            }
+        }
+        if !lines.is_empty() {
+            self.environment_files += 1;
+            let name = format!("docker-{}.env", self.environment_files);
+            let path = self.write_private("", &name, &lines)?;
+            command
+                .arguments
+                .insert(0, format!("--env-file={}", path.display()));
+        }
+        Ok(command)
+    }
+
+    /// Writes a file of the job's temporary directory that only its owner reads, wherever a job made its name lead.
+    fn write_private(&self, folder: &str, name: &str, text: &str) -> Result<PathBuf, ProgramError> {
+        let root = self.directory.tmp_path();
+        let written = artifact_path(name).and_then(|path| {
+            Destination::open(&root, folder)
+                .and_then(|place| place.write_private(&path, &mut text.as_bytes()))
+                .map_err(|error| error.to_string())
+        });
+        written.map_err(|error| ProgramError::Refused(format!("cannot write for docker: {error}")))?;
+        Ok(root.join(folder).join(name))
     }
 
     fn with_login(
@@ -271,21 +327,19 @@ impl Job<'_> {
     }
 
     fn write_login(&self, address: &str, pair: &str) -> Result<OsString, ProgramError> {
-        let folder = self.directory.tmp_path().join("docker");
         let text = json!({ "auths": { address: { "auth": pair } } }).to_string();
-        let path = folder.join("config.json");
-        make_private_directory(&folder)
-            .and_then(|()| {
-                // That of an earlier task.
-                let _ = fs::remove_file(&path);
-                File::options()
-                    .write(true)
-                    .create_new(true)
-                    .mode(0o600)
-                    .open(&path)
-            })
-            .and_then(|mut file| file.write_all(text.as_bytes()))
-            .map_err(|error| ProgramError::Refused(format!("cannot write the login of docker: {error}")))?;
-        Ok(folder.into_os_string())
+        self.write_private(LOGIN_FOLDER, "config.json", &text)?;
+        Ok(self.directory.tmp_path().join(LOGIN_FOLDER).into_os_string())
     }
+}
+
+fn artifact_path(name: &str) -> Result<ArtifactPath, String> {
+    ArtifactPath::parse(name).map_err(|error| error.to_string())
+}
+
+/// Whether docker reads an assignment from a file as it is.
+fn fits_into_a_line(name: &str, value: &str) -> bool {
+    let is_name = !name.is_empty() && !name.starts_with('#') && !name.contains(char::is_whitespace);
+    let breaks = |text: &str| text.contains(['\n', '\r', '\0']);
+    is_name && !breaks(name) && !breaks(value) && name.len() + value.len() < LONGEST_LINE
 }

@@ -3,6 +3,8 @@
 //! What touches the job's checkout runs where its scripts run. What pushes runs here, with a right that the job itself
 //! never sees, and takes nothing of the checkout but the commits, in a bundle.
 
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use madake_vcs::url::{Credential, RepositoryUrl, UrlPolicy};
 
 use super::program::{GIT, HG, ProgramError, ProgramLine, find};
 use super::{Job, TaskEnd};
+use crate::artifact::open_file;
 use crate::supervisor::checkout;
 use crate::supervisor::confine;
 use crate::supervisor::interruption::{Lookout, heard_while};
@@ -95,10 +98,8 @@ impl Job<'_> {
 
     pub(super) fn push_commits(&mut self, task: &VcsPushTask, lookout: &Lookout<'_>) -> TaskEnd {
         self.pushes += 1;
-        let bundle = self
-            .directory
-            .tmp_path()
-            .join(format!("push-{}.bundle", self.pushes));
+        let name = format!("push-{}.bundle", self.pushes);
+        let bundle = self.directory.tmp_path().join(&name);
         let found = self.target(task.repository.as_deref()).and_then(|target| {
             let text = match target.repository.scm {
                 Scm::Git => GIT_BUNDLE,
@@ -116,14 +117,21 @@ impl Job<'_> {
             TaskEnd::Succeeded => {}
             other => return other,
         }
-        // A link in its place would make us read something else.
-        if !bundle.symlink_metadata().is_ok_and(|status| status.is_file()) {
+        if bundle.symlink_metadata().is_err() {
             return self.told(Ok("There is nothing to push".to_owned()));
         }
+        // What a job may swap under its name is not shown to git.
+        let kept = self.directory.path().join(&name);
+        let copied = open_file(&self.directory.tmp_path(), &name)
+            .and_then(|mut file| io::copy(&mut file, &mut File::create_new(&kept)?));
+        if let Err(error) = copied {
+            return TaskEnd::failed(format!("the bundle of commits cannot be read: {error}"));
+        }
         let branch = target.repository.branch.clone();
-        let pushed = self
-            .transfer(&target, What::Bundle(bundle), lookout)
-            .map(|()| format!("The commits are pushed to the branch {branch}"));
+        let transferred = self.transfer(&target, What::Bundle(kept.clone()), lookout);
+        // What cannot be removed goes with the job's directory.
+        let _ = fs::remove_file(kept);
+        let pushed = transferred.map(|()| format!("The commits are pushed to the branch {branch}"));
         self.told(pushed)
     }
 

@@ -1,6 +1,5 @@
 //! Tasks that make variables of a file, and that show all variables (bamboo-specs.md 4.4, 4.5, 5).
 
-use std::fs::File;
 use std::io::Read as _;
 
 use madake_domain::mask::{COVER, SecretWeakness, weakness};
@@ -11,6 +10,7 @@ use madake_protocol::JobVariable;
 use madake_protocol::log::LogKind;
 
 use super::{Job, TaskEnd};
+use crate::artifact::open_file;
 use crate::supervisor::confine;
 
 /// The most that is read of a file; the reader has its own, lower limit and says where it stopped.
@@ -26,17 +26,12 @@ pub(super) const MAVEN_POM: &str =
 impl Job<'_> {
     /// The text of a file below the working directory.
     fn read_text(&self, what: &str, name: &str) -> Result<String, String> {
-        let path = confine::existing(&self.order.working_directory, name)
+        confine::existing(&self.order.working_directory, name)
             .map_err(|error| format!("the {what} {error}"))?;
         let mut bytes = Vec::new();
-        // Somebody could have made a pipe in its place, which never ends.
-        let read = path.metadata().and_then(|status| {
-            if status.is_file() {
-                File::open(&path)?.take(MOST_READ).read_to_end(&mut bytes)
-            } else {
-                Err(std::io::Error::other("it is no file"))
-            }
-        });
+        // Something that the job left running could have put another in its place since.
+        let read = open_file(&self.order.working_directory, name)
+            .and_then(|file| file.take(MOST_READ).read_to_end(&mut bytes));
         read.map_err(|error| format!("cannot read the {what} `{name}`: {error}"))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }

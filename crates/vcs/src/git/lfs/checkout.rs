@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::pointer::LONGEST;
 use super::{LfsObjects, Pointer};
+use crate::git::checkout::{git_directory_in, put_in_place};
 use crate::git::shell_word;
 use crate::process::{GitCommand, GitProgram, ProcessError};
 use crate::text::display_line;
@@ -28,6 +29,8 @@ pub struct FillRequest<'a> {
     pub source: &'a Path,
     /// The work tree.
     pub work_tree: &'a Path,
+    /// The folder for the git directory of the checkout, as its request named it.
+    pub administration: &'a Path,
     /// How long git may take, for each of a few runs.
     pub timeout: Duration,
 }
@@ -77,7 +80,8 @@ pub fn fill(request: &FillRequest<'_>) -> Result<Vec<String>, ProcessError> {
         });
     };
     // Scripts of the job ask git for changes: without the filter each of these files would be one.
-    append_filter(request.work_tree, git_lfs)?;
+    let git_folder = git_directory_in(request.administration);
+    append_filter(&git_folder, git_lfs)?;
     let (extended, plain): (Vec<_>, Vec<_>) = pointers.into_iter().partition(|(_, pointer)| pointer.extended);
     let (there, missing): (Vec<_>, Vec<_>) = plain.into_iter().partition(|(_, pointer)| {
         objects
@@ -85,7 +89,11 @@ pub fn fill(request: &FillRequest<'_>) -> Result<Vec<String>, ProcessError> {
             .is_ok_and(|size| size == Some(pointer.size))
     });
     let mut lines = Vec::new();
-    let failed = put_in_place(request, git_lfs, &there)?;
+    let failed = replace_pointers(request, git_lfs, &there)?;
+    put_in_place(request.administration, request.work_tree).map_err(|source| ProcessError::Io {
+        subcommand: "checkout-index",
+        source,
+    })?;
     if there.len() > failed.len() {
         lines.push(format!(
             "Git LFS: {} put in place",
@@ -109,7 +117,7 @@ pub fn fill(request: &FillRequest<'_>) -> Result<Vec<String>, ProcessError> {
 }
 
 /// Replaces these pointers by their content; gives those that git-lfs left as they are.
-fn put_in_place<'a>(
+fn replace_pointers<'a>(
     request: &FillRequest<'_>,
     git_lfs: &Path,
     there: &[(&'a [u8], Pointer)],
@@ -154,7 +162,7 @@ fn command(request: &FillRequest<'_>, subcommand: &'static str) -> GitCommand {
     request
         .git
         .command(subcommand)
-        .repository(&request.work_tree.join(".git"))
+        .repository(&git_directory_in(request.administration))
         .work_tree(request.work_tree)
         .timeout(request.timeout)
 }
@@ -191,7 +199,7 @@ fn pointer_in(file: &Path) -> Option<Pointer> {
     Pointer::parse(&bytes)
 }
 
-fn append_filter(work_tree: &Path, git_lfs: &Path) -> Result<(), ProcessError> {
+fn append_filter(git_folder: &Path, git_lfs: &Path) -> Result<(), ProcessError> {
     let program = word(git_lfs).replace('\\', r"\\").replace('"', "\\\"");
     let text = format!(
         "[filter \"lfs\"]\n\tclean = \"{program} clean -- %f\"\n\tsmudge = \"{program} smudge -- %f\"\n\
@@ -199,7 +207,7 @@ fn append_filter(work_tree: &Path, git_lfs: &Path) -> Result<(), ProcessError> {
     );
     let appended = fs::OpenOptions::new()
         .append(true)
-        .open(work_tree.join(".git/config"))
+        .open(git_folder.join("config"))
         .and_then(|mut file| file.write_all(text.as_bytes()));
     appended.map_err(|source: io::Error| ProcessError::Io {
         subcommand: "checkout-index",
