@@ -143,7 +143,7 @@ pub(crate) async fn make(
         tests,
         untrusted: loaded.of_fork,
         isolation: match definition.docker.as_ref().or(configuration.docker.as_ref()) {
-            Some(docker) => Isolation::Container(settings.agent.container(docker)),
+            Some(docker) => Isolation::Container(settings.agent.container(docker, volume_scope(&loaded))),
             None => engine.isolation().await?,
         },
     })
@@ -196,6 +196,17 @@ pub(crate) fn load(tx: &Tx<'_>, build_id: i64) -> Result<Loaded, EngineError> {
         set: SetVariables::default(),
         pushable: Vec::new(),
     })
+}
+
+/// Whose volumes the containers of a build have: those of its plan. What strangers wrote has some of its own for each
+/// plan branch, so that nothing of it is found by others.
+fn volume_scope(loaded: &Loaded) -> String {
+    let plan = loaded.plan.key.to_string();
+    if loaded.of_fork {
+        format!("{plan}.fork-{}", loaded.branch.key)
+    } else {
+        plan
+    }
 }
 
 /// The name of a time zone that another process can find it by.

@@ -95,12 +95,14 @@ pub struct AgentSettings {
 }
 
 impl AgentSettings {
-    /// The container that a plan asks for, within what an administrator allows.
+    /// The container that a plan asks for, within what an administrator allows; its volumes are those of
+    /// `volume_scope` alone.
     #[must_use]
-    pub fn container(&self, docker: &Docker) -> ContainerOrder {
+    pub fn container(&self, docker: &Docker, volume_scope: String) -> ContainerOrder {
         ContainerOrder {
             image: docker.image.clone(),
             volumes: docker.volumes.clone(),
+            volume_scope,
             default_volumes: docker.use_default_volumes,
             run_arguments: docker.run_arguments.clone(),
             network: self.sandbox.network,

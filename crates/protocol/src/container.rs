@@ -12,6 +12,9 @@ pub struct ContainerOrder {
     /// Folder of the machine, or name of a volume, to folder of the container; with references to variables.
     #[serde(default)]
     pub volumes: Vec<(String, String)>,
+    /// Whose volumes those with a name are: it stands in front of the name that the engine knows them by.
+    #[serde(default)]
+    pub volume_scope: String,
     /// Whether the working directory and the folder for temporary files are where they are outside.
     #[serde(default)]
     pub default_volumes: bool,
@@ -32,7 +35,7 @@ pub struct ContainerPolicy {
     /// Folders of the machine that plans may mount, with what is below them.
     #[serde(default)]
     pub volumes: Vec<PathBuf>,
-    /// Whether plans may ask for privileges, capabilities and devices.
+    /// Whether plans may ask for privileges, capabilities, devices and other users.
     #[serde(default)]
     pub privileges: bool,
     /// The most memory of one container, in megabytes; 0: no limit.

@@ -38,8 +38,8 @@ pub(crate) enum ArgumentError {
     #[error(
         "`docker-run-arguments` has `{0}`, which this version does not take; it takes --user, --env, --volume, --tmpfs, \
          --network, --hostname, --add-host, --dns, --label, --memory, --shm-size, --cpus, --pids-limit, --init, \
-         --read-only, --cap-drop, and, where agent.container-privileges allows it, --privileged, --cap-add, --device \
-         and --security-opt"
+         --read-only, --cap-drop, and, where agent.container-privileges allows it, --privileged, --cap-add, --device, \
+         --security-opt and --user with another user than the agent's"
     )]
     Unknown(String),
     /// It has no value, or one that it does not take.
@@ -101,6 +101,13 @@ impl RunArguments {
             ("--cap-add", !self.added_capabilities.is_empty()),
             ("--device", !self.devices.is_empty()),
             ("--security-opt", !self.security_options.is_empty()),
+            // The network of another job's container, with what listens there for that job alone.
+            (
+                "--network=container:",
+                self.network
+                    .as_deref()
+                    .is_some_and(|network| network.starts_with("container:")),
+            ),
         ]
         .into_iter()
         .filter_map(|(name, is_there)| is_there.then_some(name))

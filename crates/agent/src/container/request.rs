@@ -79,7 +79,11 @@ impl ContainerRequest {
         let image = ImageName::parse(&image).ok_or(RequestError::Image(image))?;
         let arguments: Vec<String> = order.run_arguments.iter().map(|text| substituted(text)).collect();
         let arguments = RunArguments::parse(&arguments)?;
-        let privileges = arguments.privileges();
+        let mut privileges = arguments.privileges();
+        let user = user_of(arguments.user.as_deref(), place.user);
+        if user.is_none() && arguments.user.is_some() {
+            privileges.push("--user with another user than the agent's");
+        }
         if !privileges.is_empty() && !policy.privileges {
             return Err(RequestError::Privileges(privileges.join(", ")));
         }
@@ -106,14 +110,9 @@ impl ContainerRequest {
             {
                 continue;
             }
-            may_mount(policy, &source, place)?;
+            let source = may_mount(order, &source, place)?;
             mounts.push(mount(&source, &target, read_only));
         }
-        let user = match (&arguments.user, place.user) {
-            (Some(user), _) => Some(user.clone()),
-            (None, Some((user, group))) => Some(format!("{user}:{group}")),
-            (None, None) => None,
-        };
         let mut labels: Map<String, Value> = arguments
             .labels
             .iter()
@@ -128,7 +127,7 @@ impl ContainerRequest {
             "Entrypoint": ["/bin/sh", "-c", IDLE],
             "Cmd": [],
             "OpenStdin": true,
-            "User": user,
+            "User": user.as_ref().or(arguments.user.as_ref()),
             "Hostname": arguments.hostname,
             "Env": arguments.environment,
             "WorkingDir": place.working_directory,
@@ -140,7 +139,7 @@ impl ContainerRequest {
         };
         Ok(Self {
             image,
-            is_mapped: arguments.user.is_none() && place.user.is_some(),
+            is_mapped: user.is_some() && place.user.is_some(),
             body: body.into_iter().filter(|(_, value)| !value.is_null()).collect(),
         })
     }
@@ -237,15 +236,39 @@ fn is_of_job(source: &str, place: &ContainerPlace<'_>) -> bool {
             .any(|own| source.starts_with(own))
 }
 
-/// Volumes of the engine are anybody's, folders of the machine are those of the job and of the policy.
-fn may_mount(policy: &ContainerPolicy, source: &str, place: &ContainerPlace<'_>) -> Result<(), RequestError> {
+/// The user that needs nobody's leave: the agent's own, and any where the engine is that of the agent's user. `None`:
+/// another user than the agent, or the image's.
+///
+/// Who works in a mounted folder as root, or as a person of the machine, leaves files of that user there, which may be
+/// programs that make their caller that user. The container's own mount without such rights is no help: the folder is
+/// the machine's.
+fn user_of(asked: Option<&str>, own: Option<(u32, u32)>) -> Option<String> {
+    let Some((user, group)) = own else {
+        return asked.map(str::to_owned);
+    };
+    let is_own = asked.is_none_or(|asked| {
+        let (asked_user, asked_group) = asked.split_once(':').unwrap_or((asked, ""));
+        let is = |text: &str, id: u32| text == id.to_string() || text == "root" && id == 0;
+        is(asked_user, user) && (asked_group.is_empty() || is(asked_group, group))
+    });
+    // Without a group the engine would take that of the image's user, or that of root.
+    is_own.then(|| format!("{user}:{group}"))
+}
+
+/// What is mounted for a source: the volume of the order's own, or a folder of the job's or of the policy's.
+fn may_mount(
+    order: &ContainerOrder,
+    source: &str,
+    place: &ContainerPlace<'_>,
+) -> Result<String, RequestError> {
+    let policy: &ContainerPolicy = &order.policy;
     let refused = || Err(RequestError::Volume(source.to_owned()));
     if !source.starts_with('/') {
         let is_name = source
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
-        return if is_name && !source.starts_with('.') {
-            Ok(())
+        return if is_name && !source.is_empty() && !source.starts_with('.') {
+            Ok(format!("madake-{}-{source}", order.volume_scope))
         } else {
             refused()
         };
@@ -260,7 +283,7 @@ fn may_mount(policy: &ContainerPolicy, source: &str, place: &ContainerPlace<'_>)
         real.starts_with(folder)
     });
     if !climbs && (allowed || is_of_job(&real.to_string_lossy(), place)) {
-        Ok(())
+        Ok(real.to_string_lossy().into_owned())
     } else {
         refused()
     }
@@ -275,6 +298,7 @@ mod tests {
             image: "node:${tag}".into(),
             default_volumes: true,
             network: true,
+            volume_scope: "PROJ-PLAN".into(),
             ..ContainerOrder::default()
         }
     }
@@ -324,6 +348,65 @@ mod tests {
     }
 
     #[test]
+    fn other_users_than_the_agents_need_an_administrator() {
+        let root = "root:root";
+        for (own, asked, expected) in [
+            (Some((1000, 100)), None, Some("1000:100")),
+            (Some((1000, 100)), Some("1000"), Some("1000:100")),
+            (Some((1000, 100)), Some("1000:100"), Some("1000:100")),
+            (Some((1000, 100)), Some("1000:0"), None),
+            (Some((1000, 100)), Some("root"), None),
+            (Some((1000, 100)), Some("0"), None),
+            (Some((1000, 100)), Some("0:0"), None),
+            (Some((1000, 100)), Some("1001"), None),
+            (Some((1000, 100)), Some("node"), None),
+            (Some((1000, 100)), Some(""), None),
+            (Some((0, 0)), Some(root), Some("0:0")),
+            (Some((0, 0)), Some("1000"), None),
+            // The engine of a person gives its root no more than the person has.
+            (None, Some("root"), Some("root")),
+            (None, None, None),
+        ] {
+            assert_eq!(user_of(asked, own).as_deref(), expected, "{own:?} {asked:?}");
+        }
+        let mut order = order();
+        order.run_arguments = vec!["--user=root".into()];
+        let error = request(&order).unwrap_err().to_string();
+        assert!(
+            error.contains("--user with another user than the agent's, which"),
+            "{error}"
+        );
+        assert!(error.contains("agent.container-privileges"), "{error}");
+        order.policy.privileges = true;
+        assert_eq!(request(&order).unwrap()["User"], "root");
+    }
+
+    #[test]
+    fn volumes_with_a_name_are_those_of_the_scope() {
+        let mut order = order();
+        order.volumes = vec![("cache".into(), "/c".into())];
+        order.run_arguments = vec!["--volume=other:/o".into()];
+        let sources = |order: &ContainerOrder| -> Vec<Value> {
+            let body = request(order).unwrap();
+            let mounts = body["HostConfig"]["Mounts"].as_array().unwrap();
+            let volumes = mounts.iter().filter(|mount| mount["Type"] == "volume");
+            volumes.map(|mount| mount["Source"].clone()).collect()
+        };
+        assert_eq!(
+            sources(&order),
+            ["madake-PROJ-PLAN-cache", "madake-PROJ-PLAN-other"]
+        );
+        order.volume_scope = "PROJ-PLAN.fork-PROJ-PLAN3".into();
+        assert_eq!(
+            sources(&order),
+            [
+                "madake-PROJ-PLAN.fork-PROJ-PLAN3-cache",
+                "madake-PROJ-PLAN.fork-PROJ-PLAN3-other"
+            ]
+        );
+    }
+
+    #[test]
     fn what_reaches_beyond_the_job_needs_an_administrator() {
         type Change = fn(&mut ContainerOrder);
         let with = |change: Change| {
@@ -331,7 +414,11 @@ mod tests {
             change(&mut order);
             request(&order).map_err(|error| error.to_string())
         };
-        let rows: [(Change, &str); 8] = [
+        let rows: [(Change, &str); 9] = [
+            (
+                |it| it.run_arguments = vec!["--network=container:other".into()],
+                "has --network=container:",
+            ),
             (
                 |it| it.run_arguments = vec!["--privileged".into()],
                 "has --privileged, which an administrator",

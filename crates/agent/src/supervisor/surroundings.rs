@@ -142,8 +142,7 @@ impl Surroundings {
     }
 
     /// Lets nothing of the job run, so that the agent itself can work in the working directory: a container is paused,
-    /// other processes are ended. Gives the names of those; called when no script runs, and followed by
-    /// [`Self::let_go`].
+    /// other processes are ended. Gives the names of those; called when no script runs, followed by [`Self::let_go`].
     ///
     /// # Errors
     /// When something still runs, as a sentence.
@@ -157,6 +156,11 @@ impl Surroundings {
             return Err("a process that the job left running cannot be ended".to_owned());
         }
         Ok(self.without_own(ended))
+    }
+
+    /// Whether something that a plan chose runs before the first command, as the shell of its image does.
+    pub(crate) fn runs_from_the_beginning(&self) -> bool {
+        matches!(self, Self::Container(_))
     }
 
     /// What was paused goes on.
@@ -271,9 +275,11 @@ fn first_script_after_checkouts(tasks: &[Task]) -> Option<&ScriptTask> {
     }
     let next = enabled.find(|task| !matches!(task.action, TaskAction::Checkout(_)))?;
     match &next.action {
-        // Another script would run in the place of one that is passed over.
+        // Another script would run in the place of one that is passed over. An environment of the plan's could have the
+        // waiting shell load what an earlier build left, while the checkout works.
         TaskAction::Script(script)
             if next.conditions.is_empty()
+                && script.environment.trim().is_empty()
                 && matches!(script.source, ScriptSource::Inline(_))
                 && script.working_directory.is_empty() =>
         {
@@ -308,5 +314,35 @@ impl Drop for Ahead {
             // It ends without the word; whatever is left goes with the job's other processes.
             let _ = child.wait();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use madake_domain::plan::{CheckoutTask, Interpreter};
+
+    #[test]
+    fn only_a_script_that_nothing_can_turn_waits_while_a_checkout_works() {
+        let script = |environment: &str| {
+            Task::from(TaskAction::Script(ScriptTask {
+                interpreter: Interpreter::Shell,
+                source: ScriptSource::Inline("echo".into()),
+                argument: String::new(),
+                environment: environment.into(),
+                working_directory: String::new(),
+            }))
+        };
+        let checkout = || {
+            Task::from(TaskAction::Checkout(CheckoutTask {
+                repository: None,
+                path: String::new(),
+                force_clean_build: false,
+            }))
+        };
+        let is_made_ready = |tasks: &[Task]| first_script_after_checkouts(tasks).is_some();
+        assert!(is_made_ready(&[checkout(), script("")]));
+        assert!(!is_made_ready(&[checkout(), script("LD_PRELOAD=/work/left.so")]));
+        assert!(!is_made_ready(&[script(""), checkout()]));
     }
 }

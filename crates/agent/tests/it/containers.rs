@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use madake_agent::local::{Adoption, JobEnd};
+use madake_domain::plan::{RemoteAuthentication, RemoteLogin, ScpTask, SecretText, TaskAction};
 use madake_protocol::{ContainerOrder, Isolation, JobOrder, JobOutcome, JobResult};
 
-use crate::bench::{Bench, await_that, kill_hard, script, secret};
+use crate::bench::{Bench, await_that, kill_hard, script, secret, task};
 use crate::checkouts::with_repository;
+use crate::remote::ssh;
 
 /// A container engine of a test's own, with one image.
 struct Engine {
@@ -257,7 +259,43 @@ async fn scripts_share_one_container_with_the_workspace_and_it_goes_with_the_job
 }
 
 #[tokio::test]
-async fn container_is_paused_while_a_later_checkout_works_and_goes_on_behind_it() {
+async fn tasks_on_other_machines_have_no_network_where_a_container_has_none() {
+    let Some(engine) = Engine::start() else { return };
+    for (network, reason) in [
+        (true, "cannot reach 127.0.0.1:1"),
+        (false, "jobs have no network here, as agent.network says"),
+    ] {
+        let login = RemoteLogin {
+            hosts: vec!["127.0.0.1".into()],
+            port: Some(1),
+            host_fingerprint: None,
+            username: "anna".into(),
+            authentication: RemoteAuthentication::Password {
+                password: SecretText::new("correct horse"),
+            },
+        };
+        let files = ScpTask {
+            login: login.clone(),
+            local_path: "file".into(),
+            use_ant_pattern: false,
+            destination_path: String::new(),
+        };
+        for remote in [ssh(login, "echo in"), task(TaskAction::Scp(files))] {
+            let bench = Bench::new();
+            let mut order = contained(&bench, &["echo x > file"]);
+            order.tasks.push(remote);
+            order.isolation = Isolation::Container(ContainerOrder {
+                network,
+                ..container()
+            });
+            let outcome = run(&bench, &order, &engine.host()).await;
+            assert!(outcome.message.contains(reason), "{}", outcome.message);
+        }
+    }
+}
+
+#[tokio::test]
+async fn container_is_paused_while_a_checkout_works_and_goes_on_behind_it() {
     let Some(engine) = Engine::start() else { return };
     let bench = Bench::new();
     let mut order = with_repository(&bench);
@@ -287,7 +325,7 @@ async fn container_is_paused_while_a_later_checkout_works_and_goes_on_behind_it(
     assert_eq!(outcome.result, JobResult::Successful, "{}", bench.log_text());
     assert_eq!(
         fs::read_to_string(told).unwrap(),
-        "0\n1\n",
+        "1\n1\n",
         "before the first script, and behind it"
     );
     assert_eq!(bench.output().last().unwrap(), "second");

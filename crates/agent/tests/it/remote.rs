@@ -10,14 +10,15 @@ use std::sync::{Arc, Mutex};
 use madake_domain::plan::{
     RemoteAuthentication, RemoteLogin, ScpTask, SecretText, SshTask, Task, TaskAction,
 };
-use madake_protocol::JobResult;
+use madake_protocol::{Bubblewrap, Isolation, JobResult};
 use russh::keys::{HashAlg, PrivateKey};
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use crate::bench::{Bench, await_that, secret, task, variable};
+use crate::bench::{Bench, await_that, script, secret, task, variable};
+use crate::sandboxes::sandbox;
 
 /// Another machine: a home for its user, and what the user logs in with.
 struct Machine {
@@ -199,7 +200,7 @@ fn password() -> RemoteAuthentication {
     }
 }
 
-fn ssh(login: RemoteLogin, command: &str) -> Task {
+pub(crate) fn ssh(login: RemoteLogin, command: &str) -> Task {
     task(TaskAction::Ssh(SshTask {
         login,
         command: command.into(),
@@ -448,4 +449,112 @@ async fn a_stop_is_heard_while_a_command_runs_over_there() {
         "{}",
         bench.log_text()
     );
+}
+
+/// An SSH agent of a test's own, with one key.
+struct KeyAgent {
+    socket: PathBuf,
+    process: std::process::Child,
+}
+
+impl KeyAgent {
+    fn start(folder: &Path, key: &Path) -> Self {
+        let socket = folder.join("agent");
+        let process = Command::new("ssh-agent")
+            .args(["-D", "-a"])
+            .arg(&socket)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        await_that("the SSH agent", || socket.exists());
+        let added = Command::new("ssh-add")
+            .arg("-q")
+            .arg(key)
+            .env("SSH_AUTH_SOCK", &socket)
+            .stderr(Stdio::null())
+            .status();
+        assert!(added.unwrap().success());
+        Self { socket, process }
+    }
+}
+
+impl Drop for KeyAgent {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn builds_of_forks_get_no_ssh_agent() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, _, public) = keys(folder.path(), "key", "");
+    let agent = KeyAgent::start(folder.path(), &folder.path().join("key"));
+    let machine = Machine::start("", Some(public)).await;
+    let bench = Bench::new();
+    let isolations = [
+        Some(Isolation::default()),
+        sandbox(&bench).await.map(Isolation::Bubblewrap),
+    ];
+    for isolation in isolations.into_iter().flatten() {
+        for untrusted in [false, true] {
+            let bench = Bench::new();
+            let mut order = bench.order(vec![
+                script(&format!(
+                    "[ -S '{}' ] && [ -n \"$SSH_AUTH_SOCK\" ] && ssh-add -l > /dev/null && echo keys || echo \"none [$SSH_AUTH_SOCK]\"",
+                    agent.socket.display()
+                )),
+                ssh(machine.login(RemoteAuthentication::Agent), "echo in"),
+            ]);
+            order.untrusted = untrusted;
+            order.isolation = isolation.clone();
+            let environment = [("SSH_AUTH_SOCK", agent.socket.to_str().unwrap())];
+            assert!(bench.serve(&order, &environment).wait().unwrap().success());
+            let (text, output) = (bench.log_text(), bench.output());
+            if untrusted {
+                assert_eq!(output, ["none []"], "{text}");
+                assert!(
+                    text.contains("there is no SSH agent for the server's user"),
+                    "{text}"
+                );
+            } else {
+                assert_eq!(output, ["keys", "in"], "{text}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_on_other_machines_have_no_network_where_a_sandbox_has_none() {
+    let machine = Machine::start("correct horse", None).await;
+    let bench = Bench::new();
+    let Some(settings) = sandbox(&bench).await else {
+        return;
+    };
+    for network in [true, false] {
+        let files = ScpTask {
+            login: machine.login(password()),
+            local_path: "file".into(),
+            use_ant_pattern: false,
+            destination_path: "there".into(),
+        };
+        for remote in [
+            ssh(machine.login(password()), "echo in"),
+            task(TaskAction::Scp(files)),
+        ] {
+            let bench = Bench::new();
+            let mut order = bench.order(vec![script("echo x > file"), remote]);
+            order.variables = vec![secret("deploy.password", "correct horse")];
+            order.isolation = Isolation::Bubblewrap(Bubblewrap {
+                network,
+                ..settings.clone()
+            });
+            let outcome = bench.run(&order).await;
+            let is_refused = outcome
+                .message
+                .contains("jobs have no network here, as agent.network says");
+            assert_eq!(is_refused, !network, "{}", bench.log_text());
+            assert_eq!(outcome.result == JobResult::Successful, network);
+        }
+    }
 }

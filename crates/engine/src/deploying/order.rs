@@ -161,9 +161,16 @@ pub(super) async fn make(
         hg_program: settings.hg.clone(),
         hg_settings: engine.home().hg_job_settings(),
         clean_working_directory: false,
-        untrusted: false,
+        untrusted: what.loaded.of_fork,
         isolation: match &definition.docker {
-            Some(docker) => Isolation::Container(settings.agent.container(docker)),
+            Some(docker) => {
+                let scope = if what.loaded.of_fork {
+                    format!("{folder}.fork")
+                } else {
+                    folder
+                };
+                Isolation::Container(settings.agent.container(docker, scope))
+            }
             None => engine.isolation().await?,
         },
     })

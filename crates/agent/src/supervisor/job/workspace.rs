@@ -48,8 +48,8 @@ impl Job<'_> {
     /// Lets nothing of the job run while the agent works in the working directory by names that a job could lead
     /// elsewhere, and with programs that a job could have do something else.
     fn hold(&mut self) -> Result<(), String> {
-        // Before the first command there is nothing but what waits for its turn.
-        if self.first_command_started_ms.is_none() {
+        // Before the first command there is nothing but what waits for its turn, and the shell of an image.
+        if self.first_command_started_ms.is_none() && !self.surroundings.runs_from_the_beginning() {
             return Ok(());
         }
         self.ahead = None;

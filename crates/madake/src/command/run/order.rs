@@ -132,7 +132,10 @@ pub(super) fn make(here: &Here, plan: &PlanConfiguration, stage: &str, job: &Job
         },
         untrusted: false,
         isolation: match job.docker.as_ref().or(plan.docker.as_ref()) {
-            Some(docker) => Isolation::Container(settings.agent.container(docker)),
+            Some(docker) => {
+                let scope = format!("{}.run", plan.key);
+                Isolation::Container(settings.agent.container(docker, scope))
+            }
             None => here.isolation().clone(),
         },
     }
