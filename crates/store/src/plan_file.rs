@@ -110,6 +110,19 @@ pub fn findings_of_branch(tx: &Tx<'_>, repository_id: i64, branch: &str) -> Resu
     )
 }
 
+/// Whether an error was found when the plan file of a branch was last read.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn has_errors(tx: &Tx<'_>, repository_id: i64, branch: &str) -> Result<bool, StoreError> {
+    let found = tx.first(
+        "SELECT 1 FROM plan_finding WHERE repository_id = $1 AND branch = $2 AND severity = 'error' LIMIT 1",
+        params![repository_id, branch],
+        |row| row.get::<i64>(0),
+    )?;
+    Ok(found.is_some())
+}
+
 /// What was found about a plan in any plan file, in the order in which it was found.
 ///
 /// # Errors

@@ -348,6 +348,7 @@ async fn apply_plan_files(
     if let Some(old) = parse(&update.old)
         && engine.open_repository(found)?.exists(&old).await?
         && specs::folder_state(engine, found, &old).await? == folder
+        && !specs::findings::had_errors(engine, found).await?
     {
         return Ok(false);
     }

@@ -5,7 +5,7 @@ use madake_store::plan_file::{self, NewFinding};
 use madake_store::repository::Repository;
 use madake_store::{Millis, Tx, event};
 
-use crate::EngineError;
+use crate::{Engine, EngineError};
 
 /// The most findings that are kept of one reading.
 const KEPT: usize = 200;
@@ -34,6 +34,16 @@ pub(crate) fn keep(
         .collect::<Result<_, EngineError>>()?;
     plan_file::set_findings(tx, found.id, branch, revision, &rows, now)?;
     Ok(())
+}
+
+/// Whether the plan file of the default branch had errors when it was last read. What stood in the way may be gone though
+/// the file is the same: another plan, a right, a linked repository. So such a file is read again with each push.
+pub(crate) async fn had_errors(engine: &Engine, found: &Repository) -> Result<bool, EngineError> {
+    let (id, branch) = (found.id, found.default_branch.clone());
+    engine
+        .store()
+        .read(move |tx| Ok(plan_file::has_errors(tx, id, &branch)?))
+        .await
 }
 
 /// Notes findings in an entry of the ledger.

@@ -12,6 +12,7 @@ use madake_vcs::name::ObjectId;
 
 use super::apply::all_findings;
 use super::examine::{Examined, examine};
+use super::findings::had_errors;
 use super::{folder_state, read_commit};
 use crate::reading::{Named, named};
 use crate::{Engine, EngineError};
@@ -75,6 +76,7 @@ async fn lines(engine: &Engine, found: &Repository, moved: &[Moved]) -> Result<V
         if let Some(before) = before
             && opened.exists(&before).await?
             && folder_state(engine, found, &before).await?.as_ref() == Some(&here)
+            && !(branch == found.default_branch && had_errors(engine, found).await?)
         {
             continue;
         }
