@@ -33,6 +33,8 @@ struct Finding {
     trouble: Trouble,
     what: &'static str,
     reason: String,
+    /// Whether the build is stopped.
+    stops: bool,
 }
 
 /// Looks at each job that runs or waits.
@@ -108,7 +110,13 @@ async fn findings(engine: &Engine, one: Build) -> Result<Vec<Finding>, EngineErr
             _ => continue,
         };
         if let Some(reason) = reason {
+            let stops = engine.settings().when_hanging == WhenHanging::Stop;
             found.push(Finding {
+                stops: match trouble {
+                    // The plan's own word counts for jobs that hang, not for jobs that wait.
+                    Trouble::Hung => configuration.other.force_stop_build.unwrap_or(stops),
+                    Trouble::QueueTimeout | Trouble::NoCapableAgent => stops,
+                },
                 job: format!("{}-{}-{}", plan, row.key, one.number),
                 build: one.clone(),
                 job_id,
@@ -139,7 +147,6 @@ async fn tell(engine: &Engine, finding: Finding) -> Result<(), EngineError> {
     if !is_new {
         return Ok(());
     }
-    let stops = engine.settings().when_hanging == WhenHanging::Stop;
     let limit = engine.settings().concurrent_builds;
     let Finding {
         build: one,
@@ -148,6 +155,7 @@ async fn tell(engine: &Engine, finding: Finding) -> Result<(), EngineError> {
         trouble,
         what,
         reason,
+        stops,
     } = finding;
     let text = format!("{job} {what}: {reason}");
     tracing::warn!(build.key = %one.key, "{text}");

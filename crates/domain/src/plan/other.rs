@@ -11,7 +11,7 @@ pub struct PlanOther {
     /// What happens to a build over the limit; `None`: the server's way.
     #[serde(skip_serializing_if = "is_default")]
     pub concurrency_strategy: Option<ConcurrencyStrategy>,
-    /// Whether jobs that do not end when they are stopped are killed; `None`: the server's way.
+    /// Whether builds with a job that hangs are stopped; `None`: the server's way.
     #[serde(skip_serializing_if = "is_default")]
     pub force_stop_build: Option<bool>,
     /// When results go; `None`: the server's way.

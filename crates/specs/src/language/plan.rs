@@ -336,9 +336,9 @@ pub(crate) static OTHER: Section = Section {
         key(
             "force-stop-build",
             Shape::Flag,
-            "Whether jobs that do not end when they are stopped are killed.",
+            "Whether builds with a job that hangs are stopped.",
         )
-        .not_yet("the server decides"),
+        .default("builds.when-hanging of the server"),
         key("all-other-apps", Shape::Map(&PLAN_APPS), "Settings of apps."),
     ],
     others: None,
