@@ -38,6 +38,8 @@ pub(crate) struct ScriptEnvironment {
     environment: Vec<(OsString, OsString)>,
     /// How many entries at the beginning are those of this machine.
     of_machine: usize,
+    /// The last entries, which the order itself names.
+    of_order: Vec<(OsString, OsString)>,
     /// Whether scripts run where those mean nothing.
     is_elsewhere: bool,
     tmp_directory: OsString,
@@ -60,17 +62,18 @@ impl ScriptEnvironment {
                 },
             })
             .collect();
-        let working_directory = order.working_directory.to_string_lossy();
+        let working_directory = &*order.working_directory;
+        let of_agent = working_directory.parent().unwrap_or(working_directory);
         for (name, value) in [
-            ("working.directory", &working_directory),
-            ("build.working.directory", &working_directory),
-            ("agentWorkingDirectory", &working_directory),
-            ("tmp.directory", &tmp_directory.to_string_lossy()),
+            ("working.directory", working_directory),
+            ("build.working.directory", working_directory),
+            ("agentWorkingDirectory", of_agent),
+            ("tmp.directory", tmp_directory),
         ] {
             variables.retain(|variable| variable.name != name);
             variables.push(ResolvedVariable {
                 name: name.to_owned(),
-                value: value.clone().into_owned(),
+                value: value.to_string_lossy().into_owned(),
                 source: VariableSource::BuildSpecific,
             });
         }
@@ -78,6 +81,11 @@ impl ScriptEnvironment {
             variables,
             environment: inheritable(),
             of_machine: 0,
+            of_order: order
+                .environment
+                .iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
             is_elsewhere: false,
             tmp_directory: tmp_directory.as_os_str().to_owned(),
             capabilities: order.capabilities.iter().cloned().collect(),
@@ -89,26 +97,28 @@ impl ScriptEnvironment {
             shared.environment.push(("PATH".into(), DEFAULT_PATH.into()));
         }
         shared.of_machine = shared.environment.len();
-        let of_variables: Vec<_> = shared
+        shared.refresh();
+        shared
+    }
+
+    /// Makes the entries of variables anew: values may refer to variables that changed.
+    fn refresh(&mut self) {
+        let of_variables: Vec<_> = self
             .variables
             .iter()
             .filter(|variable| reaches_environment(&variable.name))
             .map(|variable| {
                 let value = if variable.source.may_refer() {
-                    shared.substituted(&variable.value)
+                    self.substituted(&variable.value)
                 } else {
                     variable.value.clone()
                 };
                 (environment_name(&variable.name).into(), value.into())
             })
             .collect();
-        shared.environment.extend(of_variables);
-        let of_order = order
-            .environment
-            .iter()
-            .map(|(name, value)| (name.into(), value.into()));
-        shared.environment.extend(of_order);
-        shared
+        self.environment.truncate(self.of_machine);
+        self.environment.extend(of_variables);
+        self.environment.extend(self.of_order.iter().cloned());
     }
 
     /// Leaves the environment of this machine out of what scripts get: a container has its own.
@@ -128,13 +138,9 @@ impl ScriptEnvironment {
     /// Adds variables that a task read from a file, for the tasks behind it.
     pub(crate) fn inject(&mut self, variables: Vec<Variable>) {
         for variable in variables {
-            let entry = (
-                environment_name(&variable.name).into(),
-                variable.value.clone().into(),
-            );
-            self.environment.push(entry);
             self.set(variable, VariableSource::Injected);
         }
+        self.refresh();
     }
 
     fn set(&mut self, variable: Variable, source: VariableSource) {
@@ -254,6 +260,7 @@ mod tests {
             ],
             environment: vec![("HOME".into(), "/home/m".into())],
             of_machine: 1,
+            of_order: Vec::new(),
             is_elsewhere: false,
             tmp_directory: "/tmp/1".into(),
             capabilities: Capabilities::default(),
@@ -267,6 +274,26 @@ mod tests {
             .unwrap();
         let branch = "x' --evil ${bamboo.options}";
         assert_eq!(words, ["--a", "--b c", branch, branch, "/home/m"]);
+    }
+
+    #[test]
+    fn values_that_refer_to_what_is_injected_change_with_it() {
+        let mut environment = environment();
+        environment.variables.push(ResolvedVariable {
+            name: "full".into(),
+            value: "v${bamboo.inject.version}".into(),
+            source: VariableSource::Plan,
+        });
+        environment.refresh();
+        let shown = |environment: &ScriptEnvironment| environment.system("bamboo_full");
+        assert_eq!(shown(&environment).unwrap(), "v${bamboo.inject.version}");
+        environment.inject(vec![Variable {
+            name: "inject.version".into(),
+            value: "7".into(),
+        }]);
+        assert_eq!(shown(&environment).unwrap(), "v7");
+        assert_eq!(environment.system("bamboo_inject_version").unwrap(), "7");
+        assert_eq!(environment.system("HOME").unwrap(), "/home/m");
     }
 
     #[test]

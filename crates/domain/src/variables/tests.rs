@@ -290,7 +290,7 @@ fn injected(file: &str, namespace: &str) -> (Vec<(String, String)>, Vec<usize>) 
 
 #[test]
 fn files_of_variables_are_read_line_by_line() {
-    let file = "\u{feff}# comment\n! too\n\nversion=1.2.3\r\n path = C:\\x=y \nempty=\nversion=1.3\nno assignment\n=x\n\
+    let file = "\u{feff}# comment\n! too\n\nversion=1.2.3\r\n path = C:\\\\x=y \nempty=\nversion=1.3\nno assignment\n=x\n\
                 a b=1\n${x}=1\ndotted.name=ä\n";
     let (variables, problems) = injected(file, "");
     let variables: Vec<_> = variables
@@ -308,6 +308,38 @@ fn files_of_variables_are_read_line_by_line() {
     );
     assert_eq!(problems, [8, 9, 10, 11]);
     assert_eq!(injected("a=1", " own ").0, [("own.a".to_owned(), "1".to_owned())]);
+}
+
+#[test]
+fn files_of_variables_are_read_as_java_reads_them() {
+    for (line, expected) in [
+        (r"a: b=c", Some(("a", "b=c"))),
+        (r"a\:b=c", Some(("a:b", "c"))),
+        ("a=one \\\n   two", Some(("a", "one two"))),
+        ("a=one\\\\\nb c", Some(("a", "one\\"))),
+        ("# no \\\na=1", Some(("a", "1"))),
+        (r"a=x\ty\nz\q", Some(("a", "x\ty\nzq"))),
+        (
+            r"a=h\u00e9 \ud83d\ude00 \ud83d \u12",
+            Some(("a", "hé 😀 \u{fffd} u12")),
+        ),
+        (r"a=\u0000", None),
+        (r"a\u0020b=c", None),
+        ("a=\\", Some(("a", ""))),
+        ("a b", None),
+    ] {
+        let (variables, problems) = injected(line, "n");
+        let expected: Vec<_> = expected
+            .map(|(key, value)| (format!("n.{key}"), value.to_owned()))
+            .into_iter()
+            .collect();
+        assert_eq!(variables, expected, "{line}");
+        assert_eq!(
+            problems.len(),
+            usize::from(expected.is_empty() || line.ends_with("b c")),
+            "{line}"
+        );
+    }
 }
 
 #[test]
