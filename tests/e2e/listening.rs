@@ -15,6 +15,7 @@ use crate::hostile_support::{decided, last_refusal, ledger, settled, signature};
 use crate::plan_files::one_job;
 
 pub(crate) const SECRET: &str = "a secret of twenty-four bytes and more";
+pub(crate) const SSH_AGENT: &str = "/nonexistent/agent";
 const ZEROS: &str = "0000000000000000000000000000000000000000";
 
 /// A forge with a repository FORGE/tools, a server that has linked it as `tools` and built its plan once, and the path
@@ -35,7 +36,8 @@ impl Scene {
         .await;
         let server = Server::start_with(ServerOptions {
             configuration: format!("[repositories]\npoll-seconds = {poll_seconds}\n"),
-            ..ServerOptions::default()
+            // Of the server's user, as a job may see it.
+            environment: vec![("SSH_AUTH_SOCK".into(), SSH_AGENT.into())],
         })
         .await;
         let work = forge.hosted("FORGE/tools");

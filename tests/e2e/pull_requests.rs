@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::hostile_support::{settled, signature};
-use crate::listening::{SECRET, Scene};
+use crate::listening::{SECRET, SSH_AGENT, Scene};
 use crate::plan_files::one_job;
 
 const SECTIONS: &str = "branches:\n  create:\n    for-pull-request:\n      accept-fork: true\n\
@@ -16,7 +16,8 @@ const SECTIONS: &str = "branches:\n  create:\n    for-pull-request:\n      accep
 async fn scene() -> Scene {
     let scene = Scene::new(86_400, SECTIONS).await;
     let script = "echo \"secret <$(printf %s \"$bamboo_deploy_password\" | wc -c)> greeting <$bamboo_greeting>\"\n\
-                  echo \"number <$bamboo_repository_pr_key> from <$bamboo_repository_pr_sourceBranch>\"\ncat shoots || true";
+                  echo \"number <$bamboo_repository_pr_key> from <$bamboo_repository_pr_sourceBranch>\"\n\
+                  echo \"agent <$SSH_AUTH_SOCK>\"\ncat shoots || true";
     let head = scene.work.push(
         "master",
         &[("bamboo-specs/bamboo.yml", &one_job(script, SECTIONS))],
@@ -115,7 +116,9 @@ async fn a_pull_request_from_a_branch_has_a_plan_branch_as_long_as_it_is_open() 
     assert_eq!(results[0]["vcsRevisionKey"], first.as_str());
     let log = log_of(&scene, "PROJ-PLAN0-1").await;
     assert!(
-        log.contains("secret <16> greeting <hello>") && log.contains("number <7> from <topic>"),
+        log.contains("secret <16> greeting <hello>")
+            && log.contains("number <7> from <topic>")
+            && log.contains(&format!("agent <{SSH_AGENT}>")),
         "{log}"
     );
     // News without a new commit build nothing, late news are none, and a push is built once.
@@ -212,6 +215,7 @@ async fn forks_are_built_as_far_as_the_administrator_allows_and_without_secrets(
     assert!(
         log.contains("secret <0> greeting <hello>")
             && log.contains("number <7> from <master>")
+            && log.contains("agent <>")
             && log.contains("bamboo"),
         "{log}"
     );
