@@ -18,12 +18,13 @@
 //! | `private/` | supervisor | home and `/tmp` of a job that has its own |
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use madake_protocol::{
-    JobOrder, JobOutcome, JobStarted, KeptArtifacts, MessageError, StopRequest, TestResults,
+    JobOrder, JobOutcome, JobStarted, KeptArtifacts, MOST_ARTIFACT_LIST_BYTES, MessageError, StopRequest,
+    TestResults,
 };
 
 /// Why a file of a job directory could not be read or written.
@@ -39,6 +40,14 @@ pub enum JobDirectoryError {
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
+    },
+    /// The file is longer than what is read.
+    #[error("{} is longer than {most_bytes} bytes, which is the most that is read of it", path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// The most that is read.
+        most_bytes: u64,
     },
     /// The file does not hold what it should.
     #[error("{}: {source}", path.display())]
@@ -112,7 +121,7 @@ impl JobDirectory {
     /// # Errors
     /// When the file cannot be read or understood.
     pub fn read_order(&self) -> Result<Option<JobOrder>, JobDirectoryError> {
-        self.read(&self.order_path(), JobOrder::from_json)
+        self.read(&self.order_path(), MOST_ORDER_BYTES, JobOrder::from_json)
     }
 
     /// That and when the job began; `None` when it did not.
@@ -120,7 +129,7 @@ impl JobDirectory {
     /// # Errors
     /// When the file cannot be read or understood.
     pub fn read_started(&self) -> Result<Option<JobStarted>, JobDirectoryError> {
-        self.read(&self.started_path(), JobStarted::from_json)
+        self.read(&self.started_path(), MOST_MESSAGE_BYTES, JobStarted::from_json)
     }
 
     /// What came of the job; `None` when it did not end (yet).
@@ -128,23 +137,27 @@ impl JobDirectory {
     /// # Errors
     /// When the file cannot be read or understood.
     pub fn read_outcome(&self) -> Result<Option<JobOutcome>, JobDirectoryError> {
-        self.read(&self.outcome_path(), JobOutcome::from_json)
+        self.read(&self.outcome_path(), MOST_MESSAGE_BYTES, JobOutcome::from_json)
     }
 
-    /// The results of the job's tests; `None` when no test report was read.
+    /// The results of the job's tests, of at most so many bytes of JSON; `None` when no test report was read.
     ///
     /// # Errors
-    /// When the file cannot be read or understood.
-    pub fn read_tests(&self) -> Result<Option<TestResults>, JobDirectoryError> {
-        self.read(&self.tests_path(), TestResults::from_json)
+    /// When the file cannot be read or understood, or is longer.
+    pub fn read_tests(&self, most_bytes: u64) -> Result<Option<TestResults>, JobDirectoryError> {
+        self.read(&self.tests_path(), most_bytes, TestResults::from_json)
     }
 
     /// The artifacts that the job kept; `None` when it kept none.
     ///
     /// # Errors
-    /// When the file cannot be read or understood.
+    /// When the file cannot be read or understood, or is longer than [`MOST_ARTIFACT_LIST_BYTES`].
     pub fn read_artifacts(&self) -> Result<Option<KeptArtifacts>, JobDirectoryError> {
-        self.read(&self.artifacts_path(), KeptArtifacts::from_json)
+        self.read(
+            &self.artifacts_path(),
+            MOST_ARTIFACT_LIST_BYTES,
+            KeptArtifacts::from_json,
+        )
     }
 
     /// The file with the bytes of a kept file, by its number.
@@ -241,7 +254,7 @@ impl JobDirectory {
         if !path.exists() {
             return None;
         }
-        match self.read(&path, StopRequest::from_json) {
+        match self.read(&path, MOST_MESSAGE_BYTES, StopRequest::from_json) {
             Ok(Some(request)) => Some(request.who),
             Ok(None) => None,
             Err(_) => Some("somebody whose name could not be read".to_owned()),
@@ -281,12 +294,23 @@ impl JobDirectory {
     fn read<T>(
         &self,
         path: &Path,
+        most_bytes: u64,
         parse: impl FnOnce(&[u8]) -> Result<T, MessageError>,
     ) -> Result<Option<T>, JobDirectoryError> {
-        let json = match fs::read(path) {
+        let file = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            json => self.io("read", path, json)?,
+            file => self.io("read", path, file)?,
         };
+        let mut json = Vec::new();
+        // One byte more, so that a longer file is noticed: whatever wrote it is not trusted with the reader's memory.
+        let read = file.take(most_bytes.saturating_add(1)).read_to_end(&mut json);
+        self.io("read", path, read)?;
+        if json.len() as u64 > most_bytes {
+            return Err(JobDirectoryError::TooLong {
+                path: path.to_owned(),
+                most_bytes,
+            });
+        }
         parse(&json)
             .map(Some)
             .map_err(|source| JobDirectoryError::Message {
@@ -317,6 +341,11 @@ impl JobDirectory {
     }
 }
 
+/// The longest order, in bytes: it lists the files of artifacts that a job gets.
+const MOST_ORDER_BYTES: u64 = 1 << 30;
+/// The longest of the other messages, in bytes. Outcomes have the variables that a job hands on.
+const MOST_MESSAGE_BYTES: u64 = 64 << 20;
+
 /// One block of a file system: more than any outcome of ordinary length takes.
 const RESERVED_FOR_OUTCOME: usize = 4096;
 
@@ -341,6 +370,27 @@ fn write_atomically(path: &Path, text: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_longer_than_what_a_server_reads_are_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = JobDirectory::of(home.path(), 1, 1);
+        directory.create().unwrap();
+        let tests = TestResults {
+            format: madake_protocol::FORMAT,
+            cases: Vec::new(),
+        };
+        directory.write_tests(&tests).unwrap();
+        let length = fs::metadata(directory.tests_path()).unwrap().len();
+        assert_eq!(directory.read_tests(length).unwrap(), Some(tests));
+        let error = directory.read_tests(length - 1).unwrap_err();
+        assert!(matches!(error, JobDirectoryError::TooLong { most_bytes, .. } if most_bytes == length - 1));
+        // A file with no bytes on disk, as long as no memory is.
+        let huge = File::create(directory.outcome_path()).unwrap();
+        huge.set_len(1 << 40).unwrap();
+        let error = directory.read_outcome().unwrap_err();
+        assert!(matches!(error, JobDirectoryError::TooLong { .. }), "{error}");
+    }
 
     #[test]
     fn directories_are_listed_by_job_and_other_names_are_left_alone() {

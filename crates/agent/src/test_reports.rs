@@ -118,17 +118,20 @@ impl ReadReports {
         self.may_lack_cases |= report.may_lack_cases();
         let covered = |text: String| request.masks.apply_to_text(&text).into_owned();
         for case in report.cases {
-            let text_bytes = case.message.len() + case.details.len() + case.system_out.len();
-            left.total_text_bytes = left.total_text_bytes.saturating_sub(text_bytes);
-            left.cases = left.cases.saturating_sub(1);
-            self.cases.push(TestCase {
+            let case = TestCase {
                 class_name: covered(case.class_name),
                 name: covered(case.name),
                 message: covered(case.message),
                 details: covered(case.details),
                 system_out: covered(case.system_out),
                 ..case
-            });
+            };
+            let text_bytes = case.message.len() + case.details.len() + case.system_out.len();
+            left.total_text_bytes = left.total_text_bytes.saturating_sub(text_bytes);
+            let name_bytes = case.class_name.len() + case.name.len();
+            left.total_name_bytes = left.total_name_bytes.saturating_sub(name_bytes);
+            left.cases = left.cases.saturating_sub(1);
+            self.cases.push(case);
         }
         let room = MOST_FINDINGS.saturating_sub(self.findings.len());
         let findings = report.findings.into_iter().take(room).map(|finding| Finding {
@@ -278,6 +281,71 @@ mod tests {
         let found = work.read(None, ReportLimits::default());
         assert_eq!(found.cases[0].system_out, "********= ********");
         assert!(!format!("{found:?}").contains("hunter22"), "{found:?}");
+    }
+
+    #[test]
+    fn j2_of_a_file_without_end_only_the_beginning_is_read_and_the_others_are_kept() {
+        let work = Workspace::new();
+        work.file("test-reports/1.xml", "<testsuite><testcase name='a'/>", 0);
+        let huge = fs::File::options()
+            .write(true)
+            .open(work.0.path().join("test-reports/1.xml"));
+        huge.unwrap().set_len(1 << 40).unwrap();
+        work.file(
+            "test-reports/2.xml",
+            "<testsuite><testcase name='b'/></testsuite>",
+            0,
+        );
+        let limits = ReportLimits {
+            bytes: 1000,
+            ..ReportLimits::default()
+        };
+        let found = work.read(None, limits);
+        assert_eq!(names(&found), ["a", "b"]);
+        assert!(
+            found
+                .findings
+                .iter()
+                .any(|(_, finding)| finding.kind == FindingKind::TooLong)
+        );
+        assert!(found.may_lack_cases);
+    }
+
+    #[test]
+    fn j5_reports_outside_of_the_workspace_are_not_read() {
+        let outside = Workspace::new();
+        outside.file(
+            "test-reports/1.xml",
+            "<testsuite><testcase name='theirs'/></testsuite>",
+            0,
+        );
+        let work = Workspace::new();
+        work.file(
+            "own/test-reports/2.xml",
+            "<testsuite><testcase name='own'/></testsuite>",
+            0,
+        );
+        let link = |target: &Path, name: &str| {
+            std::os::unix::fs::symlink(target, work.0.path().join(name)).unwrap();
+        };
+        link(outside.0.path(), "folder");
+        link(
+            &outside.0.path().join("test-reports/1.xml"),
+            "own/test-reports/3.xml",
+        );
+        link(Path::new(".."), "own/up");
+        for pattern in ["**/test-reports/*.xml", "**/*", "**"] {
+            let found = read_reports(&ReportRequest {
+                working_directory: work.0.path(),
+                format: ReportFormat::JUnit,
+                patterns: &AntPatterns::parse(pattern).unwrap(),
+                newer_than_ms: None,
+                masks: &Masks::new(["hunter22"]),
+                limits: ReportLimits::default(),
+            })
+            .unwrap();
+            assert_eq!(names(&found), ["own"], "{pattern}");
+        }
     }
 
     #[test]

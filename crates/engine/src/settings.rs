@@ -13,7 +13,7 @@ use madake_outgoing::guard::AddressPolicy;
 use madake_outgoing::mail::MailSettings;
 use madake_protocol::{
     Bubblewrap, ContainerOrder, ContainerPolicy, DEFAULT_ARTIFACT_BYTES, DEFAULT_ARTIFACT_FILES,
-    DEFAULT_REPORT_BYTES, DEFAULT_TEST_CASES, IsolationChoice,
+    DEFAULT_REPORT_BYTES, DEFAULT_TEST_CASES, DEFAULT_TEST_TEXT_BYTES, IsolationChoice, TestOrder,
 };
 
 /// Settings of an engine.
@@ -122,8 +122,23 @@ pub struct ResultSettings {
     pub test_cases: usize,
     /// The most bytes that are read of one test report.
     pub test_report_bytes: usize,
+    /// The most bytes that texts of the tests of one job have together, and the most of their names.
+    pub test_text_bytes: usize,
     /// What goes when, where a plan says nothing. `None`: all is kept.
     pub retention: Option<RetentionPolicy>,
+}
+
+impl ResultSettings {
+    /// How the test reports of a job without quarantine are read.
+    #[must_use]
+    pub fn tests(&self) -> TestOrder {
+        TestOrder {
+            quarantined: Vec::new(),
+            most_cases: self.test_cases,
+            most_report_bytes: self.test_report_bytes,
+            most_text_bytes: self.test_text_bytes,
+        }
+    }
 }
 
 impl Default for ResultSettings {
@@ -133,6 +148,7 @@ impl Default for ResultSettings {
             artifact_files: DEFAULT_ARTIFACT_FILES,
             test_cases: DEFAULT_TEST_CASES,
             test_report_bytes: DEFAULT_REPORT_BYTES,
+            test_text_bytes: DEFAULT_TEST_TEXT_BYTES,
             retention: None,
         }
     }

@@ -26,11 +26,7 @@ pub(crate) async fn of_job(
     plan_key: &PlanKey,
 ) -> Result<(ArtifactOrder, TestOrder), EngineError> {
     let limits = engine.settings().results.clone();
-    let mut tests = TestOrder {
-        quarantined: Vec::new(),
-        most_cases: limits.test_cases,
-        most_report_bytes: limits.test_report_bytes,
-    };
+    let mut tests = limits.tests();
     let mut artifacts = ArtifactOrder {
         keep: definition.artifacts.clone(),
         most_files: limits.artifact_files,

@@ -229,6 +229,8 @@ pub struct ReportLimits {
     pub text_bytes: usize,
     /// The most that messages, details and outputs of one report have together.
     pub total_text_bytes: usize,
+    /// The most that the names of cases and classes of one report have together; later cases are left out.
+    pub total_name_bytes: usize,
     /// The most findings.
     pub findings: usize,
 }
@@ -243,6 +245,7 @@ impl Default for ReportLimits {
             message_bytes: 4 << 10,
             text_bytes: 64 << 10,
             total_text_bytes: 32 << 20,
+            total_name_bytes: 32 << 20,
             findings: 100,
         }
     }

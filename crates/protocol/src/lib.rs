@@ -19,6 +19,7 @@ pub use order::{JobOrder, JobRepository, JobVariable, PushRight, Secret};
 pub use outcome::{JobOutcome, JobResult, JobStarted, StopRequest};
 pub use results::{
     ArtifactDownload, ArtifactOrder, CaseName, DEFAULT_ARTIFACT_BYTES, DEFAULT_ARTIFACT_FILES,
-    DEFAULT_REPORT_BYTES, DEFAULT_TEST_CASES, KeptArtifact, KeptArtifacts, KeptFile, PlacedArtifact,
-    PlacedFile, TestCaseOutcome, TestCaseResult, TestOrder, TestResults,
+    DEFAULT_REPORT_BYTES, DEFAULT_TEST_CASES, DEFAULT_TEST_TEXT_BYTES, KeptArtifact, KeptArtifacts, KeptFile,
+    MOST_ARTIFACT_LIST_BYTES, PlacedArtifact, PlacedFile, TestCaseOutcome, TestCaseResult, TestOrder,
+    TestResults,
 };

@@ -17,6 +17,10 @@ pub const DEFAULT_ARTIFACT_BYTES: u64 = 20 << 30;
 pub const DEFAULT_TEST_CASES: usize = 100_000;
 /// The most bytes that are read of one test report, unless the order says otherwise.
 pub const DEFAULT_REPORT_BYTES: usize = 128 << 20;
+/// The most bytes that the texts of the tests of one job have together, unless the order says otherwise.
+pub const DEFAULT_TEST_TEXT_BYTES: usize = 32 << 20;
+/// The longest list of artifacts that a server reads, in bytes.
+pub const MOST_ARTIFACT_LIST_BYTES: u64 = 256 << 20;
 
 /// Which artifacts a job gets, and which it keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +101,9 @@ pub struct TestOrder {
     pub most_cases: usize,
     /// The most bytes that are read of one report.
     pub most_report_bytes: usize,
+    /// The most bytes that messages, details and outputs of all cases of the job have together; as much is kept of
+    /// their names.
+    pub most_text_bytes: usize,
 }
 
 impl Default for TestOrder {
@@ -105,7 +112,19 @@ impl Default for TestOrder {
             quarantined: Vec::new(),
             most_cases: DEFAULT_TEST_CASES,
             most_report_bytes: DEFAULT_REPORT_BYTES,
+            most_text_bytes: DEFAULT_TEST_TEXT_BYTES,
         }
+    }
+}
+
+impl TestOrder {
+    /// The longest [`TestResults`] that keep to the order, as JSON, in bytes.
+    #[must_use]
+    pub fn most_message_bytes(&self) -> u64 {
+        // Field names and numbers of each case; names and texts, in which JSON may write each byte as two.
+        let cases = (self.most_cases as u64).saturating_mul(256);
+        let texts = (self.most_text_bytes as u64).saturating_mul(2 * 2);
+        cases.saturating_add(texts).saturating_add(1 << 16)
     }
 }
 
@@ -231,6 +250,20 @@ impl From<CaseOutcome> for TestCaseOutcome {
             CaseOutcome::Failed => Self::Failed,
             CaseOutcome::Skipped => Self::Skipped,
         }
+    }
+}
+
+impl TestCaseResult {
+    /// How long its names are, in bytes.
+    #[must_use]
+    pub fn name_bytes(&self) -> usize {
+        self.case.class_name.len() + self.case.name.len()
+    }
+
+    /// How long its texts are, in bytes.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        self.message.len() + self.details.len() + self.output.len()
     }
 }
 

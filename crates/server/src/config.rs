@@ -496,6 +496,7 @@ fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Conf
             | "artifact-files"
             | "test-cases"
             | "test-report-mebibytes"
+            | "test-text-mebibytes"
             | "days"
             | "keep-builds"
             | "most-builds"

@@ -96,8 +96,10 @@ impl<'a> Tests<'a> {
         let TestOrder {
             most_cases,
             most_report_bytes,
+            most_text_bytes,
             ..
         } = self.order.tests;
+        let kept = self.cases.lengths();
         log.say(
             LogKind::Build,
             &format!("Parsing {} reports that match `{patterns}`", kind.as_str()),
@@ -112,6 +114,8 @@ impl<'a> Tests<'a> {
             limits: ReportLimits {
                 bytes: most_report_bytes,
                 cases: most_cases.saturating_sub(self.cases.all.len()),
+                total_text_bytes: most_text_bytes.saturating_sub(kept.texts),
+                total_name_bytes: most_text_bytes.saturating_sub(kept.names),
                 ..ReportLimits::default()
             },
         })
@@ -189,7 +193,21 @@ impl<'a> Tests<'a> {
     }
 }
 
+/// How much is kept, in bytes.
+struct Lengths {
+    names: usize,
+    texts: usize,
+}
+
 impl Cases {
+    fn lengths(&self) -> Lengths {
+        let sum = |length: fn(&TestCaseResult) -> usize| self.all.iter().map(length).sum();
+        Lengths {
+            names: sum(TestCaseResult::name_bytes),
+            texts: sum(TestCaseResult::text_bytes),
+        }
+    }
+
     /// Adds a case; one that is there already gets the outcome of both together.
     fn add(&mut self, case: TestCaseResult) {
         match self.positions.entry(case.case.clone()) {

@@ -190,7 +190,7 @@ async fn test_results_are_kept_of_stopped_and_failed_jobs_too_with_quarantine_ap
     });
     let outcome = bench.run(&order).await;
     assert!(outcome.message.contains("1 test failed"), "{}", outcome.message);
-    let kept = bench.directory().read_tests().unwrap().unwrap();
+    let kept = bench.directory().read_tests(u64::MAX).unwrap().unwrap();
     let told: Vec<_> = kept
         .cases
         .iter()
@@ -210,6 +210,38 @@ async fn test_results_are_kept_of_stopped_and_failed_jobs_too_with_quarantine_ap
     let outcome = bench.run(&order).await;
     // The parser passes; the program behind it is not excused.
     assert!(outcome.message.contains("exit code 4"), "{}", outcome.message);
-    let kept = bench.directory().read_tests().unwrap().unwrap();
+    let kept = bench.directory().read_tests(u64::MAX).unwrap().unwrap();
     assert!(kept.cases[0].quarantined && !kept.cases[1].quarantined);
+}
+
+#[tokio::test]
+async fn j2_reports_of_several_tasks_share_the_room_of_their_job() {
+    let bench = Bench::new();
+    let report = r#"mkdir r; for n in 1 2 3; do
+        printf '<testsuite><testcase classname="C" name="c%s"><system-out>0123456789</system-out></testcase></testsuite>' $n > r/$n.xml
+        done"#;
+    let of_file = |name: &str| {
+        task(TaskAction::TestParser(TestParserTask {
+            format: TestFormat::Known(TestReportKind::Junit),
+            patterns: vec![format!("r/{name}.xml")],
+            ignore_time: false,
+        }))
+    };
+    let mut order = bench.order(vec![script(report), of_file("1"), of_file("2"), of_file("3")]);
+    order.tests.most_text_bytes = 15;
+    let outcome = bench.run(&order).await;
+    assert_eq!(outcome.result, JobResult::Successful, "{}", outcome.message);
+    let kept = bench.directory().read_tests(u64::MAX).unwrap().unwrap();
+    let texts: Vec<_> = kept.cases.iter().map(|case| case.output.as_str()).collect();
+    assert_eq!(texts, ["0123456789", "01234… [cut]", ""]);
+    // Their names as well: a case for whose names there is no room is told, and fails the task.
+    let bench = Bench::new();
+    order.working_directory = bench.work();
+    order.log_path = bench.home().join("job.log");
+    order.tests.most_text_bytes = 7;
+    let outcome = bench.run(&order).await;
+    assert_eq!(outcome.result, JobResult::Failed, "{}", outcome.message);
+    assert!(bench.log_text().contains("only the first 0 cases are taken"));
+    let kept = bench.directory().read_tests(u64::MAX).unwrap().unwrap();
+    assert_eq!(kept.cases.len(), 2);
 }

@@ -10,7 +10,7 @@ use crate::schedule_fixture::{AGENT, Story};
 const GREEN: JobOutcome = JobOutcome::Successful;
 
 #[test]
-fn reports_count_only_from_the_holder_of_the_present_attempt() {
+fn t5_reports_count_only_from_the_holder_of_the_present_attempt() {
     let mut story = Story::started("A B", "");
     let other = "agent-2".to_owned();
     let stale = |attempt, reason| {

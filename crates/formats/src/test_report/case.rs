@@ -36,6 +36,9 @@ pub(super) struct CaseSink<'a> {
     cases: Vec<TestCase>,
     findings: Vec<Finding>,
     text_bytes: usize,
+    name_bytes: usize,
+    /// The names of a case had no room any more.
+    names_are_full: bool,
 }
 
 impl<'a> CaseSink<'a> {
@@ -45,6 +48,8 @@ impl<'a> CaseSink<'a> {
             cases: Vec::new(),
             findings: Vec::new(),
             text_bytes: 0,
+            name_bytes: 0,
+            names_are_full: false,
         }
     }
 
@@ -54,7 +59,7 @@ impl<'a> CaseSink<'a> {
 
     /// Whether further cases are of no use.
     pub(super) fn is_full(&self) -> bool {
-        self.cases.len() >= self.limits.cases
+        self.cases.len() >= self.limits.cases || self.names_are_full
     }
 
     /// How many cases there are so far.
@@ -69,11 +74,18 @@ impl<'a> CaseSink<'a> {
 
     /// Takes a case.
     pub(super) fn add(&mut self, raw: RawCase) {
+        let class_name = self.name(&raw.class_name);
+        let name = Some(self.name(&raw.name))
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| NO_NAME.to_owned());
+        let name_bytes = self.name_bytes + class_name.len() + name.len();
+        self.names_are_full |= name_bytes > self.limits.total_name_bytes;
         if self.is_full() {
-            let message = format!("only the first {} cases are taken", self.limits.cases);
+            let message = format!("only the first {} cases are taken", self.cases.len());
             self.find_once(raw.line, FindingKind::TooManyCases, &message);
             return;
         }
+        self.name_bytes = name_bytes;
         let reasons = raw.failures;
         let message = reasons
             .iter()
@@ -99,10 +111,9 @@ impl<'a> CaseSink<'a> {
         let message = self.kept(line, &message, self.limits.message_bytes);
         let details = self.kept(line, details.trim_end(), self.limits.text_bytes);
         let system_out = self.kept(line, &raw.system_out, self.limits.text_bytes);
-        let name = self.name(&raw.name);
         self.cases.push(TestCase {
-            class_name: self.name(&raw.class_name),
-            name: if name.is_empty() { NO_NAME.to_owned() } else { name },
+            class_name,
+            name,
             outcome: raw.outcome,
             duration_ms: raw.duration_ms,
             message,

@@ -21,6 +21,8 @@ pub struct ResultsSection {
     pub test_cases: usize,
     /// The most that is read of one test report, in MiB.
     pub test_report_mebibytes: u64,
+    /// The most that texts of the tests of one job have together, in MiB; as much is kept of their names.
+    pub test_text_mebibytes: u64,
 }
 
 impl Default for ResultsSection {
@@ -30,6 +32,7 @@ impl Default for ResultsSection {
             artifact_files: 100_000,
             test_cases: 100_000,
             test_report_mebibytes: 128,
+            test_text_mebibytes: 32,
         }
     }
 }
@@ -40,7 +43,12 @@ pub(super) const RESULTS_KEYS: &[&str] = &[
     "artifact-files",
     "test-cases",
     "test-report-mebibytes",
+    "test-text-mebibytes",
 ];
+
+fn bytes(mebibytes: u64) -> usize {
+    usize::try_from(mebibytes.saturating_mul(MEBIBYTE)).unwrap_or(usize::MAX)
+}
 
 impl ResultsSection {
     pub(super) fn settings(&self, retention: Option<RetentionPolicy>) -> ResultSettings {
@@ -48,8 +56,8 @@ impl ResultsSection {
             artifact_bytes: self.artifact_mebibytes.saturating_mul(MEBIBYTE),
             artifact_files: self.artifact_files,
             test_cases: self.test_cases,
-            test_report_bytes: usize::try_from(self.test_report_mebibytes.saturating_mul(MEBIBYTE))
-                .unwrap_or(usize::MAX),
+            test_report_bytes: bytes(self.test_report_mebibytes),
+            test_text_bytes: bytes(self.test_text_mebibytes),
             retention,
         }
     }

@@ -13,7 +13,7 @@ use madake_domain::variables::{
 use madake_engine::clock;
 use madake_engine::settings::Settings;
 use madake_protocol::{
-    DEFAULT_FINAL_TASKS_SECONDS, Isolation, IsolationChoice, JobOrder, JobRepository, JobVariable, TestOrder,
+    DEFAULT_FINAL_TASKS_SECONDS, Isolation, IsolationChoice, JobOrder, JobRepository, JobVariable,
 };
 use madake_server::config::Configuration;
 
@@ -125,11 +125,7 @@ pub(super) fn make(here: &Here, plan: &PlanConfiguration, stage: &str, job: &Job
         hg_settings: super::source::hg_settings(here.place()),
         clean_working_directory: false,
         artifacts: here.artifacts().order(plan, stage, job, settings),
-        tests: TestOrder {
-            quarantined: Vec::new(),
-            most_cases: settings.results.test_cases,
-            most_report_bytes: settings.results.test_report_bytes,
-        },
+        tests: settings.results.tests(),
         untrusted: false,
         isolation: match job.docker.as_ref().or(plan.docker.as_ref()) {
             Some(docker) => {
