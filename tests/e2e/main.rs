@@ -28,6 +28,7 @@ mod hostile_webhook_formats;
 mod isolation;
 mod lfs;
 mod listening;
+mod mail_tls;
 mod mercurial;
 mod mirrors;
 mod notifying;

@@ -19,7 +19,7 @@ use madake_store::notification::{self, NewNotice};
 use madake_store::{Millis, Tx};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::send::{Lanes, recover, shown_address};
+pub(crate) use self::send::{Lanes, recover, shown_address, shown_body};
 use crate::{Engine, EngineError, clock};
 
 /// How many notices are settled before messages are looked at again.

@@ -1,6 +1,9 @@
 //! What people are told of plans: what happened and is to be told, the messages that came of it, and how each attempt
 //! to send them went.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use madake_domain::delivery::Progress;
 
 use crate::{Millis, StoreError, Topic, Tx, params};
@@ -54,8 +57,10 @@ pub struct Message {
     pub event: String,
     /// One line for lists.
     pub subject: String,
-    /// What is sent, as JSON of the engine.
+    /// What is sent to this address alone, as JSON of the engine.
     pub content: String,
+    /// The row with what is sent to others too.
+    pub body_id: Option<i64>,
     /// How far it has come.
     pub progress: Progress,
     /// When it was entered.
@@ -77,8 +82,12 @@ pub struct NewMessage {
     pub event: String,
     /// One line for lists.
     pub subject: String,
-    /// What is sent.
+    /// What is sent to this address alone.
     pub content: String,
+    /// What is sent to others too: equal ones of a notice are kept once.
+    pub body: Option<String>,
+    /// Messages of one line wait for each other; lines take turns.
+    pub line: String,
 }
 
 /// One attempt to send a message.
@@ -186,10 +195,21 @@ pub fn settle_notice(
         attempts: 0,
         due_ms: now,
     };
+    let mut bodies: HashMap<&str, i64> = HashMap::new();
     for one in messages {
+        let body_id = match &one.body {
+            None => None,
+            Some(body) => Some(match bodies.entry(body) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(place) => *place.insert(tx.insert(
+                    "INSERT INTO message_body (notice_id, body) VALUES ($1, $2) RETURNING id",
+                    params![id, body],
+                )?),
+            }),
+        };
         tx.execute(
             "INSERT INTO message (uid, notice_id, medium, recipient, address, event, subject, content, progress, open,
-               due_ms, created_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $10)",
+               due_ms, created_ms, body_id, line) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $10, $11, $12)",
             params![
                 one.uid,
                 id,
@@ -200,7 +220,9 @@ pub fn settle_notice(
                 one.subject,
                 one.content,
                 serde_json::to_string(&progress)?,
-                now
+                now,
+                body_id,
+                one.line
             ],
         )?;
     }
@@ -210,7 +232,7 @@ pub fn settle_notice(
 
 const MESSAGE: &str =
     "SELECT m.id, m.uid, m.notice_id, m.medium, m.recipient, m.address, m.event, m.subject, m.content, m.progress,
-       m.created_ms FROM message m";
+       m.created_ms, m.body_id FROM message m";
 
 fn read_message(row: &crate::Row<'_>) -> Result<Message, StoreError> {
     Ok(Message {
@@ -225,18 +247,37 @@ fn read_message(row: &crate::Row<'_>) -> Result<Message, StoreError> {
         content: row.get(8)?,
         progress: row.json(9)?,
         created_ms: row.get(10)?,
+        body_id: row.get(11)?,
     })
 }
 
-/// Messages that are due, or whose lease has run out.
+/// Messages that are due, or whose lease has run out: the longest due of each line, at most `of_each` of them, then the
+/// second of each, and so on; so that a line with many messages is not in the way of others.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn due_messages(tx: &Tx<'_>, now: Millis, limit: i64) -> Result<Vec<Message>, StoreError> {
+pub fn due_messages(tx: &Tx<'_>, now: Millis, of_each: i64, limit: i64) -> Result<Vec<Message>, StoreError> {
     tx.all(
-        &format!("{MESSAGE} WHERE m.open = 1 AND m.due_ms <= $1 ORDER BY m.due_ms, m.id LIMIT $2"),
-        params![now, limit],
+        &format!(
+            "{MESSAGE} JOIN (
+               SELECT id, ROW_NUMBER() OVER (PARTITION BY line ORDER BY due_ms, id) AS turn
+               FROM message WHERE open = 1 AND due_ms <= $1) d ON d.id = m.id
+             WHERE d.turn <= $2 ORDER BY d.turn, m.due_ms, m.id LIMIT $3"
+        ),
+        params![now, of_each, limit],
         read_message,
+    )
+}
+
+/// What several messages have in common.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn body(tx: &Tx<'_>, id: i64) -> Result<Option<String>, StoreError> {
+    tx.first(
+        "SELECT body FROM message_body WHERE id = $1",
+        params![id],
+        |row| row.get(0),
     )
 }
 
@@ -390,6 +431,10 @@ pub fn prune(tx: &Tx<'_>, before_ms: Millis) -> Result<usize, StoreError> {
         params![before_ms],
     )?;
     tx.execute(
+        &format!("DELETE FROM message_body WHERE notice_id IN ({old})"),
+        params![before_ms],
+    )?;
+    tx.execute(
         "DELETE FROM notice WHERE settled_ms < $1
            AND NOT EXISTS (SELECT 1 FROM message o WHERE o.notice_id = notice.id)",
         params![before_ms],
@@ -412,7 +457,63 @@ mod tests {
             event: "All builds completed".into(),
             subject: "it ended".into(),
             content: "{}".into(),
+            body: None,
+            line: String::new(),
         }
+    }
+
+    #[tokio::test]
+    async fn lines_take_turns_and_one_with_many_messages_is_in_nobodys_way() {
+        let (_folder, store, id) = noticed().await;
+        let of = |uid: String, line: &str| NewMessage {
+            line: line.into(),
+            ..mail(&uid)
+        };
+        let mut all: Vec<_> = (0..20).map(|n| of(format!("loud-{n:02}"), "loud")).collect();
+        all.push(of("quiet".into(), "quiet"));
+        let due = store
+            .write(move |tx| {
+                settle_notice(tx, id, "told", &all, 20)?;
+                due_messages(tx, 20, 3, 10)
+            })
+            .await
+            .expect("rows");
+        let names: Vec<&str> = due.iter().map(|one| one.uid.as_str()).collect();
+        assert_eq!(names, ["loud-00", "quiet", "loud-01", "loud-02"]);
+    }
+
+    #[tokio::test]
+    async fn equal_bodies_of_a_notice_are_kept_once_and_go_with_it() {
+        let (_folder, store, id) = noticed().await;
+        let of = |uid: &str, body: &str| NewMessage {
+            body: Some(body.into()),
+            ..mail(uid)
+        };
+        let all = [of("a", "long"), of("b", "long"), of("c", "other")];
+        let told = store
+            .write(move |tx| {
+                settle_notice(tx, id, "told", &all, 20)?;
+                let due = due_messages(tx, 20, 9, 10)?;
+                let mut bodies = Vec::new();
+                for one in &due {
+                    bodies.push(body(tx, one.body_id.expect("a body"))?);
+                    let ended = Progress::Ended {
+                        attempts: 1,
+                        at_ms: 30,
+                        ending: Ending::Delivered,
+                    };
+                    assert!(advance(tx, one.id, &one.progress, &ended)?);
+                }
+                let count =
+                    |tx: &Tx<'_>| tx.first("SELECT COUNT(*) FROM message_body", &[], |row| row.get::<i64>(0));
+                let before = count(tx)?;
+                prune(tx, 1000)?;
+                Ok::<_, StoreError>((bodies, before, count(tx)?))
+            })
+            .await
+            .expect("changes");
+        let bodies = ["long", "long", "other"].map(|body| Some(body.to_owned()));
+        assert_eq!(told, (bodies.to_vec(), Some(2), Some(0)));
     }
 
     async fn noticed() -> (tempfile::TempDir, Store, i64) {
@@ -441,7 +542,7 @@ mod tests {
             .read(|tx| {
                 Ok::<_, StoreError>((
                     open_notices(tx, 10)?,
-                    due_messages(tx, 20, 10)?,
+                    due_messages(tx, 20, 9, 10)?,
                     next_due_ms(tx, 19)?,
                 ))
             })
@@ -471,7 +572,7 @@ mod tests {
         let outcome = store
             .write(move |tx| {
                 settle_notice(tx, id, "told ann", &[mail("a"), mail("b")], 20)?;
-                let both = due_messages(tx, 20, 10)?;
+                let both = due_messages(tx, 20, 9, 10)?;
                 let (first, second) = (&both[0], &both[1]);
                 let leased = first.progress.clone().lease(20, 90).expect("it is due");
                 let won = advance(tx, first.id, &first.progress, &leased)?;

@@ -18,7 +18,7 @@ const READERS: usize = 4;
 const QUEUE_LIMIT: usize = 4096;
 
 /// The migrations, in order. Append only.
-const MIGRATIONS: [&str; 15] = [
+const MIGRATIONS: [&str; 16] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_telling.sql"),
     include_str!("migrations/0003_ssh_keys.sql"),
@@ -34,6 +34,7 @@ const MIGRATIONS: [&str; 15] = [
     include_str!("migrations/0013_deployments.sql"),
     include_str!("migrations/0014_plan_files.sql"),
     include_str!("migrations/0015_notifications.sql"),
+    include_str!("migrations/0016_message_bodies.sql"),
 ];
 
 /// The tables of which a copy in memory is worth keeping: each webhook and each push asks for a few rows of them.

@@ -6,21 +6,32 @@ use madake_domain::key::PlanKey;
 use madake_domain::notification::{Committer, People, Person, Wanted};
 use madake_domain::permission::{Permission, Principal};
 use madake_store::build::Change;
+use madake_store::deployment::{Deployment, EnvironmentRow};
 use madake_store::plan::PlanBranch;
 use madake_store::user::User;
 use madake_store::{Tx, plan, user, watcher};
 
 use crate::EngineError;
 use crate::access::{Caller, Target, may};
+use crate::deploying::rights;
 
 /// Where somebody is looked for.
 pub(super) struct Where<'a> {
-    /// The plan that users must be able to see; without one, everybody may.
-    pub(super) plan: Option<&'a PlanKey>,
+    /// What users must be able to see.
+    pub(super) seen: Seen<'a>,
     /// The plan branch that is watched and has responsible users.
     pub(super) branch: Option<&'a PlanBranch>,
     /// The commits.
     pub(super) changes: &'a [Change],
+}
+
+/// What users must be able to see to be told of it.
+#[derive(Clone, Copy)]
+pub(super) enum Seen<'a> {
+    /// A plan.
+    Plan(&'a PlanKey),
+    /// An environment of a deployment project.
+    Environment(&'a Deployment, &'a EnvironmentRow),
 }
 
 /// Everybody who is wanted.
@@ -52,7 +63,7 @@ pub(super) fn look_up(tx: &Tx<'_>, wanted: &Wanted, place: &Where<'_>) -> Result
     }
     for name in names {
         if let Some(found) = user::by_name(tx, &name)? {
-            let person = person(tx, &found, place.plan)?;
+            let person = person(tx, &found, place.seen)?;
             people.users.insert(found.name.to_lowercase(), person);
         }
     }
@@ -84,14 +95,16 @@ pub(super) fn committers(tx: &Tx<'_>, changes: &[Change]) -> Result<Vec<Committe
     Ok(found)
 }
 
-fn person(tx: &Tx<'_>, found: &User, plan: Option<&PlanKey>) -> Result<Person, EngineError> {
+fn person(tx: &Tx<'_>, found: &User, seen: Seen<'_>) -> Result<Person, EngineError> {
     let caller = Caller {
         principal: Principal::User(user::principal(tx, found, None)?),
         address: String::new(),
     };
-    let may_read = match plan {
-        Some(key) => may(tx, &caller, Permission::Read, Target::Plan(key))?,
-        None => true,
+    let may_read = match seen {
+        Seen::Plan(key) => may(tx, &caller, Permission::Read, Target::Plan(key))?,
+        Seen::Environment(project, environment) => {
+            rights::may_there(tx, &caller, Permission::Read, project, environment)?
+        }
     };
     Ok(Person {
         name: found.name.clone(),

@@ -9,11 +9,11 @@ use http::Method;
 use madake_domain::delivery::{Answer, Class, ErrorKind, Progress, RetryAfter, Schedule};
 use madake_domain::mask::Masks;
 use madake_domain::text::inert;
-use madake_formats::outgoing::notification::CONTENT_TYPE;
+use madake_formats::outgoing::notification::{CONTENT_TYPE, addressed};
 use madake_outgoing::client::{Request, RequestOptions};
 use madake_outgoing::mail::Mail;
 use madake_store::notification::{self as store, Message, MessageAttempt};
-use madake_store::{Millis, StoreError, Topic, build, event};
+use madake_store::{Millis, StoreError, Topic, Tx, build, event};
 
 use super::settle::Content;
 use crate::telling::{NO_MAIL_SERVER, jitter, mail_answer};
@@ -21,6 +21,8 @@ use crate::{Engine, EngineError, clock};
 
 /// How many due messages are looked at.
 const LOOKED_AT: i64 = 500;
+/// How many of them are of one line.
+const LOOKED_AT_OF_LINE: i64 = 4;
 /// How many mails are handed over at once.
 const MAILS_AT_ONCE: usize = 4;
 /// How many webhooks of one host are called at once.
@@ -104,14 +106,14 @@ pub(super) async fn dispatch(engine: &Engine) -> Result<Option<Duration>, Engine
         .store()
         .read(move |tx| {
             Ok::<_, EngineError>((
-                store::due_messages(tx, now, LOOKED_AT)?,
+                store::due_messages(tx, now, LOOKED_AT_OF_LINE, LOOKED_AT)?,
                 store::next_due_ms(tx, now)?,
             ))
         })
         .await?;
     let mut chosen = Vec::new();
     for one in due {
-        let Some(place) = engine.notifying_lanes().take(&lane(&one)) else {
+        let Some(place) = engine.notifying_lanes().take(&lane(&one.medium, &one.address)) else {
             continue;
         };
         let waiting = match one.progress.clone() {
@@ -156,14 +158,11 @@ pub(super) async fn dispatch(engine: &Engine) -> Result<Option<Duration>, Engine
 }
 
 /// Mails share a lane; each host of webhooks has its own, so that none waits for another.
-fn lane(one: &Message) -> String {
-    if one.medium == MAIL {
+pub(super) fn lane(medium: &str, address: &str) -> String {
+    if medium == MAIL {
         return MAIL.to_owned();
     }
-    let rest = one
-        .address
-        .split_once("://")
-        .map_or(one.address.as_str(), |(_, rest)| rest);
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     format!(
         "to {}",
@@ -193,7 +192,10 @@ async fn attempt(engine: &Engine, one: Message, lease: Progress) {
     let began = Instant::now();
     let outcome = match serde_json::from_str(&one.content) {
         Ok(Content::Mail { text, html, at_ms }) => post(engine, &one, text, html, at_ms).await,
-        Ok(Content::Webhook { body }) => call(engine, &one, body).await,
+        Ok(Content::Webhook { name }) => match body_of(engine, &one, name.as_deref()).await {
+            Ok(body) => call(engine, &one, body).await,
+            Err(outcome) => outcome,
+        },
         Err(error) => Outcome::new(
             Answer::Error(ErrorKind::Request),
             format!("the stored message cannot be read: {error}"),
@@ -256,7 +258,7 @@ async fn attempt(engine: &Engine, one: Message, lease: Progress) {
 }
 
 /// Adds a line to the build's entry in the ledger: somebody was not told after all.
-fn note_end(tx: &madake_store::Tx<'_>, one: &Message, answer: &str, now: Millis) -> Result<(), EngineError> {
+fn note_end(tx: &Tx<'_>, one: &Message, answer: &str, now: Millis) -> Result<(), EngineError> {
     let Some(build_id) = store::notice(tx, one.notice_id)?.and_then(|notice| notice.build_id) else {
         return Ok(());
     };
@@ -276,6 +278,44 @@ fn note_end(tx: &madake_store::Tx<'_>, one: &Message, answer: &str, now: Millis)
         event::note(tx, event_id, "warning", &text, now)?;
     }
     Ok(())
+}
+
+/// The body of a call.
+async fn body_of(engine: &Engine, one: &Message, name: Option<&str>) -> Result<String, Outcome> {
+    let id = one.body_id;
+    let found = engine
+        .store()
+        .read(move |tx| id.map_or(Ok(None), |id| store::body(tx, id)))
+        .await
+        .map_err(|error| Outcome::new(Answer::Later, format!("its body cannot be read yet: {error}")))?;
+    found
+        .and_then(|body| as_sent(&body, &one.uid, name))
+        .ok_or_else(|| {
+            let sentence = "the stored message cannot be read: it has no body";
+            Outcome::new(Answer::Error(ErrorKind::Request), sentence)
+        })
+}
+
+/// The body that all calls of a notice have, as this one is sent it; `None`: it is none.
+fn as_sent(body: &str, uid: &str, name: Option<&str>) -> Option<String> {
+    match name {
+        None => Some(body.to_owned()),
+        Some(name) => {
+            let body = serde_json::from_str(body).ok()?;
+            Some(addressed(body, uid, name).to_string())
+        }
+    }
+}
+
+/// The body of a call, for people; `None`: the message is no call.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) fn shown_body(tx: &Tx<'_>, one: &Message) -> Result<Option<String>, StoreError> {
+    let (Some(id), Ok(Content::Webhook { name })) = (one.body_id, serde_json::from_str(&one.content)) else {
+        return Ok(None);
+    };
+    Ok(store::body(tx, id)?.and_then(|body| as_sent(&body, &one.uid, name.as_deref())))
 }
 
 async fn post(engine: &Engine, one: &Message, text: String, html: String, at_ms: Millis) -> Outcome {
@@ -357,40 +397,19 @@ pub(crate) fn shown_address(url: &str) -> String {
 mod tests {
     use super::*;
 
-    fn message(medium: &str, address: &str) -> Message {
-        Message {
-            id: 1,
-            uid: "u".into(),
-            notice_id: 1,
-            medium: medium.into(),
-            recipient: "r".into(),
-            address: address.into(),
-            event: String::new(),
-            subject: String::new(),
-            content: String::new(),
-            progress: Progress::Waiting {
-                attempts: 0,
-                due_ms: 0,
-            },
-            created_ms: 0,
-        }
-    }
-
     #[test]
     fn mails_share_a_lane_and_each_host_has_its_own() {
         let rows = [
-            (message("mail", "a@example.org"), "mail"),
+            ("mail", "a@example.org", "mail"),
             (
-                message("webhook", "https://u:p@Chat.example:8443/hooks/x"),
+                "webhook",
+                "https://u:p@Chat.example:8443/hooks/x",
                 "to chat.example:8443",
             ),
-            (
-                message("webhook", "https://other.example?x=1"),
-                "to other.example",
-            ),
+            ("webhook", "https://other.example?x=1", "to other.example"),
         ];
-        for (one, expected) in rows {
-            assert_eq!(lane(&one), expected);
+        for (medium, address, expected) in rows {
+            assert_eq!(lane(medium, address), expected);
         }
     }
 

@@ -3,7 +3,7 @@
 use madake_brokers::chat_letter::Chat;
 use madake_domain::key::PlanKey;
 use madake_domain::notification::{
-    Audience, BuildVerdict, Happening, JobVerdict, Wanted, audience, environment_title, fitting,
+    Audience, BuildVerdict, Happening, JobVerdict, Unheard, Wanted, audience, environment_title, fitting,
     tells_of_deployment, title,
 };
 use madake_domain::plan::{PlanConfiguration, Recipient};
@@ -11,12 +11,13 @@ use madake_domain::schedule::ResultState;
 use madake_formats::outgoing::notification::{NotificationFacts, compose, mail, webhook};
 use madake_store::build::{self, Build, Change};
 use madake_store::notification::{self as store, NewMessage, Notice};
-use madake_store::{Millis, StoreError, Tx, build_query, event, plan, user, watcher};
+use madake_store::{Millis, StoreError, Tx, build_query, deployment, event, plan, user, watcher};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::facts::{self, Cover, Known};
-use super::people::{self, Where};
+use super::people::{self, Seen, Where};
+use super::send::lane;
 use super::{Again, DeploymentNotice, Trouble, What, shown_address, verdict};
 use crate::telling::NO_MAIL_SERVER;
 use crate::variables::SetVariables;
@@ -35,8 +36,9 @@ pub(super) enum Content {
         html: String,
         at_ms: Millis,
     },
-    /// A call of a program.
-    Webhook { body: String },
+    /// A call of a program, with the body that all calls of the notice have. `name` is what the plan calls the webhook;
+    /// `None`: a chat, whose body says nothing of that.
+    Webhook { name: Option<String> },
 }
 
 /// What is to be entered.
@@ -175,7 +177,7 @@ fn of_build(
     let mut titles: Vec<String> = rules.iter().map(|rule| title(rule.event)).collect();
     titles.dedup();
     let place = Where {
-        plan: Some(&known.plan.key),
+        seen: Seen::Plan(&known.plan.key),
         branch: Some(&known.branch),
         changes: &known.changes,
     };
@@ -191,8 +193,8 @@ fn of_build(
     let told = audience(recipients, &people);
     let event = titles.join(", ");
     let facts = facts::of_build(tx, known, what, event, names, cover, at_ms)?;
-    settled.summary = summary(&summary_subject(known, what, &facts), &told, can_mail);
-    settled.messages = messages(&facts, &told, can_mail);
+    settled.summary = summary(&summary_subject(known, what, &facts), &told, can_mail, "plan");
+    settled.messages = messages(&facts, &told, can_mail, &format!("plan {}", known.plan.id));
     Ok(settled)
 }
 
@@ -296,6 +298,18 @@ async fn of_deployment(
     if fits.is_empty() {
         return Ok(Settled::default());
     }
+    let (id, environment_id) = (told.project_id, told.environment_id);
+    let place = engine
+        .store()
+        .read(move |tx| {
+            let project = deployment::by_id(tx, id)?;
+            let environment = deployment::environment(tx, environment_id)?;
+            Ok::<_, EngineError>(project.zip(environment))
+        })
+        .await?;
+    let Some((project, environment)) = place else {
+        return Err(EngineError::Internal("its environment is gone".into()));
+    };
     let changes = match told.build_id {
         Some(id) => {
             let found = engine.store().read(move |tx| build::by_id(tx, id)).await;
@@ -320,7 +334,7 @@ async fn of_deployment(
             };
             let recipients: Vec<&Recipient> = fits.iter().flat_map(|(_, recipients)| recipients).collect();
             let place = Where {
-                plan: key.as_ref(),
+                seen: Seen::Environment(&project, &environment),
                 branch: branch.as_ref(),
                 changes: &changes,
             };
@@ -332,22 +346,27 @@ async fn of_deployment(
             let facts = facts::of_deployment(tx, &told, titles.join(", "), at_ms)?;
             let subject = format!("the deployment of {} to {}", told.release, told.environment);
             Ok::<_, EngineError>(Settled {
-                summary: summary(&subject, &audience, can_mail),
-                messages: messages(&facts, &audience, can_mail),
+                summary: summary(&subject, &audience, can_mail, "environment"),
+                messages: messages(
+                    &facts,
+                    &audience,
+                    can_mail,
+                    &format!("environment {}", environment.id),
+                ),
                 ..Settled::default()
             })
         })
         .await
 }
 
-/// The messages, rendered.
-fn messages(facts: &NotificationFacts, told: &Audience, can_mail: bool) -> Vec<NewMessage> {
+/// The messages, rendered. `owner` is whose messages wait for each other.
+fn messages(facts: &NotificationFacts, told: &Audience, can_mail: bool, owner: &str) -> Vec<NewMessage> {
     let letter = compose(facts);
     let subject = mail::subject(&letter);
     let mut messages = Vec::new();
-    let mut push = |medium, recipient: &str, address: &str, uid: String, content: &Content| {
+    let mut push = |medium, recipient: &str, address: &str, content: &Content, body: Option<String>| {
         messages.push(NewMessage {
-            uid,
+            uid: Uuid::now_v7().to_string(),
             medium,
             recipient: recipient.to_owned(),
             address: address.to_owned(),
@@ -355,6 +374,8 @@ fn messages(facts: &NotificationFacts, told: &Audience, can_mail: bool) -> Vec<N
             subject: subject.clone(),
             // What was made of strings has no part that is no JSON.
             content: serde_json::to_string(content).unwrap_or_default(),
+            body,
+            line: format!("{} of {owner}", lane(medium, address)),
         });
     };
     for one in told.letters.iter().filter(|_| can_mail) {
@@ -364,35 +385,27 @@ fn messages(facts: &NotificationFacts, told: &Audience, can_mail: bool) -> Vec<N
             at_ms: facts.at_ms,
         };
         let recipient = one.user.as_deref().unwrap_or(&one.address);
-        push(
-            "mail",
-            recipient,
-            &one.address,
-            Uuid::now_v7().to_string(),
-            &content,
-        );
+        push("mail", recipient, &one.address, &content, None);
     }
     for (name, url) in &told.webhooks {
-        let uid = Uuid::now_v7().to_string();
-        let body = match Chat::of_address(url) {
-            Some(chat) => chat.body(&letter),
-            None => webhook(facts, &uid, name),
+        let (body, name_told) = match Chat::of_address(url) {
+            Some(chat) => (chat.body(&letter), None),
+            None => (webhook(facts), Some(name.clone())),
         };
-        let content = Content::Webhook {
-            body: body.to_string(),
-        };
+        let content = Content::Webhook { name: name_told };
         let shown = if name.is_empty() {
             shown_address(url)
         } else {
             name.clone()
         };
-        push("webhook", &shown, url, uid, &content);
+        push("webhook", &shown, url, &content, Some(body.to_string()));
     }
     messages
 }
 
-/// Who was told and who was not, without addresses: whoever may see the plan may read it.
-fn summary(subject: &str, told: &Audience, can_mail: bool) -> String {
+/// Who was told and who was not, without addresses: whoever may see the plan may read it. `seen` is what users must be
+/// able to see.
+fn summary(subject: &str, told: &Audience, can_mail: bool, seen: &str) -> String {
     let users: Vec<&str> = told
         .letters
         .iter()
@@ -429,7 +442,11 @@ fn summary(subject: &str, told: &Audience, can_mail: bool) -> String {
     }
     for one in &told.left_out {
         let who = madake_domain::text::inert(&one.who, 100);
-        parts.push(format!("not told: {who}, because {}", one.why.sentence()));
+        let why = match one.why {
+            Unheard::MayNotRead => &format!("the user may not see the {seen}"),
+            other => other.sentence(),
+        };
+        parts.push(format!("not told: {who}, because {why}"));
     }
     if parts.is_empty() {
         return String::new();

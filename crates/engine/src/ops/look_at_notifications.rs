@@ -6,7 +6,7 @@ use madake_store::notification::{self, Message, MessageAttempt};
 use madake_store::{StoreError, Topic, Tx, build, plan};
 
 use crate::access::{Caller, Target, plan_for, require};
-use crate::notifying::shown_address;
+use crate::notifying::{shown_address, shown_body};
 use crate::{Engine, EngineError, clock};
 
 /// A message as people see it.
@@ -18,6 +18,8 @@ pub struct ShownMessage {
     pub build_key: Option<String>,
     /// Who was told of the same, and who was not.
     pub summary: String,
+    /// The body of a call, where it was asked for.
+    pub body: Option<String>,
     /// The attempts, where they were asked for.
     pub attempts: Vec<MessageAttempt>,
 }
@@ -62,6 +64,7 @@ impl Engine {
         self.store()
             .read(move |tx| {
                 let mut shown = allowed(tx, &caller, id)?;
+                shown.body = shown_body(tx, &shown.message)?;
                 shown.attempts = notification::attempts(tx, id)?;
                 Ok(shown)
             })
@@ -138,6 +141,7 @@ fn show(tx: &Tx<'_>, mut message: Message) -> Result<ShownMessage, EngineError> 
         summary: notice
             .as_ref()
             .map_or_else(String::new, |notice| notice.summary.clone()),
+        body: None,
         attempts: Vec::new(),
     })
 }

@@ -15,7 +15,7 @@ pub use self::facts::{
     BuildTold, CommitTold, DeploymentTold, Happened, JobTold, NotificationFacts, State, Subject, TestTold,
     TestsTold,
 };
-pub use self::webhook::{CONTENT_TYPE, webhook};
+pub use self::webhook::{CONTENT_TYPE, addressed, webhook};
 
 /// What is said, in words without mark-up.
 #[derive(Debug, Clone, PartialEq, Eq)]

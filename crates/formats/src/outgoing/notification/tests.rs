@@ -202,7 +202,7 @@ fn html_has_no_mark_up_of_strangers() {
 
 #[test]
 fn webhook_has_the_fields_of_bamboos_template() {
-    let body = webhook(&facts(build()), "0199-id", "chat");
+    let body = addressed(webhook(&facts(build())), "0199-id", "chat");
     let expected = serde_json::json!({
         "uuid": "0199-id",
         "timestamp": "1970-01-01T00:01:25.000Z",
@@ -249,7 +249,7 @@ fn deployments_are_told() {
         "Ship it › release-4 could NOT be deployed to Production"
     );
     assert!(letter.facts.contains(&("Took", "1 h 0 min".to_owned())));
-    let body = webhook(&facts, "id", "x");
+    let body = webhook(&facts);
     assert_eq!(body["deployment"]["deploymentVersionName"], "release-4");
     assert_eq!(body["deployment"]["status"], "Failed");
 }

@@ -9,13 +9,13 @@ use crate::outgoing::clock;
 /// The media type of the body.
 pub const CONTENT_TYPE: &str = "application/json";
 
-/// The body. `uuid` is the id of the message, the same at each attempt; `name` is what the plan calls the webhook.
-pub fn webhook(facts: &NotificationFacts, uuid: &str, name: &str) -> Value {
+/// The body, but for what is different for each webhook: that is for [`addressed`].
+pub fn webhook(facts: &NotificationFacts) -> Value {
     let mut body = json!({
-        "uuid": uuid,
+        "uuid": "",
         "timestamp": clock::utc_with_milliseconds(facts.at_ms),
         "notification": facts.event,
-        "webhook": { "webhookTemplatedId": "madake", "webhookTemplatedName": name },
+        "webhook": { "webhookTemplatedId": "madake", "webhookTemplatedName": "" },
     });
     match &facts.subject {
         Subject::Build(build) => {
@@ -33,6 +33,14 @@ pub fn webhook(facts: &NotificationFacts, uuid: &str, name: &str) -> Value {
         }
         Subject::Deployment(told) => body["deployment"] = of_deployment(told),
     }
+    body
+}
+
+/// The body for one webhook. `uuid` is the id of the message, the same at each attempt; `name` is what the plan calls the
+/// webhook.
+pub fn addressed(mut body: Value, uuid: &str, name: &str) -> Value {
+    body["uuid"] = uuid.into();
+    body["webhook"]["webhookTemplatedName"] = name.into();
     body
 }
 

@@ -57,6 +57,9 @@ pub(super) async fn show(
     shown["log"] = json!(attempts);
     shown["summary"] = json!(found.summary);
     shown["content"] = serde_json::from_str(&found.message.content).unwrap_or(Value::Null);
+    if let Some(body) = &found.body {
+        shown["content"]["body"] = json!(body);
+    }
     Ok(Answer(shown))
 }
 
