@@ -128,6 +128,8 @@ async fn keep_results(engine: &Engine, job: &build::Job) -> Option<Results> {
     loop {
         match results::store(engine, job).await {
             Ok(results) => return Some(results),
+            // Its build is gone: the end is dropped, and so is what the job left.
+            Err(EngineError::NotFound(_)) => return Some(Results::default()),
             Err(error) => {
                 tracing::error!(
                     job.id = job.id,

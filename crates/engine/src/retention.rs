@@ -9,7 +9,7 @@ use madake_domain::retention::{
     ExpireReason, ExpiredParts, RetentionPolicy, RetentionVerdict, StoredResult, judge_results, period_ms,
 };
 use madake_store::expiry::{self, AgingResult};
-use madake_store::{artifact, label, plan};
+use madake_store::{Tx, artifact, label, plan};
 
 use crate::{Engine, EngineError, clock};
 
@@ -112,21 +112,14 @@ async fn remove(
     }
     let build_id = one.build_id;
     let lacks = (one.lacks_artifacts || artifacts, one.lacks_logs || logs);
+    let gone = Gone {
+        result: parts.result,
+        artifacts,
+        lacks,
+    };
     let removed = engine
         .store()
-        .write(move |tx| {
-            // Somebody may have made a release of it, or started it again, since the look.
-            if expiry::is_released(tx, build_id)? || !expiry::rests(tx, build_id)? {
-                return Ok(false);
-            }
-            if parts.result {
-                expiry::remove(tx, build_id)?;
-            } else {
-                artifact_rows(tx, build_id, artifacts)?;
-                expiry::note(tx, build_id, lacks.0, lacks.1)?;
-            }
-            Ok::<_, EngineError>(true)
-        })
+        .write(move |tx| remove_rows(tx, build_id, gone))
         .await?;
     if !removed {
         return Ok(false);
@@ -150,11 +143,32 @@ async fn remove(
     Ok(artifacts)
 }
 
-fn artifact_rows(tx: &madake_store::Tx<'_>, build_id: i64, gone: bool) -> Result<(), EngineError> {
-    if gone {
+/// What goes of a result.
+#[derive(Debug, Clone, Copy)]
+struct Gone {
+    /// All of it.
+    result: bool,
+    /// Its artifacts.
+    artifacts: bool,
+    /// Whether it lacks its artifacts, and its logs, from now on.
+    lacks: (bool, bool),
+}
+
+/// Removes the rows of a result, if it may still go; whether it did.
+fn remove_rows(tx: &Tx<'_>, build_id: i64, gone: Gone) -> Result<bool, EngineError> {
+    // Somebody may have made a release of it, or started it again, since the look.
+    if expiry::is_released(tx, build_id)? || !expiry::rests(tx, build_id)? {
+        return Ok(false);
+    }
+    if gone.result {
+        expiry::remove(tx, build_id)?;
+        return Ok(true);
+    }
+    if gone.artifacts {
         artifact::remove_of_build(tx, build_id)?;
     }
-    Ok(())
+    expiry::note(tx, build_id, gone.lacks.0, gone.lacks.1)?;
+    Ok(true)
 }
 
 /// Removes the bytes of artifacts that no table names.
@@ -202,8 +216,89 @@ async fn sweep(engine: &Engine) -> Result<(), EngineError> {
 #[cfg(test)]
 mod tests {
     use madake_domain::plan::ExpiryPeriod;
+    use madake_store::{Store, StoreError};
 
     use super::*;
+
+    /// A plan with a build of this id that is active, can go on, and has a release, or not.
+    fn build_row(
+        tx: &Tx<'_>,
+        id: i64,
+        active: bool,
+        continuable: bool,
+        released: bool,
+    ) -> Result<(), StoreError> {
+        if id == 1 {
+            for sql in [
+                "INSERT INTO project (id, key, name, description, created_ms) VALUES (1, 'PROJ', 'P', '', 0)",
+                "INSERT INTO plan (id, project_id, key, name, description, enabled, next_branch_number, created_ms)
+                 VALUES (1, 1, 'PROJ-PLAN', 'P', '', 1, 0, 0)",
+                "INSERT INTO plan_version (id, plan_id, configuration, digest, source, created_ms)
+                 VALUES (1, 1, '', '', '', 0)",
+                "INSERT INTO plan_branch (id, plan_id, key, is_master, display_name, description, enabled, cleanup_enabled,
+                   automatic, next_build_number, last_change_ms, created_ms)
+                 VALUES (1, 1, 'PROJ-PLAN', 1, '', '', 1, 1, 0, 9, 0, 0)",
+            ] {
+                tx.execute(sql, &[])?;
+            }
+        }
+        tx.execute(
+            "INSERT INTO build (id, plan_id, plan_branch_id, version_id, key, number, reason, triggered_by, variables,
+               once_off, schedule, life_cycle, state, continuable, restartable, active, created_ms)
+             VALUES ($1, 1, 1, 1, $2, $1, '', '', '', 0, '', '', '', $3, 0, $4, 0)",
+            &[&id, &format!("PROJ-PLAN-{id}"), &continuable, &active],
+        )?;
+        if released {
+            tx.execute(
+                "INSERT INTO deployment_project (id, name, description, plan_key, version_id, naming, created_ms)
+                 VALUES (1, 'Ship', '', 'PROJ-PLAN', 1, '', 0)",
+                &[],
+            )?;
+            tx.execute(
+                "INSERT INTO deployment_release (deployment_id, name, build_id, build_key, variables, status, created_ms)
+                 VALUES (1, 'r', $1, 'PROJ-PLAN-4', '', '', 0)",
+                &[&id],
+            )?;
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn result_that_was_released_or_started_again_since_the_look_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("madake.db")).expect("a store");
+        let whole = Gone {
+            result: true,
+            artifacts: true,
+            lacks: (true, true),
+        };
+        let parts = Gone {
+            result: false,
+            ..whole
+        };
+        let removed = store
+            .write(move |tx| {
+                let rows = [
+                    (false, false, false, true),
+                    (true, false, false, false),
+                    (false, true, false, false),
+                    (false, false, true, false),
+                ];
+                for (id, (active, continuable, released, _)) in (1..).zip(rows) {
+                    build_row(tx, id, active, continuable, released)?;
+                }
+                for (id, (.., goes)) in (1..).zip(rows) {
+                    assert_eq!(remove_rows(tx, id, parts)?, goes, "parts of build {id}");
+                    assert_eq!(expiry::removed_of(tx, id)?, (goes, goes));
+                    assert_eq!(remove_rows(tx, id, whole)?, goes, "build {id}");
+                }
+                let left = expiry::of_branch(tx, 1)?;
+                Ok::<_, EngineError>(left.into_iter().map(|one| one.number).collect::<Vec<_>>())
+            })
+            .await
+            .expect("removed");
+        assert_eq!(removed, [2, 3, 4]);
+    }
 
     #[test]
     fn a_plan_says_what_goes_and_the_newest_result_stays() {

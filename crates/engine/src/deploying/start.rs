@@ -11,13 +11,15 @@ use madake_store::{Millis, Tx};
 
 use super::rights;
 use crate::access::Caller;
+use crate::ops::trigger_build::check_variables;
 use crate::{Engine, EngineError, clock};
 
 impl Engine {
     /// Deploys a release to an environment.
     ///
     /// # Errors
-    /// When one of them is not there, the caller may not, or the release lacks what the environment asks for.
+    /// When one of them is not there, the caller may not, the release lacks what the environment asks for, or a variable
+    /// cannot be set.
     pub async fn deploy(
         &self,
         caller: &Caller,
@@ -30,6 +32,7 @@ impl Engine {
             .write(move |tx| {
                 let (found, environment) =
                     rights::environment_for(tx, &caller, environment_id, Permission::Build)?;
+                check_variables(&variables)?;
                 let release = deployment_release::by_id(tx, release_id)?
                     .filter(|one| one.deployment_id == found.id)
                     .ok_or_else(|| {

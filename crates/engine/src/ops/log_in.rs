@@ -5,8 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use madake_domain::permission::Principal;
-use madake_store::user;
+use madake_store::user::{self, User};
 use sha2::Sha256;
+use tokio::sync::Semaphore;
 
 use crate::{Engine, EngineError, clock, password};
 
@@ -15,6 +16,8 @@ use crate::{Engine, EngineError, clock, password};
 const BELIEVED_MS: i64 = 5 * 60 * 1000;
 /// How many of them are kept.
 const BELIEVED_LIMIT: usize = 1000;
+/// Passwords that are hashed at once: each takes 19 MiB of memory and a processor.
+static HASHING: Semaphore = Semaphore::const_new(2);
 /// How long a browser session lasts, in milliseconds.
 const SESSION_MS: i64 = 7 * 24 * 3600 * 1000;
 
@@ -113,8 +116,13 @@ impl Engine {
         let digest = stored
             .as_deref()
             .and_then(|stored| self.believed().digest(name, secret, stored));
-        let believed = digest.is_some_and(|digest| self.believed().contains(&digest, now));
-        if !believed {
+        let is_believed = || digest.is_some_and(|digest| self.believed().contains(&digest, now));
+        if !is_believed() {
+            // Of many who come at once with one password, the first is looked at, and the others believed.
+            let _turn = HASHING.acquire().await;
+            if is_believed() {
+                return self.welcome(found).await;
+            }
             if !may_try() {
                 return Ok(LogIn::TooManyTries);
             }
@@ -129,6 +137,10 @@ impl Engine {
                 self.believed().insert(digest, now);
             }
         }
+        self.welcome(found).await
+    }
+
+    async fn welcome(&self, found: Option<User>) -> Result<LogIn, EngineError> {
         let Some(found) = found else {
             return Ok(LogIn::Wrong);
         };

@@ -169,6 +169,15 @@ impl Fixture {
         .await
     }
 
+    /// What the jobs of a build logged.
+    pub(crate) fn log(&self, build_id: i64) -> String {
+        let folder = self.engine.home().build_logs(build_id);
+        let entries = std::fs::read_dir(folder).expect("logs");
+        entries
+            .map(|entry| std::fs::read_to_string(entry.expect("a log").path()).expect("a text"))
+            .collect()
+    }
+
     /// Waits until no arrival is undecided.
     pub(crate) async fn settled(&self) {
         self.wait_for("all arrivals to be decided", || async {

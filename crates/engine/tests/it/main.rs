@@ -1,9 +1,11 @@
 //! The engine on real parts: a store in a file, real Git repositories, real supervised jobs.
 
 mod arrivals;
+mod ends;
 mod fixture;
 mod plan_files;
 mod push_to_build;
+mod waiting;
 
 /// Not a test of its own: the program that the engine starts to supervise a job (see [`fixture`]).
 #[test]
