@@ -85,6 +85,78 @@ async fn t3_t6_artifacts_are_sent_in_parts_and_nothing_of_them_is_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn artifact_of_several_files_is_had_as_one_zip_file() {
+    let server = Server::start().await;
+    let script = "mkdir -p sub/deep; printf 'one é' > a.txt; seq 1 200000 > sub/deep/many.txt; : > sub/empty.txt; \
+                  printf '#!/bin/sh' > sub/tool.txt; chmod +x sub/tool.txt";
+    let kept = "  artifacts:\n    - {name: 'my \"files\"', pattern: '**/*.txt', shared: true}\n";
+    let _ = server
+        .hosted("PROJ/app")
+        .push("master", &[("bamboo-specs/bamboo.yml", &one_job(script, kept))]);
+    server.ended("PROJ-PLAN", 1).await;
+    let build = server.get("/rest/madake/1.0/builds/PROJ-PLAN-1").await;
+    let artifact = &build["artifacts"][0];
+    assert_eq!(artifact["files"], 4, "{artifact}");
+    let zip = artifact["zip"].as_str().expect("an address");
+    let zip = &zip[zip.find("/browse").expect("a path")..];
+    let page = server
+        .request(Method::GET, "/browse/PROJ-PLAN-1")
+        .send()
+        .await
+        .expect("an answer");
+    assert!(page.text().await.expect("a page").contains("?download=zip"));
+
+    let python = "import sys, zipfile\nz = zipfile.ZipFile(sys.argv[1])\nassert z.testzip() is None\n\
+                  for i in z.infolist(): print(i.filename, i.file_size, oct(i.external_attr >> 16))";
+    let all = [
+        "a.txt 6 0o100644",
+        "sub/deep/many.txt 1288895 0o100644",
+        "sub/empty.txt 0 0o100644",
+        "sub/tool.txt 9 0o100755",
+    ];
+    let folder = zip.replace("?download", "/sub?download");
+    for (path, name, listed) in [
+        (zip, "my%20%22files%22%2Ezip", all.to_vec()),
+        (
+            folder.as_str(),
+            "sub%2Ezip",
+            vec![
+                "deep/many.txt 1288895 0o100644",
+                "empty.txt 0 0o100644",
+                "tool.txt 9 0o100755",
+            ],
+        ),
+    ] {
+        let answer = server.request(Method::GET, path).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        assert_eq!(answer.headers()["content-type"], "application/zip");
+        assert_eq!(
+            answer.headers()["content-disposition"],
+            format!("attachment; filename*=UTF-8''{name}")
+        );
+        let file = server.home().join("got.zip");
+        std::fs::write(&file, answer.bytes().await.expect("a body")).expect("a file");
+        let read = std::process::Command::new("python3")
+            .args(["-c", python])
+            .arg(&file)
+            .output()
+            .expect("python3");
+        assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+        assert_eq!(
+            String::from_utf8_lossy(&read.stdout).lines().collect::<Vec<_>>(),
+            listed,
+            "{path}"
+        );
+    }
+    let stranger = server
+        .anonymous(Method::GET, zip)
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(stranger.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn t4_who_may_not_read_the_plan_does_not_learn_of_its_artifacts() {
     let server = Server::start().await;
     let _ = server.hosted("PROJ/app").push(

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::http::Client;
@@ -266,21 +265,15 @@ fn view(mut client: Client) -> anyhow::Result<(usize, f64)> {
             std::thread::sleep(Duration::from_millis(50));
             continue;
         }
-        let piece: Value = serde_json::from_slice(&answer.body).context("a piece of the log is no JSON")?;
-        let count = piece["jobs"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .flat_map(|job| job["lines"].as_array().into_iter().flatten())
-            .filter(|line| line["message"].as_str().is_some_and(|text| text.ends_with("xxx")))
-            .count();
-        lines += count;
-        piece["next"].as_str().unwrap_or_default().clone_into(&mut after);
-        let is_empty = piece["jobs"].as_array().is_none_or(|jobs| {
-            jobs.iter()
-                .all(|job| job["lines"].as_array().is_none_or(Vec::is_empty))
-        });
-        if is_empty && piece["finished"] == true {
+        // Read as text: the viewers share the processors with the server, and are not what is measured.
+        let piece = String::from_utf8(answer.body).context("a piece of the log is no text")?;
+        lines += piece.matches("xxx\"").count();
+        let (_, next) = piece
+            .rsplit_once("\"next\":\"")
+            .context("a piece of the log has no `next`")?;
+        next.trim_end_matches(['"', '}']).clone_into(&mut after);
+        let is_empty = !piece.contains("\"lines\":[{");
+        if is_empty && piece.starts_with("{\"finished\":true") {
             return Ok((lines, last.unwrap_or_else(super::machine::wall_clock)));
         }
         if is_empty {

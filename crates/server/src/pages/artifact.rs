@@ -1,4 +1,4 @@
-//! Artifacts over HTTP (bamboo-rest.md 5.9): files with ranges, folders as lists.
+//! Artifacts over HTTP (bamboo-rest.md 5.9): files with ranges, folders as lists, and whole with `?download=zip`.
 //!
 //! Whoever wrote a file must not speak for this server: pages and pictures with scripts are handed out to be kept, and
 //! nothing of a file is run (hostile-inputs.md T3). Who may not read the plan learns nothing, not even that it is there
@@ -10,7 +10,7 @@ use std::io;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use madake_domain::key::{EntityKey, PlanKey};
 use madake_domain::permission::Permission;
 use madake_engine::EngineError;
@@ -30,9 +30,12 @@ use super::asked::{Asked, Page, Refused};
 use super::build;
 use super::shown;
 use super::template::render;
+use super::zip;
 use crate::App;
+use crate::api::bamboo::error::ApiError;
 use crate::api::bamboo::link::Links;
 use crate::auth::Visitor;
+use crate::refusal::Failure;
 
 /// Entries of a folder that a page lists.
 const MOST_ENTRIES: usize = 5000;
@@ -50,6 +53,12 @@ enum Which {
 enum Found {
     File(ArtifactFile),
     Folder(ListingPage),
+    /// All files below the folder, to be sent as one: their paths without so many bytes at the beginning.
+    Whole {
+        name: String,
+        front: usize,
+        files: Vec<ArtifactFile>,
+    },
 }
 
 #[derive(Debug, Serialize)]
@@ -59,6 +68,7 @@ struct ListingPage {
     build_url: String,
     entries: Vec<Entry>,
     truncated: bool,
+    zip_url: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -141,6 +151,7 @@ async fn show(
         job,
         name: asked.part("name").to_owned(),
         path: asked.part("path").trim_matches('/').to_owned(),
+        as_zip: asked.query.text("download") == Some("zip"),
     };
     let found = app
         .engine()
@@ -164,6 +175,17 @@ async fn show(
         Ok(Some(Found::Folder(page))) => {
             let frame = asked.frame(app, visitor, &page.heading);
             Ok(render(StatusCode::OK, "artifact.html", &frame, &page))
+        }
+        Ok(Some(Found::Whole { name, front, files })) => {
+            if let Some(reason) = zip::too_large(&files) {
+                return Err(Refused::Other(Box::new(Failure {
+                    error: ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, &reason),
+                    trace: None,
+                })));
+            }
+            let answered = kept_headers("application/zip", "attachment", &format!("{name}.zip"));
+            let stream = zip::stream(app.engine().blobs().clone(), files, front);
+            Ok((answered, Body::from_stream(stream)).into_response())
         }
         Ok(None)
         | Err(
@@ -196,6 +218,8 @@ struct Wanted {
     job: Option<String>,
     name: String,
     path: String,
+    /// The folder is asked for as one file.
+    as_zip: bool,
 }
 
 impl Wanted {
@@ -212,12 +236,33 @@ impl Wanted {
             }
         }
         for row in &artifacts {
-            let files = artifact::files(tx, row.id)?;
+            let mut files = artifact::files(tx, row.id)?;
+            if self.as_zip {
+                let front = self.front();
+                files.retain(|file| file.path.starts_with(&front));
+                if files.is_empty() {
+                    continue;
+                }
+                let last = self.path.rsplit('/').next().filter(|last| !last.is_empty());
+                return Ok(Some(Found::Whole {
+                    name: last.unwrap_or(&row.name).to_owned(),
+                    front: front.len(),
+                    files,
+                }));
+            }
             if let Some(page) = self.listing(build, row, &files, links)? {
                 return Ok(Some(Found::Folder(page)));
             }
         }
         Ok(None)
+    }
+
+    /// What the paths of the files in the folder begin with.
+    fn front(&self) -> String {
+        match self.path.as_str() {
+            "" => String::new(),
+            path => format!("{path}/"),
+        }
     }
 
     fn takes(&self, row: &Artifact) -> bool {
@@ -241,10 +286,7 @@ impl Wanted {
             .key
             .parse()
             .map_err(|error| StoreError::Damaged(format!("{error}")))?;
-        let front = match self.path.as_str() {
-            "" => String::new(),
-            path => format!("{path}/"),
-        };
+        let front = self.front();
         // Of a folder how many files are below it, of a file its size.
         let mut folders: BTreeMap<&str, u64> = BTreeMap::new();
         let mut entries = Vec::new();
@@ -291,6 +333,7 @@ impl Wanted {
             heading: shown::line(&format!("{}/{}", row.name, self.path)),
             build: build.key.clone(),
             build_url: links.result_page(&key),
+            zip_url: zip_url(&links.artifact(&key, job, &row.name, &self.path)),
             entries: listed,
             truncated,
         }))
@@ -308,33 +351,10 @@ async fn send(app: &App, asked: &HeaderMap, file: &ArtifactFile) -> io::Result<R
     };
     let (kind, disposition) = kind_of(&file.path);
     let last = file.path.rsplit('/').next().unwrap_or_default();
-    let mut answered = HeaderMap::new();
-    let fields = [
-        (header::CONTENT_TYPE, kind.to_owned()),
-        (
-            header::CONTENT_DISPOSITION,
-            format!(
-                "{disposition}; filename*=UTF-8''{}",
-                utf8_percent_encode(last, NON_ALPHANUMERIC)
-            ),
-        ),
-        (header::ACCEPT_RANGES, "bytes".to_owned()),
-        (header::ETAG, tag.clone()),
-        (header::CACHE_CONTROL, "private, no-cache".to_owned()),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'none'"
-                .to_owned(),
-        ),
-        (
-            header::HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin".to_owned(),
-        ),
-    ];
-    for (name, value) in fields {
-        if let Ok(value) = value.parse() {
-            answered.insert(name, value);
-        }
+    let mut answered = kept_headers(kind, disposition, last);
+    answered.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if let Ok(value) = tag.parse() {
+        answered.insert(header::ETAG, value);
     }
     if text(header::IF_NONE_MATCH).is_some_and(is_same) {
         return Ok((StatusCode::NOT_MODIFIED, answered).into_response());
@@ -373,6 +393,36 @@ async fn send(app: &App, asked: &HeaderMap, file: &ArtifactFile) -> io::Result<R
     answered.insert(header::CONTENT_LENGTH, length.into());
     let stream = ReaderStream::with_capacity(opened.take(length), CHUNK_BYTES);
     Ok((status, answered, Body::from_stream(stream)).into_response())
+}
+
+/// What goes with the bytes of strangers: their type, their name, and that nothing of them is run.
+fn kept_headers(kind: &'static str, disposition: &str, name: &str) -> HeaderMap {
+    let mut answered = HeaderMap::new();
+    answered.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    let name = utf8_percent_encode(name, NON_ALPHANUMERIC);
+    if let Ok(value) = format!("{disposition}; filename*=UTF-8''{name}").parse() {
+        answered.insert(header::CONTENT_DISPOSITION, value);
+    }
+    answered.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("private, no-cache"),
+    );
+    answered.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'none'",
+        ),
+    );
+    answered.insert(
+        header::HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    );
+    answered
+}
+
+/// Where a folder is had as one file.
+pub(super) fn zip_url(folder: &str) -> String {
+    format!("{folder}?download=zip")
 }
 
 /// The type that a file is sent as, and whether a browser may show it: plain texts and pictures without scripts.

@@ -5,6 +5,7 @@ use axum::response::Response;
 use http::StatusCode;
 use madake_domain::key::{EntityKey, JobKey, JobResultKey, PlanKey, ResultKey};
 use madake_domain::permission::Permission;
+use madake_domain::schedule::{BuildOutcome, BuildState};
 use madake_domain::test_history::{CaseVerdict, TestCounts};
 use madake_engine::EngineError;
 use madake_engine::access::{Caller, plan_for};
@@ -15,6 +16,7 @@ use madake_store::test_result::{self, RunKind, TestRun};
 use madake_store::{Tx, expiry};
 use serde::Serialize;
 
+use super::artifact::zip_url;
 use super::asked::{Asked, Page, Refused};
 use super::login::{log_in_page, see_other};
 use super::shown;
@@ -32,6 +34,8 @@ const MOST_TEXT: usize = 4000;
 struct BuildPage {
     heading: String,
     about: String,
+    /// Why nothing of it ran, or who stopped it.
+    problem: String,
     state: String,
     revision: String,
     stages: Vec<StageRow>,
@@ -70,6 +74,8 @@ struct TestRow {
 struct ArtifactRow {
     name: String,
     url: String,
+    /// Where all of its files are had as one; empty for a single file.
+    zip_url: String,
     note: String,
 }
 
@@ -189,6 +195,7 @@ fn describe(tx: &Tx<'_>, found: &Build, links: &Links) -> Result<BuildPage, Engi
     Ok(BuildPage {
         heading: found.key.clone(),
         about: format!("{} by {}", shown::line(branch), shown::line(&found.triggered_by)),
+        problem: problem(found),
         state: format!("{}, {}", summary.life_cycle.as_str(), summary.state.as_str()),
         revision: shown::line(found.revision.as_deref().unwrap_or_default()),
         stages,
@@ -198,6 +205,20 @@ fn describe(tx: &Tx<'_>, found: &Build, links: &Links) -> Result<BuildPage, Engi
         artifacts,
         note: note.to_owned(),
     })
+}
+
+fn problem(found: &Build) -> String {
+    match (found.schedule.state(), found.schedule.stop()) {
+        (
+            BuildState::Finished {
+                outcome: BuildOutcome::NotStarted { reason },
+                ..
+            },
+            _,
+        ) => shown::line(reason),
+        (_, Some(stop)) => shown::line(&format!("Stopped by {}.", stop.by)),
+        _ => String::new(),
+    }
 }
 
 fn job_row(found: &Build, key: &ResultKey, job: &Job, counts: &TestCounts, links: &Links) -> JobRow {
@@ -287,7 +308,12 @@ fn artifact_row(
         count => format!("{count} files"),
     };
     let sharing = if row.shared { "" } else { ", of this job alone" };
+    let zip_url = match row.files {
+        1 => String::new(),
+        _ => zip_url(&links.artifact(key, job, &row.name, "")),
+    };
     Ok(ArtifactRow {
+        zip_url,
         url: links.artifact(key, job, &row.name, &path),
         note: format!(
             "{files}, {}{sharing}",

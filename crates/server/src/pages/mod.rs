@@ -20,6 +20,7 @@ mod raw;
 mod refs;
 mod shown;
 mod template;
+mod zip;
 
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};

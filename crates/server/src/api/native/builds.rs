@@ -1,5 +1,7 @@
 //! Builds: queue one, see how it stands, let it go on, stop it.
 
+use std::collections::HashMap;
+
 use axum::Json as Answer;
 use axum::extract::{Path, State};
 use http::StatusCode;
@@ -7,11 +9,14 @@ use madake_domain::key::{EntityKey, JobKey, JobResultKey, PlanKey, ResultKey};
 use madake_domain::permission::Permission;
 use madake_domain::schedule::{BuildOutcome, BuildState, Stage};
 use madake_domain::stage_selection::StageRequest;
+use madake_domain::test_history::{CaseVerdict, TestCounts};
 use madake_engine::EngineError;
 use madake_engine::access::{Caller, plan_for};
 use madake_engine::ops::trigger_build::TriggerBuild;
+use madake_store::artifact;
 use madake_store::build::{self, Build, Job, Reason};
 use madake_store::build_query::{self, Filter};
+use madake_store::test_result::{self, RunKind};
 use madake_store::{Tx, event};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -21,6 +26,12 @@ use crate::App;
 use crate::api::bamboo::link::Links;
 use crate::auth::Visitor;
 use crate::refusal::Failure;
+
+/// Failed tests of one build that an answer names.
+const MOST_FAILED_TESTS: i64 = 200;
+
+/// The tests of each job.
+type Counts = HashMap<i64, TestCounts>;
 
 /// What a build is asked to do: how far to run, and with which variables.
 #[derive(Debug, Deserialize)]
@@ -201,12 +212,16 @@ fn full_view(tx: &Tx<'_>, build: &Build, links: &Links) -> Result<Value, EngineE
         })
         .collect();
     let jobs = build_query::jobs(tx, build.id)?;
+    let mut counts = HashMap::new();
+    for job in &jobs {
+        counts.insert(job.id, test_result::counts_of_job(tx, job.id)?);
+    }
     let stages: Vec<Value> = build
         .schedule
         .stages()
         .iter()
         .enumerate()
-        .map(|(index, stage)| stage_view(build, index, stage, &jobs, links))
+        .map(|(index, stage)| stage_view(build, index, stage, &jobs, &counts, links))
         .collect();
     answer["eventReceivedMs"] = json!(received_ms);
     answer["problem"] = json!(problem(build));
@@ -214,6 +229,9 @@ fn full_view(tx: &Tx<'_>, build: &Build, links: &Links) -> Result<Value, EngineE
     answer["revisions"] = json!(revisions);
     answer["changes"] = json!(changes);
     answer["stages"] = json!(stages);
+    answer["tests"] = counts_view(&test_result::counts_of_build(tx, build.id)?);
+    answer["failedTests"] = json!(failed_tests(tx, &jobs, &counts)?);
+    answer["artifacts"] = json!(artifacts(tx, build, links)?);
     if let Ok(key) = build.key.parse::<ResultKey>() {
         answer["links"] = json!({
             "result": links.result(&key),
@@ -223,13 +241,82 @@ fn full_view(tx: &Tx<'_>, build: &Build, links: &Links) -> Result<Value, EngineE
     Ok(answer)
 }
 
-fn stage_view(build: &Build, index: usize, stage: &Stage, jobs: &[Job], links: &Links) -> Value {
+/// The tests that failed, job by job, each with the first line of why.
+fn failed_tests(tx: &Tx<'_>, jobs: &[Job], counts: &Counts) -> Result<Vec<Value>, EngineError> {
+    let mut rows = Vec::new();
+    for job in jobs
+        .iter()
+        .filter(|job| counts.get(&job.id).is_some_and(|one| one.failed > 0))
+    {
+        let limit = MOST_FAILED_TESTS.saturating_sub(i64::try_from(rows.len()).unwrap_or(i64::MAX));
+        for run in test_result::runs_of_job(tx, job.id, RunKind::Failed, 0, limit)? {
+            rows.push(json!({
+                "job": job.key,
+                "test": run.case_id,
+                "className": run.class_name,
+                "name": run.name,
+                "isNew": matches!(run.verdict, CaseVerdict::NewFailure),
+                "message": run.message.lines().next().unwrap_or_default(),
+            }));
+        }
+    }
+    Ok(rows)
+}
+
+fn counts_view(counts: &TestCounts) -> Value {
+    json!({
+        "all": counts.all,
+        "successful": counts.successful,
+        "fixed": counts.fixed,
+        "failed": counts.failed,
+        "newFailed": counts.new_failed,
+        "existingFailed": counts.existing_failed,
+        "skipped": counts.skipped,
+        "quarantined": counts.quarantined,
+    })
+}
+
+fn artifacts(tx: &Tx<'_>, build: &Build, links: &Links) -> Result<Vec<Value>, EngineError> {
+    let Ok(key) = build.key.parse::<ResultKey>() else {
+        return Ok(Vec::new());
+    };
+    let rows = artifact::of_build(tx, build.id)?;
+    Ok(rows
+        .iter()
+        .map(|row| {
+            let job = (!row.shared).then_some(row.job_key.as_str());
+            let url = links.artifact(&key, job, &row.name, "");
+            json!({
+                "name": row.name,
+                "job": row.job_key,
+                "shared": row.shared,
+                "files": row.files,
+                "bytes": row.bytes,
+                "zip": format!("{url}?download=zip"),
+                "url": url,
+            })
+        })
+        .collect())
+}
+
+fn stage_view(
+    build: &Build,
+    index: usize,
+    stage: &Stage,
+    jobs: &[Job],
+    counts: &Counts,
+    links: &Links,
+) -> Value {
     let summary = build.schedule.stage_summary(index);
     let position = i64::try_from(index).unwrap_or(i64::MAX);
     let jobs: Vec<Value> = jobs
         .iter()
         .filter(|job| job.stage == position)
-        .map(|job| job_view(build, job, links))
+        .map(|job| {
+            let mut view = job_view(build, job, links);
+            view["tests"] = counts_view(&counts.get(&job.id).copied().unwrap_or_default());
+            view
+        })
         .collect();
     json!({
         "name": stage.name,

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::body::{Json, Nothing, id, invalid};
-use super::log::{line_view, piece};
+use super::log::{Line, piece};
 use crate::App;
 use crate::api::bamboo::query::Parameters;
 use crate::auth::Visitor;
@@ -321,7 +321,7 @@ async fn log(
         let (text, end) = piece(&path, after, finished).map_err(|error| {
             EngineError::Unavailable(format!("{} cannot be read: {error}", path.display()))
         })?;
-        let lines: Vec<Value> = text.lines().map(line_view).collect();
+        let lines: Vec<Line<'_>> = text.lines().map(Line::of).collect();
         Ok::<_, EngineError>(json!({ "finished": finished, "lines": lines, "next": end.to_string() }))
     })
     .await

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path as FilePath, PathBuf};
 
-use axum::Json as Answer;
 use axum::extract::{Path, RawQuery, State};
+use axum::response::{IntoResponse as _, Response};
+use http::header::CONTENT_TYPE;
 use madake_engine::EngineError;
 use madake_store::build::{self, Job};
 use madake_store::build_query;
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
+use tokio::sync::Semaphore;
 
 use super::body::invalid;
 use super::builds;
@@ -21,19 +23,28 @@ use crate::refusal::Failure;
 /// Bytes of one job's log in one answer, at most.
 const PIECE: u64 = 256 * 1024;
 
-/// `GET /builds/{key}/log?job=&after=`: the log of each job of a build, or of one, behind the cursor `after`.
+/// Pieces that are read and written down at once: a piece is in memory twice while it is, and viewers are many.
+static READING: Semaphore = Semaphore::const_new(4);
+
+/// `GET /builds/{key}/log?job=&after=&behind=`: the log of each job of a build, or of one, behind the cursor `after`.
 ///
-/// A line is given when it is complete. `finished` and no lines: there is no more.
+/// A line is given when it is complete. `finished` and no lines: there is no more. Whoever is more than `behind` bytes
+/// behind the end of a log goes on with its newest lines, and the answer says how much was passed over.
 pub(super) async fn read(
     State(app): State<App>,
     visitor: Visitor,
     Path(key): Path<String>,
     RawQuery(query): RawQuery,
-) -> Result<Answer<Value>, Failure> {
+) -> Result<Response, Failure> {
     let parameters = Parameters::from_query(query.as_deref());
     let asked = parameters.text("job").map(str::to_owned);
     let after = Cursor::parse(parameters.text("after").unwrap_or_default())
         .ok_or_else(|| invalid("`after` is the `next` of an earlier answer"))?;
+    let behind = match parameters.text("behind").map(str::parse::<u64>) {
+        None => None,
+        Some(Ok(bytes)) => Some(bytes.max(PIECE)),
+        Some(Err(_)) => return Err(invalid("`behind` is a number of bytes").into()),
+    };
     let home = app.engine().home().clone();
     let (finished, jobs) = app
         .engine()
@@ -67,30 +78,127 @@ pub(super) async fn read(
             (job, path, offset)
         })
         .collect();
-    let answer = tokio::task::spawn_blocking(move || pieces(&wanted, finished))
+    let _turn = READING.acquire().await;
+    let answer = tokio::task::spawn_blocking(move || pieces(&wanted, finished, behind))
         .await
         .map_err(|error| EngineError::Internal(error.to_string()))??;
-    Ok(Answer(answer))
+    Ok(([(CONTENT_TYPE, "application/json")], answer).into_response())
 }
 
-fn pieces(wanted: &[(Job, PathBuf, u64)], finished: bool) -> Result<Value, EngineError> {
-    let (mut rows, mut next) = (Vec::new(), Vec::new());
+/// The answer. It is written down line by line: a log may be long, and each of its viewers asks for all of it.
+#[derive(Serialize)]
+struct Pieces<'a> {
+    finished: bool,
+    jobs: Vec<Piece<'a>>,
+    next: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Piece<'a> {
+    key: &'a str,
+    name: &'a str,
+    attempt: i64,
+    offset: u64,
+    next_offset: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped_bytes: Option<u64>,
+    ended: bool,
+    lines: Lines,
+}
+
+/// Lines of a log as they are stored.
+struct Lines(String);
+
+impl Serialize for Lines {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.lines().map(Line::of))
+    }
+}
+
+/// `type<TAB>time<TAB>message`
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Line<'a> {
+    kind: &'a str,
+    time: Option<&'a str>,
+    message: &'a str,
+}
+
+impl<'a> Line<'a> {
+    /// A line that has another form is all message.
+    pub(super) fn of(line: &'a str) -> Self {
+        let mut parts = line.splitn(3, '\t');
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(kind), Some(time), Some(message)) => Self {
+                kind,
+                time: Some(time),
+                message,
+            },
+            _ => Self {
+                kind: "build",
+                time: None,
+                message: line,
+            },
+        }
+    }
+}
+
+fn pieces(
+    wanted: &[(Job, PathBuf, u64)],
+    finished: bool,
+    behind: Option<u64>,
+) -> Result<Vec<u8>, EngineError> {
+    let (mut jobs, mut next, mut length) = (Vec::new(), Vec::new(), 1024);
     for (job, path, offset) in wanted {
-        let (text, end) = piece(path, *offset, job.finished_ms.is_some()).map_err(|error| {
+        let ended = job.finished_ms.is_some();
+        let read = || {
+            let from = newest(path, *offset, behind)?;
+            piece(path, from, ended).map(|(text, end)| (from, text, end))
+        };
+        let (from, text, end) = read().map_err(|error| {
             EngineError::Unavailable(format!("{} cannot be read: {error}", path.display()))
         })?;
         next.push(format!("{}.{}:{end}", job.id, job.attempt));
-        rows.push(json!({
-            "key": job.key,
-            "name": job.name,
-            "attempt": job.attempt,
-            "offset": offset,
-            "nextOffset": end,
-            "ended": job.finished_ms.is_some(),
-            "lines": text.lines().map(line_view).collect::<Vec<_>>(),
-        }));
+        length += text.len() * 2;
+        jobs.push(Piece {
+            key: &job.key,
+            name: &job.name,
+            attempt: job.attempt,
+            offset: from,
+            next_offset: end,
+            skipped_bytes: Some(from - offset).filter(|bytes| *bytes > 0),
+            ended,
+            lines: Lines(text),
+        });
     }
-    Ok(json!({ "finished": finished, "jobs": rows, "next": next.join(",") }))
+    let mut answer = Vec::with_capacity(length);
+    let pieces = Pieces {
+        finished,
+        jobs,
+        next: next.join(","),
+    };
+    serde_json::to_writer(&mut answer, &pieces).map_err(|error| EngineError::Internal(error.to_string()))?;
+    Ok(answer)
+}
+
+/// Where to read on: at `offset`, or at the first line that begins among the last `behind` bytes.
+fn newest(path: &FilePath, offset: u64, behind: Option<u64>) -> std::io::Result<u64> {
+    let Some(behind) = behind else { return Ok(offset) };
+    let mut file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(offset),
+        Err(error) => return Err(error),
+    };
+    let from = file.metadata()?.len().saturating_sub(behind);
+    if from <= offset {
+        return Ok(offset);
+    }
+    // One byte before: it may be the end of a line.
+    file.seek(SeekFrom::Start(from - 1))?;
+    let mut bytes = Vec::new();
+    file.take(PIECE).read_to_end(&mut bytes)?;
+    let line = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(0);
+    Ok(from + u64::try_from(line).unwrap_or(0))
 }
 
 /// Whole lines of a log from `offset` on; of an ended job's log also a last line without a line feed.
@@ -115,15 +223,6 @@ pub(super) fn piece(path: &FilePath, offset: u64, ended: bool) -> std::io::Resul
     bytes.truncate(length);
     let end = offset.saturating_add(u64::try_from(length).unwrap_or(0));
     Ok((String::from_utf8_lossy(&bytes).into_owned(), end))
-}
-
-/// `type<TAB>time<TAB>message`
-pub(super) fn line_view(line: &str) -> Value {
-    let mut parts = line.splitn(3, '\t');
-    match (parts.next(), parts.next(), parts.next()) {
-        (Some(kind), Some(time), Some(message)) => json!({ "kind": kind, "time": time, "message": message }),
-        _ => json!({ "kind": "build", "time": Value::Null, "message": line }),
-    }
 }
 
 /// How far each job's log was read: `ID.ATTEMPT:BYTES,...`. Opaque to clients.
@@ -159,6 +258,36 @@ mod tests {
         assert_eq!(piece(&path, 0, false).expect("a piece"), ("one\ntwo\n".into(), 8));
         assert_eq!(piece(&path, 8, false).expect("a piece"), (String::new(), 8));
         assert_eq!(piece(&path, 8, true).expect("the end"), ("thr".into(), 11));
+    }
+
+    #[test]
+    fn viewer_who_is_far_behind_goes_on_with_the_newest_lines() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log");
+        assert_eq!(newest(&path, 7, Some(1)).expect("no log yet"), 7);
+        std::fs::write(&path, "one\ntwo\nthree\n").expect("a log");
+        for (offset, behind, expected) in [
+            (0, None, 0),
+            (0, Some(14), 0),
+            (0, Some(13), 4),
+            (0, Some(10), 4),
+            (0, Some(9), 8),
+            (8, Some(10), 8),
+        ] {
+            let from = newest(&path, offset, behind).expect("a place");
+            assert_eq!(from, expected, "{offset} {behind:?}");
+        }
+    }
+
+    #[test]
+    fn lines_are_written_down_as_they_are() {
+        let text = "error\t31-Jan-2026 06:17:37\ta \"b\"\u{1b}[m\tc\nodd";
+        let json = serde_json::to_value(Lines(text.into())).expect("JSON");
+        let expected = serde_json::json!([
+            {"kind": "error", "time": "31-Jan-2026 06:17:37", "message": "a \"b\"\u{1b}[m\tc"},
+            {"kind": "build", "time": null, "message": "odd"},
+        ]);
+        assert_eq!(json, expected);
     }
 
     #[test]

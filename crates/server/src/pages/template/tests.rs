@@ -82,13 +82,14 @@ fn every_template_renders_and_keeps_text_of_people_inside_its_place() {
                 "stages": [{"name": HOSTILE, "state": HOSTILE, "jobs": [{
                     "name": HOSTILE, "state": HOSTILE, "message": HOSTILE, "log_url": HOSTILE, "tests": HOSTILE}]}],
                 "tests": HOSTILE, "failed": [{"job": HOSTILE, "name": HOSTILE, "since": HOSTILE, "text": HOSTILE}],
-                "more_failed": 3, "artifacts": [{"name": HOSTILE, "url": HOSTILE, "note": HOSTILE}],
+                "more_failed": 3, "problem": HOSTILE,
+                "artifacts": [{"name": HOSTILE, "url": HOSTILE, "zip_url": HOSTILE, "note": HOSTILE}],
             }),
         ),
         (
             "artifact.html",
             json!({
-                "heading": HOSTILE, "build": HOSTILE, "build_url": HOSTILE, "truncated": true,
+                "heading": HOSTILE, "build": HOSTILE, "build_url": HOSTILE, "zip_url": HOSTILE, "truncated": true,
                 "entries": [{"name": HOSTILE, "url": HOSTILE, "kind": "folder", "note": HOSTILE}],
             }),
         ),
