@@ -99,9 +99,14 @@ pub(crate) fn run(fuzz: &Fuzz) -> anyhow::Result<()> {
     let (mut count, mut longest) = (0u64, Duration::ZERO);
     while Instant::now() < until {
         let input = damaged(&seeds, &mut random);
-        let began = Instant::now();
-        let outcome = catch_unwind(AssertUnwindSafe(|| feed(&input)));
-        let took = began.elapsed();
+        let (mut outcome, mut took) = timed(&input);
+        // A busy machine makes any reading slow once.
+        for _ in 0..4 {
+            if took > LONGEST && matches!(outcome, Ok(Ok(()))) {
+                let (again, shorter) = timed(&input);
+                (outcome, took) = (again, took.min(shorter));
+            }
+        }
         longest = longest.max(took);
         count += 1;
         let fault = match outcome {
@@ -120,6 +125,13 @@ pub(crate) fn run(fuzz: &Fuzz) -> anyhow::Result<()> {
     }
     println!("{count} inputs, the longest took {longest:?}");
     Ok(())
+}
+
+/// What feeding comes to, and how long it takes.
+fn timed(input: &str) -> (std::thread::Result<Result<(), String>>, Duration) {
+    let began = Instant::now();
+    let outcome = catch_unwind(AssertUnwindSafe(|| feed(input)));
+    (outcome, began.elapsed())
 }
 
 /// The YAML files of a folder.

@@ -11,15 +11,12 @@ mod fit;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use regex::{Regex, RegexBuilder};
-
 pub use fit::{AgentFit, AgentProfile, AgentState, Fit, find_agents};
 
+use crate::change::pattern::Pattern;
 use crate::plan::Requirement;
 use crate::text::inert;
 
-/// The most memory that one compiled expression may take, in bytes.
-const REGEX_SIZE: usize = 1 << 20;
 /// The most characters of a key, value or expression that are shown in a sentence.
 const SHOWN: usize = 100;
 
@@ -147,7 +144,7 @@ impl Demand {
 
     fn compiled(&self) -> CompiledDemand<'_> {
         let expression = match &self.test {
-            ValueTest::Matches(expression) => Some(whole(expression)),
+            ValueTest::Matches(expression) => Some(Pattern::whole(expression)),
             ValueTest::Exists | ValueTest::Equals(_) => None,
         };
         CompiledDemand {
@@ -184,41 +181,28 @@ pub enum Shortfall {
 /// A demand ready to be compared with many agents.
 struct CompiledDemand<'a> {
     demand: &'a Demand,
-    expression: Option<Result<Regex, String>>,
+    expression: Option<Pattern>,
 }
 
 impl CompiledDemand<'_> {
     /// Why these capabilities do not meet the demand; `None`: they do.
     fn shortfall(&self, capabilities: &Capabilities) -> Option<Shortfall> {
-        if let Some(Err(problem)) = &self.expression {
-            return Some(Shortfall::BadExpression(problem.clone()));
+        if let Some(problem) = self.expression.as_ref().and_then(Pattern::problem) {
+            return Some(Shortfall::BadExpression(problem.to_owned()));
         }
         let Some(value) = capabilities.value(&self.demand.key) else {
             return Some(Shortfall::Missing);
         };
         let met = match (&self.demand.test, &self.expression) {
             (ValueTest::Equals(wanted), _) => value == wanted,
-            (ValueTest::Matches(_), Some(Ok(expression))) => expression.is_match(value),
+            (ValueTest::Matches(_), Some(expression)) => match expression.matches(value) {
+                Ok(matches) => matches,
+                Err(problem) => return Some(Shortfall::BadExpression(problem.to_owned())),
+            },
             (ValueTest::Exists, _) | (ValueTest::Matches(_), _) => true,
         };
         (!met).then(|| Shortfall::OtherValue(value.to_owned()))
     }
-}
-
-/// The expression so that it must match the whole value. Read alone first, so that it cannot close the group.
-fn whole(expression: &str) -> Result<Regex, String> {
-    let bounded = |expression: &str| {
-        RegexBuilder::new(expression)
-            .size_limit(REGEX_SIZE)
-            .dfa_size_limit(REGEX_SIZE)
-            .build()
-    };
-    bounded(expression)
-        .and_then(|_| bounded(&format!(r"\A(?:{expression})\z")))
-        .map_err(|error| {
-            let text = error.to_string();
-            inert(text.lines().last().unwrap_or("it cannot be read"), 200)
-        })
 }
 
 #[cfg(test)]

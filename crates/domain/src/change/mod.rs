@@ -50,9 +50,15 @@ use crate::repository::Scm;
 use gate::Gate;
 use pattern::Pattern;
 
+/// Why a text is no regular expression that plans may have; `None`: it is one.
+#[must_use]
+pub fn pattern_problem(text: &str) -> Option<String> {
+    Pattern::whole(text).problem().map(str::to_owned)
+}
+
 /// Whether a regular expression of a plan matches a whole text. One that cannot be read matches nothing.
 #[must_use]
-pub(crate) fn matches_whole(pattern: &str, text: &str) -> bool {
+pub fn matches_whole(pattern: &str, text: &str) -> bool {
     Pattern::whole(pattern).matches(text) == Ok(true)
 }
 

@@ -66,7 +66,7 @@ pub(crate) static APPS: &[Choice] = &[
     ),
     app(
         "com.atlassian.bamboo.plugins.bamboo-docker-plugin:task.docker.cli",
-        "Builds, runs, pushes or pulls an image, as `commandOption` says.",
+        "Builds, runs, pushes or pulls an image, as `commandOption` says. `serviceWait` is read and not run: the job fails.",
     ),
     app("com.atlassian.bamboo.plugins.vcs:task.vcs.tagging", "`vcs-tag`"),
     app(

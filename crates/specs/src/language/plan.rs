@@ -4,6 +4,9 @@ use super::{Key, Others, Section, Shape, job, key, notification, permission, rep
 
 const NOTHING_HAPPENS: &str = "it has no effect yet";
 
+/// What happens to `stop-oldest-builds`.
+pub(crate) const OLDEST_STAYS: &str = "a build over the limit waits, and none is stopped";
+
 /// What happens to `rerunnable: false`.
 pub(crate) const RERUNNABLE_INSTEAD: &str = "failed jobs may be run again all the same";
 
@@ -357,9 +360,10 @@ pub(crate) static CONCURRENT_BUILDS: Section = Section {
         key(
             "execution-strategy",
             Shape::Word(&["block-triggering", "stop-oldest-builds"]),
-            "What happens to a build over the limit: it waits, or the oldest is stopped.",
+            "What happens to a build over the limit: it waits, or with `stop-oldest-builds` the oldest is stopped.",
         )
-        .default("block-triggering"),
+        .default("block-triggering")
+        .not_yet(OLDEST_STAYS),
     ],
     others: None,
 };

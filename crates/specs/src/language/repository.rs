@@ -9,6 +9,9 @@ pub(crate) const LIST: Shape = Shape::List(&Shape::Either(&[
 ]));
 
 const BY_SERVER: &str = "link the repository on the server with its credentials, and name it here";
+/// What happens to `scope: project`.
+pub(crate) const BY_NAME: &str = "the repository of the server with this name is taken";
+
 const AS_IT_IS: &str = "repositories are checked out as they are";
 
 /// Types of repository.
@@ -23,11 +26,12 @@ pub(crate) static REPOSITORY: Section = Section {
             "scope",
             Shape::Word(&["global", "project"]),
             "Whose name it is: the server's or the project's.",
-        ),
+        )
+        .not_yet(BY_NAME),
         key(
             "type",
             Shape::Word(&TYPES),
-            "What kind of repository is described.",
+            "What kind of repository is described. The server has to know one with this address.",
         ),
         key("branch", Shape::Text, "The branch of the plan itself.")
             .default("the repository's default branch"),

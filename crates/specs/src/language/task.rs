@@ -6,7 +6,14 @@ use super::{Choices, Key, Section, Shape, bare, item, key};
 pub(crate) const LIST: Shape = Shape::Items(&TASKS);
 
 /// What happens to a task that is not run yet.
-pub(super) const FAILS: &str = "the job fails with a message when it comes to this task";
+pub(crate) const FAILS: &str = "the job fails with a message when it comes to this task";
+
+/// What happens to a task that is run in jobs only.
+pub(crate) const FAILS_IN_DEPLOYMENT: &str = "the deployment fails with a message when it comes to this task";
+
+/// What happens to a script for `cmd`.
+pub(crate) const NO_WINDOWS: &str =
+    "agents do not run on Windows: the job fails with a message when it comes to this task";
 
 const DESCRIPTION: Key = key(
     "description",
@@ -80,12 +87,12 @@ pub(crate) static TASKS: Choices = Choices {
         item(
             "vcs-tag",
             Shape::Either(&[Shape::Text, Shape::Map(&VCS_TAG)]),
-            "Tags the revision that is built, and pushes the tag.",
+            "Tags the revision that is built, and pushes the tag. Only in jobs: a deployment fails there.",
         ),
         item(
             "vcs-branch",
             Shape::Either(&[Shape::Text, Shape::Map(&VCS_BRANCH)]),
-            "Makes a branch at the revision that is built, and pushes it.",
+            "Makes a branch at the revision that is built, and pushes it. Only in jobs: a deployment fails there.",
         ),
         item(
             "vcs-commit",
@@ -95,7 +102,7 @@ pub(crate) static TASKS: Choices = Choices {
         bare(
             "vcs-push",
             Some(Shape::Map(&VCS_PUSH)),
-            "Pushes the commits that the job made.",
+            "Pushes the commits that the job made. Only in jobs: a deployment fails there.",
         ),
         item(
             "any-task",
@@ -157,7 +164,7 @@ pub(crate) static SCRIPT: Section = Section {
         key(
             "argument",
             Shape::Text,
-            "Arguments of the file, split as a shell splits words.",
+            "Arguments of the file, split as a shell splits words; an inline script gets none.",
         ),
         key(
             "interpreter",
@@ -170,7 +177,8 @@ pub(crate) static SCRIPT: Section = Section {
                 "WINDOWS_POWER_SHELL",
                 "POWERSHELL",
             ]),
-            "What runs it. Under `SHELL` its first line `#!...` chooses.",
+            "What runs it. Under `SHELL` its first line `#!...` chooses. `cmd` is read and not run: agents do not run on \
+             Windows.",
         )
         .default("SHELL"),
         ENVIRONMENT,
@@ -332,9 +340,8 @@ pub(crate) static MAVEN: Section = Section {
         key(
             "use-return-code",
             Shape::Flag,
-            "Whether Maven's exit code decides.",
-        )
-        .default("false"),
+            "Whether Maven's exit code decides. It does in any case.",
+        ),
         ENVIRONMENT,
         WORKING_DIR,
         DESCRIPTION,

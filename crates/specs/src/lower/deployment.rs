@@ -207,12 +207,14 @@ fn environment(
     };
     environment.description = fields.text_or_empty(cx, "description");
     cx.downloads.clear();
+    cx.in_environment = true;
     if let Some(node) = fields.take("tasks") {
         environment.tasks = task::tasks(cx, node, "`tasks`");
     }
     if let Some(node) = fields.take("final-tasks") {
         environment.final_tasks = task::tasks(cx, node, "`final-tasks`");
     }
+    cx.in_environment = false;
     for (plan, name, span) in std::mem::take(&mut cx.downloads) {
         if let Some(plan) = plan.as_ref().or(source_plan).cloned()
             && !name.contains("${")

@@ -8,6 +8,7 @@ use madake_domain::plan::{
 use super::Context;
 use super::fields::any_of;
 use super::settings::Settings;
+use crate::language::task::FAILS;
 use crate::report::{Finding, nearest, shown};
 
 const OPTIONS: [&str; 4] = ["build", "run", "push", "pull"];
@@ -82,10 +83,20 @@ fn run(cx: &mut Context<'_>, settings: &mut Settings) -> Option<DockerRun> {
         arguments: settings.text("additionalArgs"),
         ports: settings.pairs("hostPort", "containerPort"),
         volumes: settings.pairs("hostDirectory", "containerDataVolume"),
-        wait_for_service: settings.flag(cx, "serviceWait"),
+        wait_for_service: service_wait(cx, settings),
         service_url: settings.text("serviceUrlPattern"),
         service_timeout_seconds: settings.number(cx, "serviceTimeout"),
     })
+}
+
+/// `serviceWait`, which is read only.
+fn service_wait(cx: &mut Context<'_>, settings: &mut Settings) -> bool {
+    let place = settings.key_span("serviceWait");
+    let wait = settings.flag(cx, "serviceWait");
+    if let Some(place) = place.filter(|_| wait) {
+        cx.not_run(place, "`serviceWait`", FAILS);
+    }
+    wait
 }
 
 fn registry(option: &str) -> Registry {

@@ -1,5 +1,7 @@
 //! Tells the kinds of document apart (bamboo-specs.md 2.1) and hands each to its section.
 
+use madake_domain::change::matches_whole;
+
 use super::{Context, deployment, permission, plan, scalar, version_1};
 use crate::options::Options;
 use crate::report::{Finding, Report, nearest, shown};
@@ -17,6 +19,7 @@ pub(crate) fn lower(document: Document, options: &Options<'_>, report: &mut Repo
         options,
         report,
         downloads: Vec::new(),
+        in_environment: false,
     };
     let map = match &root.value {
         Value::Map(map) => map,
@@ -275,7 +278,7 @@ fn is_for_this_server(cx: &mut Context<'_>, map: &Map) -> bool {
         return false;
     };
     let name = cx.options.server_name.unwrap_or_default();
-    let matches = regex::Regex::new(&format!("^(?:{text})$")).is_ok_and(|pattern| pattern.is_match(name));
+    let matches = matches_whole(&text, name);
     if !matches {
         let message = format!(
             "the document is for another server: `{}` does not match our name `{}`",

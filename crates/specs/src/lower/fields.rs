@@ -1,6 +1,7 @@
 //! Takes a map apart key by key, by the table of its section, and reports what nobody asked for.
 
 use super::{Context, misplaced, path, scalar};
+use crate::language::task::{CONDITION, VARIABLE_CONDITION};
 use crate::language::{Section, State};
 use crate::report::{Finding, nearest, shown};
 use crate::source::Span;
@@ -136,6 +137,16 @@ impl<'n> Fields<'n> {
         self.text(cx, key).unwrap_or_default()
     }
 
+    /// `environment` of a task: `NAME=value` pairs. Warns of secrets in it.
+    pub(super) fn environment(&mut self, cx: &mut Context<'_>) -> String {
+        let Some(node) = self.take("environment") else {
+            return String::new();
+        };
+        let text = scalar::text(cx, node, &self.called("environment")).unwrap_or_default();
+        scalar::secrets_among(cx, &text, node.span);
+        text
+    }
+
     /// A boolean, if it is given.
     pub(super) fn flag(&mut self, cx: &mut Context<'_>, key: &'static str) -> Option<bool> {
         let node = self.take(key)?;
@@ -233,7 +244,12 @@ fn unknown(cx: &mut Context<'_>, section: &Section, map: &Map, entry: &Entry) {
     let absent = section.names().filter(|known| !map.has(known));
     let suggestion = nearest(written, absent);
     let message = format!("`{}` is not a key of {}", shown(written), section.what);
-    let finding = Finding::warning("unknown-key", entry.key.span, message);
+    // A task that waits for a condition must not run because a part of it is misspelt.
+    let finding = if section.id == CONDITION.id || section.id == VARIABLE_CONDITION.id {
+        Finding::error("unknown-key", entry.key.span, message)
+    } else {
+        Finding::warning("unknown-key", entry.key.span, message)
+    };
     cx.add(match suggestion {
         Some(_) => finding.suggestion(suggestion).note("it has no effect as it is"),
         None => {

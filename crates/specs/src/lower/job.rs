@@ -175,6 +175,7 @@ fn is_key(text: &str) -> bool {
 fn given_key(cx: &mut Context<'_>, node: &Node) -> Option<String> {
     let text = scalar::non_empty_text(cx, node, "the job's key")?;
     if is_key(&text) {
+        scalar::foreign_key(cx, node);
         return Some(text);
     }
     let made = key_from(&text);

@@ -49,6 +49,8 @@ pub(crate) struct Context<'a> {
     pub(crate) report: &'a mut Report,
     /// Artifacts that the tasks read so far fetch, of another plan or (`None`) of the plan or release that they are of.
     downloads: Vec<(Option<PlanKey>, String, Span)>,
+    /// Whether the tasks that are read are an environment's.
+    in_environment: bool,
 }
 
 impl Context<'_> {

@@ -44,21 +44,17 @@ fn concurrent_builds(cx: &mut Context<'_>, node: &Node, other: &mut PlanOther) -
     let builds = fields
         .take("number-of-concurrent-builds")
         .and_then(|node| count(cx, node));
-    if let Some(entry) = fields.entry("execution-strategy") {
-        let text = entry.value.as_text().unwrap_or_default();
+    if let Some(node) = fields.take_settled("execution-strategy") {
+        let text = node.as_text().unwrap_or_default();
         match text.trim().to_ascii_lowercase().replace('_', "-").as_str() {
             "block-triggering" => other.concurrency_strategy = Some(ConcurrencyStrategy::BlockTriggering),
             "stop-oldest-builds" => {
                 other.concurrency_strategy = Some(ConcurrencyStrategy::StopOldestBuilds);
-                cx.not_run(
-                    entry.key.span,
-                    "`stop-oldest-builds`",
-                    "a build over the limit waits",
-                );
+                cx.not_run(node.span, "`stop-oldest-builds`", plan::OLDEST_STAYS);
             }
             _ => scalar::unknown_word(
                 cx,
-                &entry.value,
+                node,
                 "strategy",
                 text,
                 &["block-triggering", "stop-oldest-builds"],

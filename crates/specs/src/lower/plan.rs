@@ -259,6 +259,8 @@ pub(super) fn or_bad_key<K>(cx: &mut Context<'_>, node: &Node, parsed: Option<K>
                 .expected("upper-case letters and digits, a letter first")
                 .suggestion((!made.is_empty()).then_some(made)),
         );
+    } else {
+        scalar::foreign_key(cx, node);
     }
     parsed
 }

@@ -82,7 +82,12 @@ fn repository(cx: &mut Context<'_>, node: &Node) -> Option<PlanRepository> {
 }
 
 fn options(cx: &mut Context<'_>, mut fields: Fields<'_>, named_at: &Entry, repository: &mut PlanRepository) {
-    repository.scope = fields.take("scope").and_then(|node| scope(cx, node));
+    if let Some(node) = fields.take_settled("scope") {
+        repository.scope = scope(cx, node);
+        if repository.scope == Some(RepositoryScope::Project) {
+            cx.not_run(node.span, "`scope: project`", language::BY_NAME);
+        }
+    }
     if let Some(node) = fields.take("branch") {
         repository.branch = scalar::non_empty_text(cx, node, "the branch");
     }
@@ -94,6 +99,11 @@ fn options(cx: &mut Context<'_>, mut fields: Fields<'_>, named_at: &Entry, repos
     if let Some(node) = kind
         && let Some((address, definition)) = described.definition(cx, node, named_at)
     {
+        let message = format!("the server has to know the repository at `{}`", shown(&address));
+        cx.add(
+            Finding::info("server-has-to-know", node.span, message)
+                .note("an administrator links it: `madake repo link`; what stands here only names it"),
+        );
         repository.source = RepositorySource::Url(address);
         repository.definition = Some(definition);
     }

@@ -1,9 +1,10 @@
 //! Texts, booleans, numbers and lists of texts, quoted or not (bamboo-specs.md 15.1, 3).
 
+use madake_domain::change::pattern_problem;
 use madake_domain::key::PlanKey;
 use madake_domain::plan::{FOREIGN_SECRET_PREFIX, SecretText};
 
-use super::Context;
+use super::{Context, variable};
 use crate::report::{Finding, nearest, shown};
 use crate::source::Span;
 use crate::yaml::{Node, Value, boolean};
@@ -182,6 +183,22 @@ pub(super) fn placed_settings(cx: &mut Context<'_>, node: &Node) -> Vec<Setting>
     settings
 }
 
+/// Warns of a key with `_`, which Bamboo does not take.
+pub(super) fn foreign_key(cx: &mut Context<'_>, node: &Node) {
+    if let Some(key) = node.as_text().filter(|key| key.contains('_')) {
+        let message = format!(
+            "`{}` has `_` in it, which Bamboo does not take in keys",
+            shown(key)
+        );
+        let without = key.trim().replace('_', "");
+        cx.add(
+            Finding::warning("unusual-key", node.span, message)
+                .suggestion(Some(without))
+                .note("it works here"),
+        );
+    }
+}
+
 /// The key of a plan with its project's, `PROJ-PLAN`.
 pub(super) fn plan_key(cx: &mut Context<'_>, node: &Node) -> Option<PlanKey> {
     let text = non_empty_text(cx, node, "the plan's key")?;
@@ -216,6 +233,38 @@ pub(super) fn secret(cx: &mut Context<'_>, node: &Node, what: &str) -> Option<Se
     Some(SecretText::new(text))
 }
 
+/// Warns of a value under the name of a secret that everybody can read, and of one that another server encrypted.
+pub(super) fn secret_setting(cx: &mut Context<'_>, name: &str, value: &str, span: Span) {
+    let finding = if value.contains(variable::FOREIGN_SECRET) {
+        let message = format!(
+            "the value of `{}` was encrypted by another server and cannot be read here",
+            shown(name)
+        );
+        Finding::warning("foreign-secret", span, message)
+    } else if variable::names_secret(name)
+        && !name.ends_with("Id")
+        && !value.trim().is_empty()
+        && !value.contains(['$', '%'])
+        && boolean(value).is_none()
+    {
+        let message = format!(
+            "`{}` looks like a secret, and everybody who can read the repository can read it",
+            shown(name)
+        );
+        Finding::warning("plain-secret", span, message)
+    } else {
+        return;
+    };
+    cx.add(finding.note("put the value into a variable of the server, and name it here: `${bamboo.NAME}`"));
+}
+
+/// The same for each of the `NAME=value` pairs of a text.
+pub(super) fn secrets_among(cx: &mut Context<'_>, text: &str, span: Span) {
+    for (name, value) in text.split_whitespace().filter_map(|word| word.split_once('=')) {
+        secret_setting(cx, name, value.trim_matches('"'), span);
+    }
+}
+
 /// Says that a word is none of those that there are.
 pub(super) fn unknown_word(
     cx: &mut Context<'_>,
@@ -242,8 +291,7 @@ pub(super) fn wrong_type(cx: &mut Context<'_>, node: &Node, what: &str, expected
     cx.add(Finding::error("wrong-type", node.span, message).expected(expected));
 }
 
-/// A regular expression, kept as it was written. Java's look-around and back-references are refused, because ours
-/// run in linear time and have neither.
+/// A regular expression, kept as it was written.
 pub(super) fn pattern(cx: &mut Context<'_>, node: &Node, what: &str) -> Option<String> {
     let text = non_empty_text(cx, node, what)?;
     is_pattern(cx, &text, node.span, what).then_some(text)
@@ -251,30 +299,10 @@ pub(super) fn pattern(cx: &mut Context<'_>, node: &Node, what: &str) -> Option<S
 
 /// Whether a text, which stands at `span`, is a regular expression; says why not.
 pub(super) fn is_pattern(cx: &mut Context<'_>, text: &str, span: Span, what: &str) -> bool {
-    let Err(reason) = check_pattern(text) else {
+    let Some(reason) = pattern_problem(text) else {
         return true;
     };
-    let message = format!(
-        "{what} `{}` is not a regular expression that can be used here: {reason}",
-        shown(text)
-    );
-    cx.add(
-        Finding::error("bad-pattern", span, message)
-            .note("look-around and back-references of Java are not available"),
-    );
+    let message = format!("{what} `{}` is not a regular expression: {reason}", shown(text));
+    cx.add(Finding::error("bad-pattern", span, message));
     false
-}
-
-/// Whether a text is a regular expression; the error says why not.
-fn check_pattern(text: &str) -> Result<(), String> {
-    regex::Regex::new(text).map(|_| ()).map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
-        other => other
-            .to_string()
-            .lines()
-            .last()
-            .unwrap_or_default()
-            .trim_start_matches("error: ")
-            .to_owned(),
-    })
 }

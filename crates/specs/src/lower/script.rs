@@ -36,8 +36,15 @@ pub(super) fn script(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
     }
     let scripts = fields.take("scripts");
     let file = fields.take("file");
+    let argument = fields
+        .entry("argument")
+        .filter(|entry| !entry.value.says_nothing());
     script.argument = fields.text_or_empty(cx, "argument");
-    script.environment = fields.text_or_empty(cx, "environment");
+    if let Some(argument) = argument.filter(|_| file.is_none()) {
+        let instead = "only a script in a `file` gets arguments; write them into the script";
+        cx.not_run(argument.key.span, "`argument` of an inline script", instead);
+    }
+    script.environment = fields.environment(cx);
     script.working_directory = fields.path(cx, "working-dir");
     let has_body = fields.others().any(|entry| entry.key.text == "body");
     let source = match (scripts.or(beside), file) {
@@ -130,7 +137,14 @@ pub(super) fn interpreter_named(cx: &mut Context<'_>, place: Span, text: &str) -
     match text.trim().to_ascii_lowercase().as_str() {
         "" | "shell" => Some(Interpreter::Shell),
         "binsh_or_cmdexe" | "/bin/sh" | "sh" => Some(Interpreter::BinShOrCmdExe),
-        "cmd" | "cmd.exe" => Some(Interpreter::CmdExe),
+        "cmd" | "cmd.exe" => {
+            cx.not_run(
+                place,
+                &format!("the interpreter `{}`", shown(text)),
+                language::NO_WINDOWS,
+            );
+            Some(Interpreter::CmdExe)
+        }
         "windows_power_shell" | "powershell" => Some(Interpreter::PowerShell),
         _ => {
             let message = format!("there is no interpreter `{}`", shown(text));

@@ -18,12 +18,19 @@ pub(super) struct Settings {
 impl Settings {
     /// The settings of a node; none without one. `place` is where it is said that one is missing.
     pub(super) fn of(cx: &mut Context<'_>, node: Option<&Node>, place: Span) -> Self {
-        Self {
-            place,
-            left: node
-                .map(|node| scalar::placed_settings(cx, node))
-                .unwrap_or_default(),
+        let left = node
+            .map(|node| scalar::placed_settings(cx, node))
+            .unwrap_or_default();
+        for Setting {
+            name, value, span, ..
+        } in &left
+        {
+            match name.as_str() {
+                "environmentVariables" | "envVars" => scalar::secrets_among(cx, value, *span),
+                name => scalar::secret_setting(cx, name, value, *span),
+            }
         }
+        Self { place, left }
     }
 
     /// A setting with its places, if it is given.
@@ -35,6 +42,14 @@ impl Settings {
     /// The value of a setting, if it is given.
     pub(super) fn take(&mut self, name: &str) -> Option<String> {
         self.take_placed(name).map(|setting| setting.value)
+    }
+
+    /// Where the key of a setting stands, if it is given.
+    pub(super) fn key_span(&self, name: &str) -> Option<Span> {
+        let mut settings = self.left.iter();
+        settings
+            .find(|setting| setting.name == name)
+            .map(|setting| setting.key_span)
     }
 
     /// A text, empty where it is not given.

@@ -31,7 +31,7 @@ fn task(cx: &mut Context<'_>, node: &Node) -> Option<Task> {
     if item.is_broken() {
         return None;
     }
-    match item.choice.name {
+    let task = match item.choice.name {
         "script" => script::script(cx, &item),
         "checkout" => checkout(cx, &item),
         "clean" => without_options(cx, &item, TaskAction::Clean),
@@ -46,7 +46,18 @@ fn task(cx: &mut Context<'_>, node: &Node) -> Option<Task> {
         "scp" => remote_task::scp(cx, &item),
         "any-task" => any_task::any_task(cx, &item),
         name => vcs_task::task(cx, name, &item),
+    };
+    if cx.in_environment
+        && let Some(task) = &task
+        && matches!(
+            task.action,
+            TaskAction::VcsTag(_) | TaskAction::VcsBranch(_) | TaskAction::VcsPush(_)
+        )
+    {
+        let what = format!("the task `{}` in an environment", task.action.type_name());
+        cx.not_run(item.span, &what, language::FAILS_IN_DEPLOYMENT);
     }
+    task
 }
 
 /// What any task may say about itself.

@@ -16,7 +16,7 @@ pub(super) fn maven(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
     let task = MavenTask {
         jdk: fields.text_or_empty(cx, "jdk"),
         tests: tests(&fields.text_or_empty(cx, "tests")),
-        environment: fields.text_or_empty(cx, "environment"),
+        environment: fields.environment(cx),
         working_directory: fields.path(cx, "working-dir"),
         project_file: fields.path(cx, "project-file"),
         use_return_code: fields.flag(cx, "use-return-code").unwrap_or(false),
@@ -47,7 +47,7 @@ pub(super) fn command(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
     let executable = fields.need_text(cx, "executable");
     let task = CommandTask {
         argument: fields.text_or_empty(cx, "argument"),
-        environment: fields.text_or_empty(cx, "environment"),
+        environment: fields.environment(cx),
         working_directory: fields.path(cx, "working-dir"),
         executable: String::new(),
     };

@@ -8,10 +8,20 @@ use crate::report::{Finding, shown};
 use crate::yaml::{Node, Value};
 
 /// What encrypted values of another server start with.
-const FOREIGN_SECRET: &str = "BAMSCRT@";
+pub(super) const FOREIGN_SECRET: &str = "BAMSCRT@";
 
 /// Parts of names whose values are secrets.
 const SECRET_WORDS: [&str; 5] = ["password", "secret", "passphrase", "sshkey", "token"];
+
+/// Whether a name says that its value is a secret.
+pub(super) fn names_secret(name: &str) -> bool {
+    let folded: String = name
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect::<String>()
+        .to_lowercase();
+    SECRET_WORDS.iter().any(|word| folded.contains(word))
+}
 
 /// The variables in the order of the file.
 pub(super) fn variables(cx: &mut Context<'_>, node: &Node) -> Vec<Variable> {
@@ -59,11 +69,6 @@ pub(super) fn variables(cx: &mut Context<'_>, node: &Node) -> Vec<Variable> {
 
 /// Warns of secrets that cannot be read, and of those that everybody can.
 fn secrets(cx: &mut Context<'_>, name: &str, value: &str, node: &Node) {
-    let folded: String = name
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .collect::<String>()
-        .to_lowercase();
     if value.starts_with(FOREIGN_SECRET) {
         let message = format!(
             "the value of `{}` was encrypted by another server and cannot be read here",
@@ -73,7 +78,7 @@ fn secrets(cx: &mut Context<'_>, name: &str, value: &str, node: &Node) {
             Finding::warning("foreign-secret", node.span, message)
                 .note("an administrator has to give its value once"),
         );
-    } else if !value.is_empty() && SECRET_WORDS.iter().any(|word| folded.contains(word)) {
+    } else if !value.is_empty() && names_secret(name) {
         let message = format!(
             "`{}` looks like a secret, and everybody who can read the repository can read it",
             shown(name)

@@ -1,6 +1,6 @@
 //! Files that are meant to hurt: each is an error with a place, quickly (hostile-inputs.md Y1 to Y10).
 
-use madake_specs::Severity;
+use madake_specs::{Reading, Severity};
 
 use crate::{plan_text, reading, reading_with};
 
@@ -16,8 +16,157 @@ fn first_error(text: &str) -> String {
         .expect("there is an error")
 }
 
+/// The first finding of this code, as `line:column`.
+fn place_of(result: &Reading, code: &str) -> String {
+    let found = result.diagnostics.iter().find(|found| found.code == code);
+    found.map_or_else(
+        || panic!("no {code} among {:#?}", result.diagnostics),
+        |found| format!("{}:{}", found.line, found.column),
+    )
+}
+
 #[test]
-fn alias_bombs_are_refused() {
+fn y1_tags_are_errors_with_their_place() {
+    for (text, place) in [
+        ("a: 1\nb: !!java.net.URL [x]\n", "2:4"),
+        ("a: !!javax.script.ScriptEngineManager {}\n", "1:4"),
+        ("- !python/object:os.system {a: b}\n", "1:3"),
+        ("a: !!binary aGk=\n", "1:4"),
+        ("a:\n  b: !ruby/object:Gem x\n", "2:6"),
+        ("%TAG ! tag:example.org,2000:\n---\na: !x y\n", "1:1"),
+    ] {
+        assert_eq!(place_of(&reading(text), "specs::unknown-tag"), place, "{text}");
+    }
+    for (text, place) in [
+        ("a: 1\nb: !include /etc/passwd\n", "2:4"),
+        ("!include '../../../etc/passwd'\n", "1:1"),
+        ("a: !include [x]\n", "1:4"),
+    ] {
+        assert_eq!(place_of(&reading(text), "specs::include"), place, "{text}");
+    }
+}
+
+#[test]
+fn y2_what_expands_beyond_the_limits_is_refused_before_it_is_built() {
+    let mut laughs = String::from("a: &a [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n");
+    let names: Vec<char> = ('a'..='i').collect();
+    for pair in names.windows(2) {
+        let below = vec![format!("*{}", pair[0]); 9].join(", ");
+        laughs.push_str(&format!("{0}: &{0} [{below}]\n", pair[1]));
+    }
+    let mut merges = String::from("m0: &m0 {a: 1}\n");
+    for level in 1..60 {
+        let below = vec![format!("*m{}", level - 1); 10].join(", ");
+        merges.push_str(&format!("m{level}: &m{level} {{<<: [{below}], k{level}: 1}}\n"));
+    }
+    let keys: Vec<String> = (0..2000).map(|number| format!("k{number}: 1")).collect();
+    let wide = format!(
+        "a: &a {{{}}}\nb:\n{}",
+        keys.join(", "),
+        "  - {<<: *a}\n".repeat(5000)
+    );
+    let scalar = format!("a: {}\n", "x".repeat(100_000_000));
+    let jobs: String = (0..100_000).map(|number| format!("j{number}: {{}}\n")).collect();
+    for (name, text) in [
+        ("nine times nine", laughs),
+        ("merge keys of merge keys", merges),
+        ("one wide map merged often", wide),
+        ("one long scalar", scalar),
+        ("jobs without end", jobs),
+    ] {
+        assert_eq!(first_error(&text), "specs::too-large", "{name}");
+    }
+}
+
+#[test]
+fn y3_keys_that_repeat_and_tabs_have_a_place() {
+    let repeated = reading(&plan_text("Build: {}\nvariables:\n  a: 1\n  'a': 2\n"));
+    assert_eq!(place_of(&repeated, "specs::duplicate-key"), "11:3");
+    let tabs = reading("version: 2\nplan:\n\tkey: A\n");
+    assert_eq!(place_of(&tabs, "specs::yaml-syntax").split(':').next(), Some("3"));
+}
+
+#[test]
+fn y6_paths_that_lead_out_are_refused() {
+    for path in [
+        "../..",
+        "/etc",
+        "a/../../b",
+        "~/x",
+        "C:\\\\x",
+        "'..\\x'",
+        "\"a\\0b\"",
+    ] {
+        for task in [
+            "checkout: {path: @}",
+            "script: {file: @}",
+            "script: {scripts: make, working-dir: @}",
+            "inject-variables: @",
+            "artifact-download: {destination: @}",
+            "maven: {executable: m, goal: g, project-file: @}",
+            "any-task: {plugin-key: 'com.atlassian.bamboo.plugins.ant:task.builder.ant', configuration: {label: a, workingSubDirectory: @}}",
+        ] {
+            let task = task.replace('@', path);
+            let result = reading(&plan_text(&format!("Build:\n  tasks:\n    - {task}\n")));
+            assert!(result.has_errors(), "{task}");
+        }
+        for rest in [
+            "artifacts: [{name: a, pattern: b, location: @}]",
+            "artifact-subscriptions: [{artifact: a, destination: @}]",
+        ] {
+            let rest = rest.replace('@', path);
+            let result = reading(&plan_text(&format!("Build:\n  {rest}\n")));
+            assert!(result.has_errors(), "{rest}");
+        }
+    }
+}
+
+#[test]
+fn y10_no_unknown_key_is_passed_over_in_silence() {
+    let text = include_str!("whole.yml");
+    let lines: Vec<&str> = text.lines().collect();
+    // Keys below these are names or settings that the author chooses.
+    let free = [
+        "variables",
+        "configuration",
+        "custom",
+        "buildExpiryConfig",
+        "equals",
+        "volumes",
+        "matches",
+    ];
+    let mut tried = 0;
+    for (at, line) in lines.iter().enumerate() {
+        let blanks = line.len() - line.trim_start().len();
+        let is_key = line.trim_start().split_once(':').is_some_and(|(key, value)| {
+            (value.is_empty() || value.starts_with(' ')) && !key.contains([' ', '-', '{', '[', '#', '"'])
+        });
+        let parent = lines[..at]
+            .iter()
+            .rev()
+            .find(|above| {
+                let own = above.len() - above.trim_start().len();
+                !above.trim().is_empty() && own < blanks
+            })
+            .map_or("", |above| above.trim().trim_start_matches("- "));
+        let parent = parent.split(':').next().unwrap_or_default();
+        if !is_key || free.contains(&parent) || parent.ends_with('|') {
+            continue;
+        }
+        let mut changed = lines.clone();
+        let added = format!("{}zzunknown: 1", " ".repeat(blanks));
+        changed.insert(at, &added);
+        let result = reading(&changed.join("\n"));
+        let place = u32::try_from(at).unwrap() + 1;
+        let told = result.diagnostics.iter().any(|found| found.line == place);
+        assert!(told, "line {place} below `{parent}`: {:#?}", result.diagnostics);
+        tried += 1;
+    }
+    assert!(tried > 60, "{tried}");
+}
+
+#[test]
+fn y2_alias_bombs_are_refused() {
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..12 {
         let below = vec![format!("*a{}", level - 1); 10].join(", ");
@@ -33,7 +182,7 @@ fn alias_bombs_are_refused() {
 }
 
 #[test]
-fn anchors_that_contain_themselves_are_refused() {
+fn y2_anchors_that_contain_themselves_are_refused() {
     for text in ["a: &a\n  b: *a\n", "a: &a\n  <<: *a\n", "a: &a [*a]\n"] {
         let result = reading(text);
         let code = "specs::yaml-syntax";
@@ -45,7 +194,7 @@ fn anchors_that_contain_themselves_are_refused() {
 }
 
 #[test]
-fn deep_nesting_is_refused() {
+fn y2_deep_nesting_is_refused() {
     let mut staircase = String::new();
     for level in 0..500 {
         staircase.push_str(&format!("{}a:\n", " ".repeat(level)));
@@ -69,7 +218,7 @@ fn deep_nesting_is_refused() {
 }
 
 #[test]
-fn large_files_are_refused() {
+fn y2_large_files_are_refused() {
     assert_eq!(
         first_error(&format!("a: {}\n", "x".repeat(2_000_000))),
         "specs::too-large"
@@ -93,7 +242,7 @@ fn characters_that_end_the_text_early_are_refused() {
 }
 
 #[test]
-fn includes_that_do_not_end_are_refused() {
+fn y2_includes_that_do_not_end_are_refused() {
     let cycle = [
         ("bamboo-specs/a.yml", "x: !include b.yml\n"),
         ("bamboo-specs/b.yml", "x: !include a.yml\n"),
@@ -138,7 +287,7 @@ fn includes_that_do_not_end_are_refused() {
 }
 
 #[test]
-fn names_of_images_are_not_options() {
+fn y9_names_of_images_are_not_options() {
     for image in ["--privileged", "'a b'"] {
         let result = reading(&plan_text(&format!("docker: {image}\nBuild: {{tasks: []}}\n")));
         assert!(result.has_errors(), "{image}");
@@ -146,7 +295,7 @@ fn names_of_images_are_not_options() {
 }
 
 #[test]
-fn values_that_outsiders_choose_are_pointed_at_in_scripts() {
+fn y7_values_that_outsiders_choose_are_pointed_at_in_scripts() {
     let codes = |body: &str| {
         let result = reading(&plan_text(&format!("Build:\n  tasks:\n    - script: {body}\n")));
         assert_eq!(result.plans.len(), 1);
@@ -171,7 +320,7 @@ fn values_that_outsiders_choose_are_pointed_at_in_scripts() {
 }
 
 #[test]
-fn typed_scalars_are_read_as_yaml_1_1_where_a_boolean_is_expected() {
+fn y3_typed_scalars_are_read_as_yaml_1_1_where_a_boolean_is_expected() {
     for (text, manual) in [
         ("yes", true),
         ("On", true),

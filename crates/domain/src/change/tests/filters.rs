@@ -59,7 +59,13 @@ fn push_outside_path_filter_is_ignored() {
         (include("src"), paths(&["src/a.rs"]), NoMatchingFiles),
         (include("src/.*"), paths(&[]), NoMatchingFiles),
         (include("src/.*"), ChangeFacts::default(), Changed), // W18: not known
-        (include("src/(?!gen).*"), paths(&["README"]), Changed), // Java only: cannot be read
+        (include("src/(.*"), paths(&["README"]), Changed),    // cannot be read
+        (
+            include("src/(?!gen).*"),
+            paths(&["src/gen/a.rs"]),
+            NoMatchingFiles,
+        ),
+        (include("src/(?!gen).*"), paths(&["src/a.rs"]), Changed),
         (
             exclude(r".*\.md|docs/.*"),
             paths(&["README.md", "docs/x"]),

@@ -78,7 +78,9 @@ fn the_policy_says_which_new_branches_count() {
         (pattern("x|feature/x"), "feature/x", "first-build"),
         (pattern("x|feature/"), "feature/x", "new-branch-not-matching"),
         (pattern("feature/.*"), "Feature/x", "new-branch-not-matching"),
-        (pattern("(?!wip).*"), "feature/x", "unreadable-branch-pattern"),
+        (pattern("(wip.*"), "feature/x", "unreadable-branch-pattern"),
+        (pattern("(?!wip).*"), "feature/x", "first-build"),
+        (pattern("(?!wip).*"), "wip/x", "new-branch-not-matching"),
         (pattern("a)|(b"), "b", "unreadable-branch-pattern"),
         (BranchCreation::Manually, "feature/x", "new-branch-by-hand"),
         (
