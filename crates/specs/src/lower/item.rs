@@ -128,11 +128,36 @@ pub(super) fn known(
         let suggestion = nearest(name, names.iter().copied());
         cx.add(match suggestion {
             Some(_) => finding.suggestion(suggestion),
+            None if let Some(hint) = foreign(choices, name) => finding.expected(hint),
             None if names.len() <= 8 => finding.expected(any_of(&names)),
             None => finding.note(format!("there are {}", any_of(&names).replace(" or ", " and "))),
         });
     }
     found
+}
+
+/// What to write in place of a name that people bring from other servers or make up.
+fn foreign(choices: &Choices, name: &str) -> Option<&'static str> {
+    let name = name.to_lowercase();
+    Some(match choices.id {
+        "task" if name.starts_with("docker") => {
+            "`script`, or `any-task` with the key of the docker task, see docs/tasks.md"
+        }
+        "task" if name == "artifact" => {
+            "`artifact-download` to get one; `artifacts` of the job, beside its `tasks`, to keep one"
+        }
+        "task" if name.starts_with("clean") => "`clean`",
+        "task" if ["run", "shell", "bash", "sh", "cmd", "powershell", "exec"].contains(&name.as_str()) => {
+            "`script`"
+        }
+        "task" if ["npm", "node", "ant", "grunt", "gulp"].contains(&name.as_str()) => {
+            "`script`, or `any-task` with the key of the app"
+        }
+        "trigger" if name == "manual" => "`triggers: []`, so that only people start builds",
+        "trigger" if name.contains("poll") => "`polling`",
+        "trigger" if name.contains("push") || name.contains("webhook") => "`remote`",
+        _ => return None,
+    })
 }
 
 /// Says that options stand beside the name that they belong to.

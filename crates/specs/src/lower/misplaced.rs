@@ -43,6 +43,14 @@ pub(super) fn finding(section: &Section, entry: &Entry) -> Option<Finding> {
             )
             .expected(format!("`{name}` at the root of the document, beside `plan`")),
         ),
+        "plan" if name == "repository" => {
+            Some(warning("`repositories` at the root of the document".to_owned()))
+        }
+        "plan" if name == "project" => Some(warning("`project-key`".to_owned())),
+        "plan" if name == "jobs" => Some(warning(
+            "each job as a key at the root of the document".to_owned(),
+        )),
+        "polling" if name == "interval" => Some(warning("`period`, in seconds".to_owned())),
         "plan" if in_job => Some(warning(format!("`{name}` inside a job"))),
         "deployment" if deployment::DOCUMENT.key(name).is_some() => Some(
             Finding::error(

@@ -152,6 +152,16 @@ fn jobs<'n>(cx: &mut Context<'_>, node: &'n Node, read: &mut ReadStage<'n>) {
                 read.stage.jobs.push(name.clone());
                 read.job_nodes.push(item);
             }
+            Value::Map(map)
+                if let Some(name) = map.get("name").filter(|name| name.value.as_text().is_some()) =>
+            {
+                let name = shown(name.value.as_text().unwrap_or_default());
+                let message = format!("the job `{name}` is written inside a stage");
+                let finding = Finding::error("inline-job", map.entries[0].key.span, message);
+                cx.add(finding.expected(format!(
+                    "`- {name}`, and a key `{name}:` at the root of the document"
+                )));
+            }
             Value::Map(map) if !map.entries.is_empty() => inline_error(cx, &map.entries[0]),
             Value::Broken => {}
             _ => scalar::wrong_type(cx, item, "a job of a stage", "the name of a job"),

@@ -43,6 +43,19 @@ pub(super) fn finding(file: FileId, raw: &RawDocument<'_>, error: &ScanError) ->
             .expected("spaces");
     }
     let info = error.info();
+    let marker = (line.saturating_sub(1)..=line).find(|number| {
+        let text = number.checked_sub(1).and_then(|at| place.lines.get(at));
+        text.is_some_and(|text| text.starts_with(' ') && text.trim() == "---")
+    });
+    if let Some(number) = marker {
+        return place
+            .finding_at(
+                number,
+                place.indentation(place.lines[number - 1]),
+                "`---` with blanks in front of it begins no document",
+            )
+            .expected("`---` at the start of the line");
+    }
     let explained = if info.starts_with("mapping values are not allowed") {
         place.second_value()
     } else if info.starts_with("unexpected character") {
@@ -141,7 +154,7 @@ impl<'t> Place<'t> {
     /// `name: Build: the thing`, or a line that is indented below a value.
     fn second_value(&self) -> Option<Finding> {
         let (start, value) = value_of(self.text())?;
-        if value.contains(": ") || value.ends_with(':') {
+        if start.contains(':') && (value.contains(": ") || value.ends_with(':')) {
             let before = start.chars().count() + self.indentation(self.text());
             if self.column >= before {
                 return Some(
