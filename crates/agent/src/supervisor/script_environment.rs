@@ -1,5 +1,6 @@
 //! The variables of a job: in texts of the plan, and in the environment of its scripts (bamboo-specs.md 5).
 
+use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,9 @@ use super::words::{self, OpenQuote};
 
 /// Where programs are looked for when the server itself was started without a `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The most references of a job that are told of because nothing is known of them.
+const MOST_UNKNOWN: usize = 50;
 
 /// Why the `environment` of a task is refused.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +48,15 @@ pub(crate) struct ScriptEnvironment {
     is_elsewhere: bool,
     tmp_directory: OsString,
     capabilities: Capabilities,
+    /// References of tasks that nothing is known of, each once; those that were told of are at the beginning.
+    unknown: RefCell<Unknown>,
+}
+
+/// References that nothing is known of.
+#[derive(Debug, Default)]
+struct Unknown {
+    noted: Vec<String>,
+    told: usize,
 }
 
 impl ScriptEnvironment {
@@ -89,6 +102,7 @@ impl ScriptEnvironment {
             is_elsewhere: false,
             tmp_directory: tmp_directory.as_os_str().to_owned(),
             capabilities: order.capabilities.iter().cloned().collect(),
+            unknown: RefCell::default(),
         };
         for variable in capability_variables(&shared.capabilities) {
             shared.set(variable, VariableSource::BuildSpecific);
@@ -109,7 +123,7 @@ impl ScriptEnvironment {
             .filter(|variable| reaches_environment(&variable.name))
             .map(|variable| {
                 let value = if variable.source.may_refer() {
-                    self.substituted(&variable.value)
+                    substitute(&variable.value, &self.variables, &|name| self.system(name)).text
                 } else {
                     variable.value.clone()
                 };
@@ -128,11 +142,25 @@ impl ScriptEnvironment {
 
     /// The text with `${bamboo.name}` and `${system.NAME}` replaced; what is unknown stays.
     pub(crate) fn substituted(&self, text: &str) -> String {
-        if text.contains("${") {
-            substitute(text, &self.variables, &|name| self.system(name)).text
-        } else {
-            text.to_owned()
+        if !text.contains("${") {
+            return text.to_owned();
         }
+        let substituted = substitute(text, &self.variables, &|name| self.system(name));
+        let noted = &mut self.unknown.borrow_mut().noted;
+        for reference in substituted.unknown.into_iter().chain(substituted.stopped) {
+            if noted.len() < MOST_UNKNOWN && !noted.contains(&reference) {
+                noted.push(reference);
+            }
+        }
+        substituted.text
+    }
+
+    /// References that stayed as they are since this was last asked.
+    pub(crate) fn unknown(&self) -> Vec<String> {
+        let mut unknown = self.unknown.borrow_mut();
+        let first = unknown.told;
+        unknown.told = unknown.noted.len();
+        unknown.noted[first..].to_vec()
     }
 
     /// Adds variables that a task read from a file, for the tasks behind it.
@@ -264,6 +292,7 @@ mod tests {
             is_elsewhere: false,
             tmp_directory: "/tmp/1".into(),
             capabilities: Capabilities::default(),
+            unknown: RefCell::default(),
         }
     }
 
@@ -274,6 +303,16 @@ mod tests {
             .unwrap();
         let branch = "x' --evil ${bamboo.options}";
         assert_eq!(words, ["--a", "--b c", branch, branch, "/home/m"]);
+    }
+
+    #[test]
+    fn references_to_nothing_are_told_of_once() {
+        let environment = environment();
+        let text = "${bamboo.never} ${bamboo.branch} ${bamboo.never} $never ${never}";
+        assert!(environment.substituted(text).starts_with("${bamboo.never} x'"));
+        assert_eq!(environment.unknown(), ["${bamboo.never}"]);
+        environment.substituted("${bamboo.never} ${system.NEVER}");
+        assert_eq!(environment.unknown(), ["${system.NEVER}"]);
     }
 
     #[test]

@@ -39,6 +39,10 @@ impl Job<'_> {
         what: &str,
         lookout: &Lookout<'_>,
     ) -> TaskEnd {
+        for reference in self.environment.unknown() {
+            let text = format!("`{reference}` is no variable of this job, and stays as it is written");
+            self.log.say(LogKind::Command, &text);
+        }
         self.log
             .say(LogKind::Command, &format!("Running {}", prepared.shown()));
         if prepared.line.iter().any(|word| self.log.masked(word) != *word) {
