@@ -16,7 +16,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use madake_protocol::Bubblewrap;
+use madake_protocol::{Bubblewrap, Isolation};
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
@@ -218,6 +218,33 @@ fn handed_over(environment: &[(OsString, OsString)]) -> io::Result<OwnedFd> {
     Ok(rustix::io::dup(&file)?)
 }
 
+/// The folders of a `PATH` that a job sees, in their order. A program in another one is not there for it.
+pub(crate) fn seen_of_path(path: &OsStr, isolation: &Isolation) -> OsString {
+    let Isolation::Bubblewrap(settings) = isolation else {
+        return path.to_owned();
+    };
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let home = home.filter(|home| is_a_home(home));
+    let private = ["/run", "/tmp", "/var/tmp"].map(PathBuf::from);
+    let covered: Vec<_> = private.iter().chain(&home).chain(&settings.hidden).collect();
+    let shown: Vec<_> = settings.readable.iter().chain(&settings.writable).collect();
+    let seen = std::env::split_paths(path).filter(|folder| {
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+        longest_above(&covered, &folder) <= longest_above(&shown, &folder)
+    });
+    // What was split holds no separator.
+    std::env::join_paths(seen).unwrap_or_default()
+}
+
+/// How many parts the longest of these paths has that holds a folder; 0: none does.
+fn longest_above(paths: &[&PathBuf], folder: &Path) -> usize {
+    let real = paths.iter().filter_map(|path| path.canonicalize().ok());
+    real.filter(|path| folder.starts_with(path))
+        .map(|path| path.components().count())
+        .max()
+        .unwrap_or(0)
+}
+
 /// A home that can be covered without taking the system with it.
 fn is_a_home(path: &Path) -> bool {
     const SYSTEM: [&str; 9] = [
@@ -269,6 +296,38 @@ mod tests {
     fn shown(sandbox: &Sandbox) -> String {
         let words: Vec<_> = sandbox.arguments.iter().map(|it| it.to_string_lossy()).collect();
         words.join(" ")
+    }
+
+    #[test]
+    fn folders_of_a_path_that_are_covered_are_left_out() {
+        let place = tempfile::tempdir_in("/var")
+            .or_else(|_| tempfile::tempdir())
+            .unwrap();
+        let place = place.path().canonicalize().unwrap();
+        for folder in ["hidden/bin", "hidden/tools/bin", "other/bin"] {
+            fs::create_dir_all(place.join(folder)).unwrap();
+        }
+        std::os::unix::fs::symlink(place.join("hidden/bin"), place.join("link")).unwrap();
+        let settings = Bubblewrap {
+            program: "bwrap".into(),
+            hidden: vec![place.join("hidden")],
+            readable: vec![place.join("hidden/tools"), place.join("other")],
+            writable: Vec::new(),
+            network: true,
+        };
+        let at = |folder: &str| place.join(folder);
+        let path = std::env::join_paths([
+            at("hidden/bin"),
+            at("link"),
+            at("hidden/tools/bin"),
+            "/usr/bin".into(),
+            at("other/bin"),
+        ])
+        .unwrap();
+        let seen = seen_of_path(&path, &Isolation::Bubblewrap(settings));
+        let expected = [at("hidden/tools/bin"), "/usr/bin".into(), at("other/bin")];
+        assert_eq!(std::env::split_paths(&seen).collect::<Vec<_>>(), expected);
+        assert_eq!(seen_of_path(&path, &Isolation::default()), path);
     }
 
     #[test]

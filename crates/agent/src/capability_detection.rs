@@ -15,6 +15,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use madake_domain::capability::Capabilities;
+use madake_protocol::Isolation;
+
+use crate::bubblewrap::seen_of_path;
 
 /// How long a program may take to say its version.
 const VERSION_TIME: Duration = Duration::from_secs(5);
@@ -78,10 +81,11 @@ const COMMANDS: [&str; 42] = [
 /// Where distributions put Java.
 const JAVA_FOLDERS: [&str; 3] = ["/usr/lib/jvm", "/usr/java", "/opt/java"];
 
-/// What is installed here, by this process's environment. What an administrator says is to be set over it.
+/// What is installed here and seen by jobs, by this process's environment. What an administrator says is to be set over it.
 #[must_use]
-pub fn detect() -> Capabilities {
+pub fn detect(isolation: &Isolation) -> Capabilities {
     let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = seen_of_path(&path, isolation);
     let java_home = std::env::var_os("JAVA_HOME").map(PathBuf::from);
     detect_in(&path, java_home.as_deref(), &JAVA_FOLDERS.map(Path::new))
 }
@@ -363,7 +367,9 @@ mod tests {
         assert_eq!(version_of(&node), "");
         assert_eq!(version_of(Path::new("/nowhere/node")), "");
         assert_eq!(
-            detect().value("system.git.executable").is_some(),
+            detect(&Isolation::default())
+                .value("system.git.executable")
+                .is_some(),
             find(
                 &std::env::split_paths(&std::env::var_os("PATH").unwrap()).collect::<Vec<_>>(),
                 "git"

@@ -410,7 +410,9 @@ impl Engine {
         self.inner
             .detected
             .get_or_init(|| async {
-                tokio::task::spawn_blocking(madake_agent::capability_detection::detect)
+                // Where jobs cannot run at all, it does not matter what they would see.
+                let isolation = self.isolation().await.unwrap_or_default();
+                tokio::task::spawn_blocking(move || madake_agent::capability_detection::detect(&isolation))
                     .await
                     .unwrap_or_default()
             })

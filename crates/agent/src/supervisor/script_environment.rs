@@ -11,6 +11,7 @@ use madake_domain::variables::{
 };
 use madake_protocol::JobOrder;
 
+use crate::bubblewrap::seen_of_path;
 use crate::capability_detection::find_program;
 use crate::environment::inheritable;
 use crate::processes::COOKIE_VARIABLE;
@@ -109,6 +110,11 @@ impl ScriptEnvironment {
         }
         if shared.system("PATH").is_none() {
             shared.environment.push(("PATH".into(), DEFAULT_PATH.into()));
+        }
+        for (name, value) in &mut shared.environment {
+            if name == "PATH" {
+                *value = seen_of_path(value, &order.isolation);
+            }
         }
         shared.of_machine = shared.environment.len();
         shared.refresh();

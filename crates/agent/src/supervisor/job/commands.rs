@@ -40,7 +40,8 @@ impl Job<'_> {
         lookout: &Lookout<'_>,
     ) -> TaskEnd {
         for reference in self.environment.unknown() {
-            let text = format!("`{reference}` is no variable of this job, and stays as it is written");
+            let text =
+                format!("`{reference}` stays as it is written: no variable of this job gives a value for it");
             self.log.say(LogKind::Command, &text);
         }
         self.log

@@ -85,6 +85,7 @@ impl Here {
         let sources: Vec<&Source> = others.iter().chain([&source]).collect();
         let isolation = order::isolation(&settings, &sources)?;
         let agent = LocalAgent::new(place.join("jobs"), &settings.program);
+        let detected = detect(&isolation);
         Ok(Self {
             settings,
             folder,
@@ -95,7 +96,7 @@ impl Here {
             isolation,
             agent,
             jobs: 0,
-            capabilities: detect()
+            capabilities: detected
                 .iter()
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .collect(),
