@@ -153,7 +153,7 @@ struct Start {
     span: Span,
 }
 
-/// Reports environments that start one that is not there, or that would start themselves.
+/// Reports environments that wait for one that is not there, or for themselves.
 fn check_starts(cx: &mut Context<'_>, environments: &[Environment], starts: &[Start]) {
     let names = || environments.iter().map(|environment| environment.name.as_str());
     for start in starts {
@@ -181,10 +181,13 @@ fn check_starts(cx: &mut Context<'_>, environments: &[Environment], starts: &[St
         }
         if reached.contains(&start.from.as_str()) {
             let message = format!(
-                "a deployment to `{}` would start itself again, without end",
+                "a deployment to `{}` leads in a circle back to it",
                 shown(&start.to)
             );
-            cx.add(Finding::error("environment-loop", start.span, message));
+            cx.add(
+                Finding::warning("environment-loop", start.span, message)
+                    .note("a release goes around once: what would close the circle does not happen"),
+            );
         }
     }
 }
