@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use madake_testkit::{Server, ServerOptions, WorkTree, wait_for};
+use madake_testkit::{Server, ServerOptions, WorkTree, git, try_git, wait_for};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
@@ -78,6 +78,14 @@ enum Step {
         push: serde_json::Map<String, Value>,
         /// The branch; without it `master`.
         branch: Option<String>,
+    },
+    /// A tag, pushed.
+    Tag {
+        tag: String,
+        /// What it names; without it the newest commit here.
+        of: Option<String>,
+        /// The message of an annotated tag.
+        message: Option<String>,
     },
     /// A mail to this address, among those that came, has these texts in this order and lacks those.
     Mail {
@@ -211,6 +219,15 @@ async fn take(server: &Server, work: &WorkTree, outside: &Outside, step: &Step) 
                 .map(|(path, text)| (path.as_str(), text.as_str().expect("a file's text")))
                 .collect();
             let _ = work.push(branch.as_deref().unwrap_or("master"), &files);
+            Ok(())
+        }
+        Step::Tag { tag, of, message } => {
+            let of = of.as_deref().unwrap_or("HEAD");
+            match message {
+                Some(message) => git(&work.path, &["tag", "-f", "-m", message, "--", tag, of]),
+                None => git(&work.path, &["tag", "-f", "--", tag, of]),
+            };
+            let _ = try_git(&work.path, &["push", "-f", "origin", &format!("refs/tags/{tag}")]);
             Ok(())
         }
         Step::Mail { mail, has, lacks } => outside.mail(mail, |letter| holds(letter, has, lacks)).await,

@@ -7,12 +7,15 @@
 //! One departure from Quartz accepts more: `*` in both day fields means every day (Quartz
 //! wants a `?` in one of them).
 
+pub mod timer;
+
 use std::fmt;
 use std::str::FromStr;
 
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
-use jiff::Zoned;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 
 use crate::text::inert;
 
@@ -142,6 +145,13 @@ impl CronSchedule {
     #[must_use]
     pub fn ignored(&self) -> Option<&str> {
         self.ignored.as_deref()
+    }
+
+    /// Whether it means no moment at all, such as 30 February.
+    #[must_use]
+    pub fn never_comes(&self) -> bool {
+        self.next_after(&Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC))
+            .is_none()
     }
 
     /// The first moment after `now` that the expression means, in the time zone of `now`.

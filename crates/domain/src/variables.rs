@@ -345,6 +345,8 @@ pub struct BuildFacts {
     pub base_url: String,
     /// Who started the build by hand.
     pub started_by: Option<String>,
+    /// The tag that it builds.
+    pub tag: Option<String>,
     /// The pull request that it builds.
     pub pull_request: Option<ProposedBy>,
     /// The repositories, the default one first.
@@ -411,6 +413,9 @@ pub fn build_specific(build: &BuildFacts) -> Vec<Variable> {
             format!("repository.{kind}.repositoryUrl"),
             &*default.url,
         ));
+    }
+    if let Some(tag) = &build.tag {
+        all.push(variable("repository.tag", &**tag));
     }
     if let Some(one) = &build.pull_request {
         all.push(variable("repository.pr.key", one.number.to_string()));

@@ -20,6 +20,9 @@ pub struct Waiting {
     /// The place in the line; smaller goes first. A newcomer brings its own event id; one that supersedes
     /// inherits the place, so that a busy branch does not fall back with each push.
     pub place: i64,
+    /// It stands for itself, under this number of its own: no other revision takes its place and it takes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone: Option<i64>,
 }
 
 impl Waiting {
@@ -31,7 +34,12 @@ impl Waiting {
             revision,
             event,
             place: event,
+            alone: None,
         }
+    }
+
+    fn competes_with(&self, other: &Self) -> bool {
+        self.branch == other.branch && self.alone.is_none() && other.alone.is_none()
     }
 }
 
@@ -133,7 +141,10 @@ pub fn admit(
         Newcomer::Change(newcomer) => newcomer,
         Newcomer::Manual => return admit_manual(running, limit),
     };
-    let of_branch = || waiting.iter().filter(|other| other.branch == newcomer.branch);
+    if newcomer.alone.is_some() && waiting.iter().any(|other| other.alone == newcomer.alone) {
+        return Ok(Admission::AlreadyWaiting);
+    }
+    let of_branch = || waiting.iter().filter(|other| other.competes_with(&newcomer));
     if of_branch().any(|other| other.event == newcomer.event) {
         return Ok(Admission::AlreadyWaiting);
     }
@@ -177,7 +188,7 @@ pub fn next_to_start(waiting: &[Waiting], running: usize, limit: Option<u32>) ->
         .filter(|one| {
             !waiting
                 .iter()
-                .any(|other| other.branch == one.branch && other.event > one.event)
+                .any(|other| other.competes_with(one) && other.event > one.event)
         })
         .collect();
     line.sort_by_key(|one| (one.place, one.event));

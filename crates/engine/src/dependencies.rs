@@ -18,7 +18,7 @@ use crate::reading::refs_of_branch;
 use crate::specs::rights;
 
 /// The most builds that follow from one another.
-const CHAIN: usize = 50;
+pub(crate) const CHAIN: usize = 50;
 
 /// Starts the children of the plan of a build that came to rest, `all_stages_passed` or at a manual stage.
 pub(crate) fn start_children(
@@ -65,9 +65,11 @@ pub(crate) fn start_children(
     Ok(())
 }
 
-fn chain_of(build: &Build) -> Vec<PlanKey> {
+pub(crate) fn chain_of(build: &Build) -> Vec<PlanKey> {
     match &build.reason {
-        Reason::Parent { chain, .. } => chain.iter().filter_map(|key| key.parse().ok()).collect(),
+        Reason::Parent { chain, .. } | Reason::Deployment { chain, .. } => {
+            chain.iter().filter_map(|key| key.parse().ok()).collect()
+        }
         _ => Vec::new(),
     }
 }

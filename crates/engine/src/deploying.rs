@@ -6,6 +6,7 @@
 //! done half of its work.
 
 pub mod create_release;
+pub mod edit;
 pub mod judge_release;
 pub mod rights;
 pub mod show;
@@ -14,6 +15,7 @@ pub mod stop;
 
 mod cron;
 mod facts;
+mod listeners;
 mod order;
 mod run;
 mod specs;

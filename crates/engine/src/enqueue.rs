@@ -64,19 +64,23 @@ pub(crate) fn enqueue_change(
     let configuration = plan::configuration(tx, request.version_id)?;
     let running = build::count_active(tx, branch.id)?;
     let rows = build::waiting(tx, branch.id)?;
-    let waiting: Vec<Waiting> = rows.iter().map(in_line).collect();
+    let waiting = in_line(&rows)?;
     let revision = request
         .revisions
         .first()
         .map(|first| first.revision.clone())
         .unwrap_or_default();
-    let newcomer = Waiting::newcomer(
-        branch.id,
-        revision.clone(),
-        request.event_id.unwrap_or(decision_id),
-    );
+    let newcomer = Waiting {
+        alone: stands_alone(request).then_some(decision_id),
+        ..Waiting::newcomer(
+            branch.id,
+            revision.clone(),
+            request.event_id.unwrap_or(decision_id),
+        )
+    };
     let limit = limit_of(&configuration, default_limit);
-    let admission = admit(running, limit, &waiting, Newcomer::Change(newcomer))
+    let waiting_before = waiting;
+    let admission = admit(running, limit, &waiting_before, Newcomer::Change(newcomer))
         .map_err(|refusal| EngineError::Conflict(refusal.sentence().to_owned()))?;
     let put_in_line = |waiting: &Waiting| -> Result<(), EngineError> {
         let row = WaitingRevision {
@@ -101,7 +105,7 @@ pub(crate) fn enqueue_change(
         }
         Admission::WaitSuperseding { waiting, superseded } => {
             for old in superseded {
-                let Some(row) = rows.iter().find(|row| row.event_id == old.waiting.event) else {
+                let Some(row) = row_of(&rows, &waiting_before, &old.waiting) else {
                     continue;
                 };
                 build::remove_waiting(tx, row.id)?;
@@ -118,13 +122,31 @@ pub(crate) fn enqueue_change(
     }
 }
 
-fn in_line(row: &WaitingRevision) -> Waiting {
-    Waiting {
-        branch: row.plan_branch_id,
-        revision: row.revision.clone(),
-        event: row.event_id,
-        place: row.place,
-    }
+/// Whether a build says nothing of where the branch is, so that a newer one does not take its place.
+fn stands_alone(request: &BuildRequest) -> bool {
+    matches!(request.reason, Reason::Tag { .. })
+}
+
+fn in_line(rows: &[WaitingRevision]) -> Result<Vec<Waiting>, EngineError> {
+    rows.iter()
+        .map(|row| {
+            let request: BuildRequest =
+                serde_json::from_str(&row.content).map_err(madake_store::StoreError::from)?;
+            Ok(Waiting {
+                branch: row.plan_branch_id,
+                revision: row.revision.clone(),
+                event: row.event_id,
+                place: row.place,
+                alone: stands_alone(&request).then_some(row.decision_id),
+            })
+        })
+        .collect()
+}
+
+/// The row of one that waits.
+fn row_of<'r>(rows: &'r [WaitingRevision], line: &[Waiting], one: &Waiting) -> Option<&'r WaitingRevision> {
+    let at = line.iter().position(|waiting| waiting == one)?;
+    rows.get(at)
 }
 
 /// Starts what waits for a plan branch, as far as there are places. Called in the transaction in which a build
@@ -141,9 +163,9 @@ pub(crate) fn start_waiting(
         serde_json::from_str(&first.content).map_err(madake_store::StoreError::from)?;
     let limit = limit_of(&plan::configuration(tx, request.version_id)?, default_limit);
     let running = build::count_active(tx, plan_branch_id)?;
-    let waiting: Vec<Waiting> = rows.iter().map(in_line).collect();
+    let waiting = in_line(&rows)?;
     for one in next_to_start(&waiting, running, limit) {
-        let Some(row) = rows.iter().find(|row| row.event_id == one.event) else {
+        let Some(row) = row_of(&rows, &waiting, one) else {
             continue;
         };
         if !build::remove_waiting(tx, row.id)? {

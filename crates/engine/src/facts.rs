@@ -47,6 +47,13 @@ pub(crate) async fn gather(
             facts.revision_precedes_previous = Some(precedes);
         }
     }
+    if needed.on_branch
+        && let Some(name) = &candidate.vcs_branch
+        && let Some(head) = reader.branch_head(name).await?
+        && let Ok(head) = ObjectId::parse(&head)
+    {
+        facts.on_branch = Some(head == new || reader.is_ancestor(&new, &head).await?);
+    }
     if (needed.commits || needed.commits_since_build) && old_exists {
         let range = reader.commits_between(old.as_ref(), &new, &[], LIMIT).await?;
         facts.commits_since_build = Some(range.commits.len());

@@ -359,7 +359,16 @@ pub(crate) fn build_facts(base_url: &str, zone: &TimeZone, loaded: &Loaded) -> B
         | Reason::CustomRevision { user, .. }
         | Reason::StageContinued { user, .. }
         | Reason::Rebuilt { user } => Some(user.clone()),
-        Reason::CodeChanged | Reason::FirstBuild | Reason::Scheduled | Reason::Parent { .. } => None,
+        Reason::CodeChanged
+        | Reason::FirstBuild
+        | Reason::Scheduled
+        | Reason::Parent { .. }
+        | Reason::Tag { .. }
+        | Reason::Deployment { .. } => None,
+    };
+    let tag = match &loaded.build.reason {
+        Reason::Tag { name } => Some(name.clone()),
+        _ => None,
     };
     BuildFacts {
         plan: loaded.branch.key.clone(),
@@ -370,6 +379,7 @@ pub(crate) fn build_facts(base_url: &str, zone: &TimeZone, loaded: &Loaded) -> B
         timestamp: zoned.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string(),
         base_url: base_url.to_owned(),
         started_by,
+        tag,
         pull_request: loaded.proposed.as_ref().map(|one| ProposedBy {
             number: one.number,
             source_branch: one.source_branch.clone(),

@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 
 use madake_domain::cron::CronSchedule;
 use madake_domain::hearing::{GRACE_MS, Hearing};
-use madake_domain::plan::{PlanConfiguration, TriggerKind};
+use madake_domain::key::PlanKey;
+use madake_domain::plan::{PlanConfiguration, Trigger, TriggerKind};
 use madake_domain::repository::RepositoryKind;
 use madake_store::event::{self, Content, NewEvent, RefUpdate, Via};
-use madake_store::plan::{self, Plan};
+use madake_store::plan;
+use madake_store::plan_timer;
 use madake_store::repository::{self, Repository};
 use madake_store::{Millis, hearing};
 
@@ -22,7 +24,7 @@ use crate::{Engine, EngineError, clock, telling};
 /// When each plan is looked at next. Kept in memory: after a start every plan is looked at once.
 #[derive(Debug, Default)]
 pub(crate) struct Looks {
-    due: Mutex<HashMap<i64, Due>>,
+    due: Mutex<HashMap<Whose, Due>>,
     told: Mutex<HashSet<String>>,
 }
 
@@ -38,6 +40,25 @@ impl Looks {
         }
         told.insert(refusal.to_owned())
     }
+}
+
+/// What a look is remembered under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Whose {
+    /// A plan, by its id.
+    Plan(i64),
+    /// A plan branch with polling triggers of its own, by its id.
+    Branch(i64),
+    /// A repository with receivers, by its id.
+    Repository(i64),
+}
+
+/// What may be due for a look: a plan, or a plan branch with triggers of its own.
+struct Looking {
+    whose: Whose,
+    plan_id: i64,
+    branch: Option<PlanKey>,
+    version_id: i64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -61,8 +82,10 @@ struct DueLook {
     found: Repository,
     /// The plans that poll.
     polling: Vec<i64>,
+    /// The plan branches that poll by triggers of their own, with their plans.
+    branches: Vec<(i64, PlanKey)>,
     /// Under what it is remembered when the next one is due.
-    keys: Vec<i64>,
+    keys: Vec<Whose>,
 }
 
 impl DueLook {
@@ -70,6 +93,7 @@ impl DueLook {
         Self {
             found: found.clone(),
             polling: Vec::new(),
+            branches: Vec::new(),
             keys: Vec::new(),
         }
     }
@@ -77,28 +101,27 @@ impl DueLook {
 
 /// Looks at each repository for which a plan's look is due, once for all of its plans.
 pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
-    let plans = engine
-        .store()
-        .read(|tx| Ok::<_, EngineError>(plan::all(tx)?))
-        .await?;
-    let waits = |key: i64, version_id: i64| {
+    let mut looking = looking(engine).await?;
+    let waits = |key: Whose, version_id: i64| {
         let looks = engine.looks().due.lock().unwrap_or_else(PoisonError::into_inner);
         looks
             .get(&key)
             .is_some_and(|due| due.version_id == version_id && Instant::now() < due.at)
     };
-    let asking: Vec<&Plan> = plans
-        .iter()
-        .filter(|one| one.enabled && !waits(one.id, one.version_id))
-        .collect();
-    // Ids of plans are positive, so the two never meet.
-    let mut told: Vec<(i64, Repository)> = telling::linked_with_receivers(engine)
+    {
+        // Of what is gone nothing is remembered.
+        let present: HashSet<Whose> = looking.iter().map(|one| one.whose).collect();
+        let mut looks = engine.looks().due.lock().unwrap_or_else(PoisonError::into_inner);
+        looks.retain(|whose, _| matches!(whose, Whose::Repository(_)) || present.contains(whose));
+    }
+    looking.retain(|one| !waits(one.whose, one.version_id));
+    let mut told: Vec<(Whose, Repository)> = telling::linked_with_receivers(engine)
         .await?
         .into_iter()
-        .map(|found| (-found.id, found))
+        .map(|found| (Whose::Repository(found.id), found))
         .collect();
     told.retain(|(key, _)| !waits(*key, 0));
-    if asking.is_empty() && told.is_empty() {
+    if looking.is_empty() && told.is_empty() {
         return Ok(());
     }
     let heard = engine
@@ -110,9 +133,9 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
         .map(|one| (one.repository_id, one.hearing))
         .collect();
     let mut due: BTreeMap<i64, DueLook> = BTreeMap::new();
-    for one in asking {
+    for one in &looking {
         let configuration = engine.configuration(one.version_id).await?;
-        let id = one.id;
+        let id = one.plan_id;
         let rows = engine.store().read(move |tx| plan::repositories(tx, id)).await?;
         let mut next = Duration::from_secs(3600);
         for row in &rows {
@@ -122,20 +145,26 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
             let Some(rhythm) = rhythm(engine, &configuration, &found) else {
                 continue;
             };
+            if one.branch.is_some() && matches!(rhythm, Rhythm::Net) {
+                // The plan has the net.
+                continue;
+            }
             next = next.min(match &rhythm {
                 Rhythm::Every(period) => stretched(&heard, &found, *period),
                 Rhythm::Cron(schedule) => until_next(engine, schedule),
                 Rhythm::Net => stretched(&heard, &found, server_interval(engine)),
             });
             let look = due.entry(found.id).or_insert_with(|| DueLook::of(&found));
-            look.keys.push(one.id);
-            if !matches!(rhythm, Rhythm::Net) {
-                look.polling.push(one.id);
+            look.keys.push(one.whose);
+            match &one.branch {
+                Some(key) => look.branches.push((id, key.clone())),
+                None if !matches!(rhythm, Rhythm::Net) => look.polling.push(id),
+                None => {}
             }
         }
         let mut looks = engine.looks().due.lock().unwrap_or_else(PoisonError::into_inner);
         looks.insert(
-            one.id,
+            one.whose,
             Due {
                 version_id: one.version_id,
                 at: Instant::now() + next,
@@ -161,6 +190,42 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
         });
     }
     Ok(())
+}
+
+/// The plans that may build, and their branches with polling triggers of their own.
+async fn looking(engine: &Engine) -> Result<Vec<Looking>, EngineError> {
+    let (plans, own) = engine
+        .store()
+        .read(|tx| Ok::<_, EngineError>((plan::all(tx)?, plan_timer::own_versions(tx)?)))
+        .await?;
+    let versions: HashMap<i64, i64> = plans.iter().map(|one| (one.id, one.version_id)).collect();
+    let mut looking: Vec<Looking> = plans
+        .into_iter()
+        .filter(|one| one.enabled)
+        .map(|one| Looking {
+            whose: Whose::Plan(one.id),
+            plan_id: one.id,
+            branch: None,
+            version_id: one.version_id,
+        })
+        .collect();
+    for one in own {
+        let Some(of_plan) = versions.get(&one.plan_id) else {
+            continue;
+        };
+        let of_plan = engine.configuration(*of_plan).await?;
+        let version = engine.configuration(one.version_id).await?;
+        let polls = |trigger: &Trigger| matches!(trigger.kind, TriggerKind::Polling { .. });
+        if version.triggers != of_plan.triggers && version.triggers.iter().flatten().any(polls) {
+            looking.push(Looking {
+                whose: Whose::Branch(one.plan_branch_id),
+                plan_id: one.plan_id,
+                branch: Some(one.key),
+                version_id: one.version_id,
+            });
+        }
+    }
+    Ok(looking)
 }
 
 /// The pause before the next look, where this is the shortest.
@@ -203,7 +268,13 @@ fn rhythm(engine: &Engine, configuration: &PlanConfiguration, found: &Repository
             _ => None,
         }
     });
-    polled.or(net.filter(|_| !triggers.is_empty()))
+    // Nobody tells of new tags there: they are looked for as often as for anything else.
+    let tags = (!found.pushes_known()
+        && triggers
+            .iter()
+            .any(|one| matches!(one.kind, TriggerKind::Tag { .. })))
+    .then_some(Rhythm::Every(default));
+    polled.or(tags).or(net.filter(|_| !triggers.is_empty()))
 }
 
 fn until_next(engine: &Engine, schedule: &CronSchedule) -> Duration {
@@ -218,11 +289,23 @@ fn until_next(engine: &Engine, schedule: &CronSchedule) -> Duration {
 }
 
 async fn look(engine: &Engine, due: DueLook) -> Result<(), EngineError> {
-    let DueLook { found, polling, keys } = due;
+    let DueLook {
+        found,
+        polling,
+        branches,
+        keys,
+    } = due;
     let began_ms = clock::now_ms();
     let read = engine.refs(&found).await?;
-    let acting = would_act(engine, &found, polling, &read).await?;
     let moved = moved::since_last_look(engine, &found, &read).await?;
+    let acting = would_act(engine, &found, (polling, None), &read, &moved).await?;
+    let mut acting_branches = Vec::new();
+    for (plan_id, key) in branches {
+        let only = (vec![plan_id], Some(key.clone()));
+        if !would_act(engine, &found, only, &read, &moved).await?.is_empty() {
+            acting_branches.push((plan_id, key.to_string()));
+        }
+    }
     let moves = !moved.is_empty();
     let mut entered = None;
     // First, as deciding the look remembers all refs.
@@ -230,7 +313,7 @@ async fn look(engine: &Engine, due: DueLook) -> Result<(), EngineError> {
         entered = enter_untold(engine, &found, moved).await?;
     }
     let tells = entered.is_none() && moves && telling::has_receivers(engine, found.id)?;
-    if !acting.is_empty() || tells {
+    if !acting.is_empty() || !acting_branches.is_empty() || tells {
         let new = NewEvent {
             kind: "poll",
             delivery_id: None,
@@ -240,7 +323,10 @@ async fn look(engine: &Engine, due: DueLook) -> Result<(), EngineError> {
             plan_key: None,
             summary: format!("a look at {} found changes", found.name),
             raw: Vec::new(),
-            content: Content::Poll { plans: acting },
+            content: Content::Poll {
+                plans: acting,
+                branches: acting_branches,
+            },
         };
         entered = Some(
             engine
@@ -304,7 +390,7 @@ async fn note_look(
     repository_id: i64,
     began_ms: Millis,
     entered: Option<i64>,
-    keys: &[i64],
+    keys: &[Whose],
 ) -> Result<(), EngineError> {
     let heard = engine
         .store()

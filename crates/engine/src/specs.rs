@@ -98,6 +98,7 @@ pub fn reading_options(server_name: &str) -> Options<'_> {
     Options {
         server_name: Some(server_name),
         validate_cron: &|text| match CronSchedule::parse(text) {
+            Ok(schedule) if schedule.never_comes() => Err("no such day or time ever comes".to_owned()),
             Ok(_) => Ok(()),
             Err(error) => Err(error.to_string()),
         },

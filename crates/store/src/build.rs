@@ -41,6 +41,23 @@ pub enum Reason {
         #[serde(default)]
         chain: Vec<String>,
     },
+    /// A tag was pushed.
+    Tag {
+        /// Its name.
+        name: String,
+    },
+    /// A deployment was successful.
+    Deployment {
+        /// The name of the deployment project.
+        project: String,
+        /// The name of the environment.
+        environment: String,
+        /// The name of the release.
+        release: String,
+        /// The keys of the plans that led here, the first one first.
+        #[serde(default)]
+        chain: Vec<String>,
+    },
     /// A person let a manual stage run.
     StageContinued {
         /// Who.

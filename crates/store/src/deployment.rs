@@ -285,6 +285,30 @@ pub fn set_naming(tx: &Tx<'_>, deployment_id: i64, naming: &NamingState) -> Resu
     Ok(())
 }
 
+/// Gives a project another name.
+///
+/// # Errors
+/// [`StoreError::Duplicate`] when the name is taken.
+pub fn rename(tx: &Tx<'_>, deployment_id: i64, name: &str) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE deployment_project SET name = $1, folded = $2 WHERE id = $3",
+        params![name, name.to_lowercase(), deployment_id],
+    )?;
+    Ok(())
+}
+
+/// Gives an environment another name.
+///
+/// # Errors
+/// [`StoreError::Duplicate`] when the project had one of that name.
+pub fn rename_environment(tx: &Tx<'_>, environment_id: i64, name: &str) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE deployment_environment SET name = $1 WHERE id = $2",
+        params![name, environment_id],
+    )?;
+    Ok(())
+}
+
 /// Takes a project out of use: its name is free again, its results stay in the store.
 ///
 /// # Errors

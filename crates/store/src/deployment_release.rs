@@ -178,6 +178,15 @@ pub fn set_status(
     Ok(())
 }
 
+/// Removes a release.
+///
+/// # Errors
+/// When the store cannot be written, or a deployment has it.
+pub fn remove(tx: &Tx<'_>, id: i64) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM deployment_release WHERE id = $1", params![id])?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -35,6 +35,9 @@ pub enum Content {
     Poll {
         /// The plans whose polling trigger asked.
         plans: Vec<i64>,
+        /// The plan branches whose own polling trigger asked: the plan, and the key.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        branches: Vec<(i64, String)>,
     },
     /// A cron trigger was due.
     Cron {
@@ -42,6 +45,9 @@ pub enum Content {
         plan_id: i64,
         /// Its expression.
         expression: String,
+        /// The plan branch whose own trigger it is; `None`: the plan's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        branch: Option<String>,
     },
     /// A build of a parent was successful, which starts a child.
     Parent {
@@ -51,6 +57,21 @@ pub enum Content {
         target: String,
         /// The key of the parent's build.
         build: String,
+        /// The keys of the plans that led here, the first one first.
+        chain: Vec<String>,
+    },
+    /// A deployment was successful, which starts a plan.
+    Deployment {
+        /// The plan.
+        plan_id: i64,
+        /// The key of the plan, or of its plan branch.
+        target: String,
+        /// The name of the deployment project.
+        project: String,
+        /// The name of the environment.
+        environment: String,
+        /// The name of the release.
+        release: String,
         /// The keys of the plans that led here, the first one first.
         chain: Vec<String>,
     },

@@ -34,6 +34,7 @@ pub mod notification;
 pub mod permission;
 pub mod plan;
 pub mod plan_file;
+pub mod plan_timer;
 pub mod project;
 pub mod pull_request;
 pub mod receiver;

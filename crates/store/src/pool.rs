@@ -18,7 +18,7 @@ const READERS: usize = 4;
 const QUEUE_LIMIT: usize = 4096;
 
 /// The migrations, in order. Append only.
-const MIGRATIONS: [&str; 16] = [
+const MIGRATIONS: [&str; 17] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_telling.sql"),
     include_str!("migrations/0003_ssh_keys.sql"),
@@ -35,6 +35,7 @@ const MIGRATIONS: [&str; 16] = [
     include_str!("migrations/0014_plan_files.sql"),
     include_str!("migrations/0015_notifications.sql"),
     include_str!("migrations/0016_message_bodies.sql"),
+    include_str!("migrations/0017_branch_timers.sql"),
 ];
 
 /// The tables of which a copy in memory is worth keeping: each webhook and each push asks for a few rows of them.

@@ -32,6 +32,7 @@ impl ChangeJudge<'_> {
                 || conditions().any(|condition| matches!(condition, TriggerCondition::Committers { .. })),
             paths: filtered && self.file_filter.is_some(),
             ancestry: self.may_be_late(candidate),
+            on_branch: self.on_branch_only(),
             commits_since_build: conditions()
                 .any(|condition| matches!(condition, TriggerCondition::MinimumCommits { .. })),
             latest_results,
@@ -67,17 +68,25 @@ impl ChangeJudge<'_> {
             let input = match self.arrival.source {
                 Source::Cron { .. } => "filters of files and commits do not bear on fixed times",
                 Source::Parent { .. } => "filters of files and commits do not bear on what parents start",
+                Source::Tag { .. } => "filters of files and commits do not bear on tags",
+                Source::Deployment { .. } => {
+                    "filters of files and commits do not bear on what deployments start"
+                }
                 _ => "filters of files and commits do not bear on the first build of a plan branch",
             };
             candidate
                 .rules
                 .push(Rule::new("change-detection", Outcome::Noted, input));
         }
+        if let Some((code, reason)) = self.look_at_tag(facts, &mut candidate) {
+            let sentence = format!("{} is not built, because {reason}", candidate.subject);
+            return *candidate.decided(code, sentence, false);
+        }
         match self.look_at_conditions(facts, moment, &mut candidate.rules) {
             Ok(()) => self.for_it(candidate, facts),
             Err((reason, settles)) => {
                 let sentence = format!("{} is not built, because {reason}", candidate.subject);
-                *candidate.decided(ReasonCode::ConditionFailed, sentence, settles)
+                *candidate.decided(ReasonCode::ConditionFailed, sentence, settles && !self.is_tag())
             }
         }
     }
@@ -86,12 +95,15 @@ impl ChangeJudge<'_> {
         let code = match (&self.arrival.source, &candidate.previous) {
             (Source::Cron { .. }, _) => ReasonCode::Scheduled,
             (Source::Parent { .. }, _) => ReasonCode::ParentSucceeded,
+            (Source::Tag { .. }, _) => ReasonCode::Tagged,
+            (Source::Deployment { .. }, _) => ReasonCode::Deployed,
             (_, None) => ReasonCode::FirstBuild,
             _ if facts.history_rewritten => ReasonCode::HistoryRewritten,
             _ => ReasonCode::Changed,
         };
         let subject = &candidate.subject;
         let at = match (&candidate.revision, &candidate.vcs_branch) {
+            (Some(revision), _) if self.is_tag() => format!(" at {}", revision.short()),
             (Some(revision), Some(branch)) => {
                 format!(" at {} of the branch {}", revision.short(), inert(branch, 100))
             }
@@ -114,7 +126,8 @@ impl ChangeJudge<'_> {
             }
             _ => format!("{subject} is built{at}, because {cause}"),
         };
-        *candidate.decided(code, sentence, true)
+        // A tag says nothing of where the branch is.
+        *candidate.decided(code, sentence, !self.is_tag())
     }
 
     fn is_filtered(&self, candidate: &Candidate) -> bool {
@@ -128,6 +141,7 @@ impl ChangeJudge<'_> {
             .as_ref()
             .and_then(|name| self.arrival.current_heads.get(name));
         matches!(self.arrival.news, News::Moved(_))
+            && !self.is_tag()
             && head.is_some_and(|head| *head != candidate.revision)
             && candidate.previous.is_some()
             && candidate.moved_from != candidate.previous

@@ -43,6 +43,11 @@ impl ChangeJudge<'_> {
                         pass.pull_request(news, moved, repository);
                     }
                 }
+                Source::Tag { .. } => {
+                    for moved in refs {
+                        pass.tag(moved);
+                    }
+                }
                 _ => pass.moved(refs, repository),
             },
             (News::Heads(heads), Some(repository)) => pass.heads(heads, repository),
@@ -56,15 +61,15 @@ pub(super) struct Touched<'a> {
     pub(super) row: Option<&'a BranchRow>,
     pub(super) vcs_branch: Option<String>,
     pub(super) revision: Option<Revision>,
-    moved_from: Option<Revision>,
+    pub(super) moved_from: Option<Revision>,
 }
 
 /// What the first pass has found so far.
 pub(super) struct Pass<'a> {
     pub(super) judge: &'a ChangeJudge<'a>,
-    rows: Vec<&'a BranchRow>,
+    pub(super) rows: Vec<&'a BranchRow>,
     pub(super) by_branch: BTreeMap<&'a str, Vec<&'a BranchRow>>,
-    touched: Vec<Touched<'a>>,
+    pub(super) touched: Vec<Touched<'a>>,
     /// Refs that start nothing, with the reason, by code.
     pub(super) left_out: BTreeMap<ReasonCode, Vec<(String, String)>>,
     pub(super) out: FirstPass,
@@ -135,7 +140,7 @@ impl<'a> Pass<'a> {
                         .and_modify(|first| first.new.clone_from(&moved.new))
                         .or_insert_with(|| moved.clone());
                 }
-                RefKind::Tag => self.leave_out(ReasonCode::TagIgnored, &moved.name, "tags start no builds"),
+                RefKind::Tag => self.leave_out(ReasonCode::TagIgnored, &moved.name, self.no_new_tag(moved)),
                 RefKind::Other => self.leave_out(
                     ReasonCode::RefIgnored,
                     &moved.name,
@@ -264,7 +269,9 @@ impl<'a> Pass<'a> {
     fn new_heads(&mut self, heads: &Heads, repository: &ArrivedRepository) {
         let makes_branches = match &self.judge.arrival.source {
             Source::RemoteTrigger { skip_branches, .. } => !skip_branches,
-            Source::Cron { .. } | Source::Parent { .. } => false,
+            Source::Cron { .. } | Source::Parent { .. } | Source::Tag { .. } | Source::Deployment { .. } => {
+                false
+            }
             Source::Push | Source::Poll | Source::SpecsChange | Source::PullRequest(_) => true,
         };
         if !makes_branches {
@@ -492,11 +499,11 @@ impl<'a> Pass<'a> {
             Outcome::Passed,
             "the plan branch is enabled",
         ));
-        if let Some(reason) = self.moved_on(&candidate) {
-            return Err(candidate.against("newest", ReasonCode::Superseded, reason));
-        }
         if self.judge.arrival.source.builds_anyway() {
             return Ok(candidate);
+        }
+        if let Some(reason) = self.moved_on(&candidate) {
+            return Err(candidate.against("newest", ReasonCode::Superseded, reason));
         }
         let input = match (&candidate.previous, &candidate.revision) {
             (Some(previous), Some(revision)) if previous == revision => {

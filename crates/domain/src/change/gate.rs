@@ -1,7 +1,7 @@
 //! The rules that are the same for all branches of a plan: is the plan enabled, and does one of its triggers
 //! answer to this event from this repository.
 
-use super::{Arrival, Outcome, ReasonCode, Rule, Source};
+use super::{Arrival, Outcome, ReasonCode, Rule, Source, matches_whole};
 use crate::plan::{PlanConfiguration, Trigger, TriggerKind};
 use crate::text::inert;
 
@@ -80,6 +80,11 @@ impl<'a> Gate<'a> {
             }
             Source::Cron { .. } => (false, "the plan names no triggers, so it has no cron trigger"),
             Source::Parent { .. } => (true, "a parent needs no trigger"),
+            Source::Tag { .. } => (false, "the plan names no triggers, so it has no tag trigger"),
+            Source::Deployment { .. } => (
+                false,
+                "the plan names no triggers, so it has no after-deployment trigger",
+            ),
         };
         if answers {
             self.rules.push(Rule::new("trigger", Outcome::Passed, input));
@@ -164,6 +169,18 @@ fn answers(kind: &TriggerKind, source: &Source, remote_counts: bool) -> bool {
         ) => true,
         (Source::Push, TriggerKind::Remote { .. }) => remote_counts,
         (Source::Cron { expression: fired }, TriggerKind::Cron { expression }) => fired == expression,
+        (Source::Tag { name }, TriggerKind::Tag { filter, .. }) => {
+            filter.as_ref().is_none_or(|filter| matches_whole(filter, name))
+        }
+        (
+            Source::Deployment {
+                project, environment, ..
+            },
+            TriggerKind::AfterDeployment {
+                deployment_project,
+                environment: asked,
+            },
+        ) => project == deployment_project && asked.as_ref().is_none_or(|asked| asked == environment),
         _ => false,
     }
 }
@@ -174,6 +191,8 @@ fn missing(source: &Source) -> ReasonCode {
         Source::RemoteTrigger { .. } => ReasonCode::NoRemoteTrigger,
         Source::Poll => ReasonCode::NoPollingTrigger,
         Source::Cron { .. } => ReasonCode::NoCronTrigger,
+        Source::Tag { .. } => ReasonCode::NoTagTrigger,
+        Source::Deployment { .. } => ReasonCode::NoDeploymentTrigger,
         Source::SpecsChange | Source::Parent { .. } => ReasonCode::NoTrigger,
     }
 }
@@ -186,6 +205,14 @@ fn asked_for(source: &Source) -> String {
         Source::Poll => "a poll".to_owned(),
         Source::Cron { expression } => format!("the cron expression `{}`", inert(expression, 80)),
         Source::Parent { .. } => "the success of a parent".to_owned(),
+        Source::Tag { name } => format!("the tag {}", inert(name, 100)),
+        Source::Deployment {
+            project, environment, ..
+        } => format!(
+            "a deployment of {} to {}",
+            inert(project, 80),
+            inert(environment, 80)
+        ),
         Source::SpecsChange => "a change that it finds itself".to_owned(),
     }
 }
@@ -197,8 +224,21 @@ pub(super) fn trigger_name(trigger: &Trigger) -> String {
         TriggerKind::Polling { .. } => "polling".to_owned(),
         TriggerKind::Push => "push".to_owned(),
         TriggerKind::Cron { expression } => format!("cron `{}`", inert(expression, 80)),
-        TriggerKind::Tag { .. } => "tag".to_owned(),
-        TriggerKind::AfterDeployment { .. } => "after-deployment".to_owned(),
+        TriggerKind::Tag { filter: None, .. } => "tag".to_owned(),
+        TriggerKind::Tag {
+            filter: Some(filter), ..
+        } => format!("tag `{}`", inert(filter, 80)),
+        TriggerKind::AfterDeployment {
+            deployment_project,
+            environment,
+        } => match environment {
+            Some(environment) => format!(
+                "after-deployment `{} > {}`",
+                inert(deployment_project, 80),
+                inert(environment, 80)
+            ),
+            None => format!("after-deployment `{}`", inert(deployment_project, 80)),
+        },
     };
     if trigger.description.is_empty() {
         format!("a {kind} trigger")

@@ -17,6 +17,8 @@
 //! | poll | `polling` triggers; a plan that names no triggers where pushes are not known |
 //! | cron | the `cron` trigger with that expression; builds whether or not anything changed |
 //! | success of a parent | none is needed; builds whether or not anything changed |
+//! | new tag | the `tag` triggers whose filter matches its name; builds the tagged commit |
+//! | successful deployment | the `after-deployment` triggers of that project and environment; builds whether or not anything changed |
 //! | plan file read outside a push | any of push, remote and polling; a plan that names no triggers |
 //!
 //! Nothing here reads a clock, a repository or the store.
@@ -29,6 +31,7 @@ mod pull_request;
 mod reason;
 mod refname;
 mod summary;
+mod tag;
 #[cfg(test)]
 mod tests;
 
@@ -134,6 +137,20 @@ pub enum Source {
         /// The plan, or the plan branch, that it starts.
         target: PlanKey,
     },
+    /// A new tag was pushed. The news are the tag alone, at the commit that it names.
+    Tag {
+        /// Its name, without `refs/tags/`.
+        name: String,
+    },
+    /// A deployment was successful.
+    Deployment {
+        /// The name of the deployment project.
+        project: String,
+        /// The name of the environment.
+        environment: String,
+        /// The name of the release.
+        release: String,
+    },
     /// The plan was made or changed by a plan file that was read outside a push.
     SpecsChange,
     /// A pull request was opened, moved or closed. The news are the one branch, or the ref of the fork, that it is from.
@@ -143,7 +160,10 @@ pub enum Source {
 impl Source {
     /// Whether it builds whether or not anything has changed.
     fn builds_anyway(&self) -> bool {
-        matches!(self, Self::Cron { .. } | Self::Parent { .. })
+        matches!(
+            self,
+            Self::Cron { .. } | Self::Parent { .. } | Self::Tag { .. } | Self::Deployment { .. }
+        )
     }
 
     /// How sentences name the event.
@@ -157,6 +177,20 @@ impl Source {
             }
             Self::Parent { build, .. } => {
                 format!("its parent {} was successful", crate::text::inert(build, 80))
+            }
+            Self::Tag { name } => format!("the tag {} was pushed", crate::text::inert(name, 100)),
+            Self::Deployment {
+                project,
+                environment,
+                release,
+            } => {
+                let shown = |text| crate::text::inert(text, 80);
+                format!(
+                    "{} of {} was deployed to {}",
+                    shown(release),
+                    shown(project),
+                    shown(environment)
+                )
             }
             Self::SpecsChange => "the plan file was read".to_owned(),
             Self::PullRequest(news) => format!("pull request {} brings it", news.number),
@@ -436,6 +470,8 @@ pub struct FactsNeeded {
     pub paths: bool,
     /// Whether `revision` comes before `previous`.
     pub ancestry: bool,
+    /// Whether `revision` is on the branch.
+    pub on_branch: bool,
     /// The number of commits since the last revision that was built.
     pub commits_since_build: bool,
     /// The latest results of these plans.
@@ -463,6 +499,8 @@ pub struct ChangeFacts {
     pub history_rewritten: bool,
     /// `revision` comes before `previous`; `None`: not known.
     pub revision_precedes_previous: Option<bool>,
+    /// `revision` is the branch's newest commit or comes before it; `None`: not known.
+    pub on_branch: Option<bool>,
     /// The number of commits since the last revision that was built; `None`: not known.
     pub commits_since_build: Option<usize>,
     /// The latest results of the plans asked for.

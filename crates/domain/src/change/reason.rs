@@ -40,6 +40,10 @@ reason_codes! {
     Scheduled = "scheduled",
     /// Built: a build of a parent was successful.
     ParentSucceeded = "parent-succeeded",
+    /// Built: a new tag was pushed.
+    Tagged = "tagged",
+    /// Built: a deployment was successful.
+    Deployed = "deployed",
     /// A parent builds, or has changes to build, and starts the plan then.
     WaitsForParent = "waits-for-parent",
     /// The plan is disabled.
@@ -54,6 +58,12 @@ reason_codes! {
     NoPollingTrigger = "no-polling-trigger",
     /// The plan has no cron trigger with that expression.
     NoCronTrigger = "no-cron-trigger",
+    /// No tag trigger of the plan takes a tag of this name.
+    NoTagTrigger = "no-tag-trigger",
+    /// The tagged commit is not on the branch.
+    TagNotInBranch = "tag-not-in-branch",
+    /// No after-deployment trigger of the plan listens to that environment.
+    NoDeploymentTrigger = "no-deployment-trigger",
     /// The plan is started by hand only.
     NoTrigger = "no-trigger",
     /// The triggers that answer name other repositories.
@@ -74,7 +84,7 @@ reason_codes! {
     BranchNotFound = "branch-not-found",
     /// The name cannot be the name of a branch.
     UnacceptableBranchName = "unacceptable-branch-name",
-    /// Tags start no builds.
+    /// This tag starts no build.
     TagIgnored = "tag-ignored",
     /// Refs that are neither branches nor tags start no builds.
     RefIgnored = "ref-ignored",
@@ -102,6 +112,8 @@ reason_codes! {
     Superseded = "superseded",
     /// More branches changed at once than are taken up.
     TooManyBranches = "too-many-branches",
+    /// More tags were pushed at once than are taken up.
+    TooManyTags = "too-many-tags",
 }
 
 impl ReasonCode {
@@ -115,6 +127,8 @@ impl ReasonCode {
                 | Self::HistoryRewritten
                 | Self::Scheduled
                 | Self::ParentSucceeded
+                | Self::Tagged
+                | Self::Deployed
         )
     }
 }

@@ -4,6 +4,7 @@ use jiff::civil;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
+use super::timer::{KeptMoment, Tick};
 use super::*;
 
 fn zoned(text: &str, zone: &str) -> Zoned {
@@ -376,5 +377,110 @@ proptest! {
         if let Ok(schedule) = CronSchedule::parse(&text) {
             prop_assert_eq!(CronSchedule::parse(&schedule.to_string()), Ok(schedule));
         }
+    }
+}
+
+#[test]
+fn l2_days_that_never_come_are_known_without_a_clock() {
+    for (expression, never) in [
+        ("0 0 0 30 2 ?", true),
+        ("0 0 0 31 4,6,9,11 ?", true),
+        ("0 0 0 29 2 ?", false),
+        ("0 0 0 1 1 ? 2020", false),
+        ("* * * * * ?", false),
+    ] {
+        let schedule = CronSchedule::parse(expression).expect(expression);
+        assert_eq!(schedule.never_comes(), never, "{expression}");
+    }
+}
+
+/// Looks at the clock at each of these moments, and gives those at which the trigger ran.
+fn runs(expression: &str, zone: &str, looks: &[&str]) -> Vec<String> {
+    let schedule = CronSchedule::parse(expression).expect(expression);
+    let mut kept: Option<KeptMoment> = None;
+    let mut ran = Vec::new();
+    for look in looks {
+        let now: jiff::Timestamp = look.parse().expect(look);
+        let now = now.to_zoned(TimeZone::get(zone).expect("the machine knows the time zone"));
+        let set_ms = now.timestamp().as_millisecond();
+        match schedule.tick(kept, &now) {
+            Tick::Wait(next_ms) => assert_eq!(next_ms, kept.and_then(|kept| kept.next_ms)),
+            Tick::Set(next_ms) => kept = Some(KeptMoment { next_ms, set_ms }),
+            Tick::Run(next_ms) => {
+                kept = Some(KeptMoment { next_ms, set_ms });
+                ran.push((*look).to_owned());
+            }
+        }
+    }
+    ran
+}
+
+#[test]
+fn l2_clocks_that_jump_neither_lose_nor_double_a_run() {
+    let nightly = "0 0 3 * * ?";
+    let (new, before, at) = (
+        "2024-05-01T12:00:00Z",
+        "2024-05-02T02:59:59Z",
+        "2024-05-02T03:00:00Z",
+    );
+    for (what, looks, ran) in [
+        ("on time", vec![new, before, at], vec![at]),
+        ("looked at twice", vec![new, at, at], vec![at]),
+        (
+            "away for a week: once",
+            vec![new, "2024-05-09T10:00:00Z", "2024-05-09T10:00:01Z"],
+            vec!["2024-05-09T10:00:00Z"],
+        ),
+        (
+            "set back by a second right after the run",
+            vec![new, at, before, at, "2024-05-03T03:00:00Z"],
+            vec![at, "2024-05-03T03:00:00Z"],
+        ),
+        (
+            "made while the clock was years ahead",
+            vec!["2031-01-01T00:00:00Z", new, before, at],
+            vec![at],
+        ),
+        (
+            "set back by a day: that day's moment comes again",
+            vec![new, at, "2024-05-01T03:30:00Z", before, at],
+            vec![at, at],
+        ),
+        (
+            "forward for a moment, and back",
+            vec![new, "2024-06-01T00:00:00Z", "2024-05-01T12:00:05Z", at],
+            vec!["2024-06-01T00:00:00Z", at],
+        ),
+    ] {
+        assert_eq!(runs(nightly, "UTC", &looks), ran, "{what}");
+    }
+}
+
+#[test]
+fn l2_daylight_saving_runs_each_fixed_time_once() {
+    let looks = |from: &str, hours: i64| -> Vec<String> {
+        let from: jiff::Timestamp = from.parse().expect("a moment");
+        (0..hours * 4)
+            .map(|quarter| {
+                let at = from + jiff::SignedDuration::from_mins(15 * quarter);
+                at.to_string()
+            })
+            .collect()
+    };
+    for (what, from, ran) in [
+        (
+            "forward: 02:30 does not exist",
+            "2024-03-30T12:00:00Z",
+            vec!["2024-03-31T01:00:00Z"],
+        ),
+        (
+            "back: 02:30 comes twice",
+            "2024-10-26T12:00:00Z",
+            vec!["2024-10-27T00:30:00Z"],
+        ),
+    ] {
+        let looks = looks(from, 24);
+        let looks: Vec<&str> = looks.iter().map(String::as_str).collect();
+        assert_eq!(runs("0 30 2 * * ?", "Europe/Berlin", &looks), ran, "{what}");
     }
 }

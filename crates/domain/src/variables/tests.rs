@@ -205,6 +205,7 @@ fn build_specific_names_are_those_of_bamboo() {
         timestamp: "2024-02-01T17:30:00.000+01:00".into(),
         base_url: "http://ci.example".into(),
         started_by: Some("joe".into()),
+        tag: Some("v1".into()),
         pull_request: Some(ProposedBy {
             number: 12,
             source_branch: "feature/x".into(),
@@ -245,6 +246,7 @@ fn build_specific_names_are_those_of_bamboo() {
         ("repository.pr.sourceBranch", "feature/x"),
         ("repository.pr.targetBranch", "main"),
         ("ManualBuildTriggerReason.userName", "joe"),
+        ("repository.tag", "v1"),
     ];
     for (name, expected) in rows {
         let text = substitute(&format!("${{bamboo.{name}}}"), &resolved, &system).text;

@@ -114,6 +114,31 @@ fn an_event_that_comes_after_a_newer_one_is_not_built_and_says_why() {
 }
 
 #[test]
+fn what_stands_alone_takes_no_place_and_loses_none() {
+    let alone = |event: i64, number: i64| Waiting {
+        alone: Some(number),
+        ..change(1, "t", event)
+    };
+    let line = [change(1, "a", 10), alone(11, 1), alone(11, 2)];
+    assert!(matches!(
+        admit_change(1, Some(1), &line, alone(12, 3)),
+        Admission::Wait(_)
+    ));
+    assert_eq!(
+        admit_change(1, Some(1), &line, alone(11, 2)),
+        Admission::AlreadyWaiting
+    );
+    let Admission::WaitSuperseding { superseded, .. } = admit_change(1, Some(1), &line, change(1, "b", 12))
+    else {
+        panic!("the newer revision takes the place of the older one");
+    };
+    assert_eq!(superseded.len(), 1);
+    assert_eq!(superseded[0].waiting, line[0]);
+    let started: Vec<&Waiting> = next_to_start(&line, 0, None);
+    assert_eq!(started, [&line[0], &line[1], &line[2]]);
+}
+
+#[test]
 fn a_build_by_hand_is_refused_at_the_limit() {
     assert_eq!(admit(0, Some(1), &[], Newcomer::Manual), Ok(Admission::Start));
     assert_eq!(admit(7, None, &[], Newcomer::Manual), Ok(Admission::Start));

@@ -8,13 +8,17 @@ use madake_domain::change::{
     News, Proposal, ReasonCode, Revision, Source, Subject,
 };
 use madake_domain::condition::Person;
+use madake_domain::key::PlanKey;
 use madake_domain::plan::{BlockStrategy, PlanConfiguration};
 use madake_store::build_query;
+use madake_store::event::RefUpdate;
 use madake_store::plan::{self, Plan, PlanBranch, PlanRepositoryRow};
 use madake_store::repository::{self, Repository};
-use madake_store::{Tx, pull_request};
+use madake_store::{Millis, Tx, pull_request};
 
 use super::own_file::{self, Own, OwnFile};
+use super::tags::{self, NewTag};
+use super::timers;
 use crate::enqueue::RequestedRevision;
 use crate::heads::{Looked, RefsRead};
 use crate::job_right::pushing_build;
@@ -30,6 +34,12 @@ pub(super) struct Asked {
     pub(super) pusher: Option<Person>,
     pub(super) remote_counts: bool,
     pub(super) pushes_known: bool,
+    /// New tags.
+    pub(super) tags: Vec<NewTag>,
+    /// When it arrived; what a plan found when it was made is not new to it.
+    pub(super) received_ms: Millis,
+    /// The plan branch that it is about alone.
+    pub(super) only: Option<PlanKey>,
 }
 
 pub(super) enum AskedNews {
@@ -65,6 +75,9 @@ pub(super) fn heads_asked_without(source: Source) -> Asked {
         pusher: None,
         remote_counts: true,
         pushes_known: false,
+        tags: Vec::new(),
+        received_ms: clock::now_ms(),
+        only: None,
     }
 }
 
@@ -74,7 +87,7 @@ pub(super) struct Loaded {
     pub(super) configuration: Arc<PlanConfiguration>,
     pub(super) rows: Vec<BranchRow>,
     pub(super) is_default: bool,
-    branches: Vec<PlanBranch>,
+    pub(super) branches: Vec<PlanBranch>,
     repositories: Vec<PlanRepositoryRow>,
     /// Of a repository that is not the default one: the revision that each plan branch built last.
     built: BTreeMap<i64, String>,
@@ -111,6 +124,8 @@ pub(super) struct Decided {
     pub(super) decision: Decision,
     /// The revisions of all repositories of the plan, where it is to be built.
     pub(super) revisions: Vec<RequestedRevision>,
+    /// The tag that it is about.
+    pub(super) tag: Option<String>,
 }
 
 /// Reads plans for the judge. What was read holds until a decision changes a plan branch.
@@ -195,30 +210,49 @@ pub(super) async fn judge_loaded(
     let mut looked = Looked::default();
     for loaded in plans {
         let configuration = &loaded.configuration;
-        let whole = arrival(engine, found, loaded, asked);
+        let mut whole = arrival(engine, found, loaded, asked);
+        let tagged = tags::parts(engine, loaded, asked, &mut whole).await?;
+        let elsewhere = timers::elsewhere(engine, loaded, asked, &mut whole).await?;
         let own = own_file::of_arrival(engine, found, loaded, &whole).await?;
         // A branch whose own file or override names other triggers is judged by those.
         let apart = own_file::with_own_triggers(configuration, &own);
-        let mut parts = Vec::with_capacity(apart.len() + 1);
+        let mut parts: Vec<Part> = Vec::with_capacity(apart.len() + 1);
         let rest = own_file::part_of(&whole, &|name| !apart.contains(name));
-        let nothing_left = !apart.is_empty() && matches!(&rest.news, News::Moved(moved) if moved.is_empty());
+        let divided = !apart.is_empty() || !tagged.is_empty();
+        let nothing_left = divided && matches!(&rest.news, News::Moved(moved) if moved.is_empty());
         if !nothing_left {
-            let rows = loaded.rows.iter().filter(|row| !apart.contains(&row.vcs_branch));
-            parts.push((Arc::clone(configuration), rest, rows.cloned().collect::<Vec<_>>()));
+            let rows = loaded
+                .rows
+                .iter()
+                .filter(|row| !apart.contains(&row.vcs_branch) && !elsewhere.contains(&row.key));
+            parts.push(Part {
+                configuration: timers::of_only(engine, loaded, asked).await?,
+                arrival: rest,
+                rows: rows.cloned().collect(),
+            });
         }
         for branch in &apart {
             if let Some(Own::Version(version)) = own.get(branch).map(|file| &file.own) {
-                let of_branch = PlanConfiguration {
-                    triggers: version.triggers.clone(),
-                    ..(**configuration).clone()
-                };
-                let rows = loaded.rows.iter().filter(|row| row.vcs_branch == *branch);
-                let part = own_file::part_of(&whole, &|name| name == branch);
-                parts.push((Arc::new(of_branch), part, rows.cloned().collect()));
+                let of_branch = timers::with_triggers_of(configuration, version);
+                let rows = loaded
+                    .rows
+                    .iter()
+                    .filter(|row| row.vcs_branch == *branch && !elsewhere.contains(&row.key));
+                parts.push(Part {
+                    configuration: Arc::new(of_branch),
+                    arrival: own_file::part_of(&whole, &|name| name == branch),
+                    rows: rows.cloned().collect(),
+                });
             }
         }
+        parts.extend(tagged);
         let (mut decided, mut changes) = (Vec::new(), Vec::new());
-        for (configuration, arrival, rows) in &parts {
+        for part in &parts {
+            let Part {
+                configuration,
+                arrival,
+                rows,
+            } = part;
             // The judge is prepared anew after each wait, as it is not kept across one.
             let first = ChangeJudge::new(configuration, arrival).first_pass(rows);
             let mut decisions: Vec<Decision> = first.decisions;
@@ -236,7 +270,9 @@ pub(super) async fn judge_loaded(
                 if let Some(build) = own_build(loaded, asked) {
                     pass_over(&mut decision, build);
                 }
-                decided.push(prepare(engine, found, loaded, configuration, decision, &mut looked).await?);
+                let mut made = prepare(engine, found, loaded, configuration, decision, &mut looked).await?;
+                made.tag = part.tag().map(ToOwned::to_owned);
+                decided.push(made);
             }
             changes.extend(first.branch_changes);
         }
@@ -251,6 +287,23 @@ pub(super) async fn judge_loaded(
         });
     }
     Ok(all)
+}
+
+/// A part of an arrival that is judged by one configuration.
+pub(super) struct Part {
+    pub(super) configuration: Arc<PlanConfiguration>,
+    pub(super) arrival: Arrival,
+    pub(super) rows: Vec<BranchRow>,
+}
+
+impl Part {
+    /// The tag that it is about.
+    fn tag(&self) -> Option<&str> {
+        match &self.arrival.source {
+            Source::Tag { name } => Some(name),
+            _ => None,
+        }
+    }
 }
 
 /// The key of the plan's own build that pushed this, if one did.
@@ -268,7 +321,6 @@ fn own_build<'a>(loaded: &Loaded, asked: &'a Asked) -> Option<&'a str> {
 fn pass_over(decision: &mut Decision, build: &str) {
     if decision.build {
         decision.build = false;
-        decision.settles = true;
         decision.code = ReasonCode::OwnPush;
         decision.sentence = format!(
             "not built, because {build}, a build of this plan, pushed it; start a build by hand if it is wanted"
@@ -398,6 +450,7 @@ async fn prepare(
     let mut decided = Decided {
         decision,
         revisions: Vec::new(),
+        tag: None,
     };
     let (true, Some(found), Some(revision)) =
         (decided.decision.build, found, decided.decision.revision.clone())
@@ -412,7 +465,10 @@ async fn prepare(
             .find(|row| row.repository_id == Some(found.id))
             .map_or_else(|| found.name.clone(), |row| row.name.clone()),
         revision: revision.to_string(),
-        previous: decided.decision.previous.as_ref().map(ToString::to_string),
+        // Nothing leads from what was considered last to a tag.
+        previous: (decided.decision.code != ReasonCode::Tagged)
+            .then(|| decided.decision.previous.as_ref().map(ToString::to_string))
+            .flatten(),
         branch: decided.decision.vcs_branch.clone(),
     };
     if loaded.repositories.len() < 2 {
@@ -485,10 +541,19 @@ fn branch_of(loaded: &Loaded, subject: &Subject, changed: Option<&RequestedRevis
 pub(crate) async fn would_act(
     engine: &Engine,
     found: &Repository,
-    plan_ids: Vec<i64>,
+    (plan_ids, only): (Vec<i64>, Option<PlanKey>),
     read: &RefsRead,
+    moved: &[RefUpdate],
 ) -> Result<Vec<i64>, EngineError> {
-    let asked = heads_asked(found, Source::Poll, read);
+    let asked = Asked {
+        tags: if only.is_none() {
+            tags::new_tags(engine, found, moved).await?
+        } else {
+            Vec::new()
+        },
+        only,
+        ..heads_asked(found, Source::Poll, read)
+    };
     let mut acting = Vec::new();
     for judged in judge(engine, Some(found), plan_ids, &asked).await? {
         let acts = !judged.changes.is_empty()
@@ -496,8 +561,8 @@ pub(crate) async fn would_act(
                 let decision = &one.decision;
                 decision.build
                     || engine.looks().is_news(&format!(
-                        "{} {:?} {:?}",
-                        decision.subject, decision.code, decision.revision
+                        "{} {:?} {:?} {:?}",
+                        decision.subject, decision.code, decision.revision, one.tag
                     ))
             });
         if acts {

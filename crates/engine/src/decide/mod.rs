@@ -5,6 +5,8 @@ mod judge;
 pub(crate) mod own_file;
 mod pull_request;
 mod record;
+mod tags;
+mod timers;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,6 +23,7 @@ use madake_vcs::name::{BranchName, ObjectId};
 
 use self::judge::{Asked, AskedNews, Judged, heads_asked, heads_asked_without, judge, judge_loaded, load};
 use self::record::{Verdict, store};
+use self::tags::new_tags;
 use crate::heads::RefsRead;
 use crate::listening::moved;
 use crate::reading::{Named, named, refs_of_branch};
@@ -82,13 +85,32 @@ async fn decide_event(engine: &Engine, event: &Event) -> Result<(), EngineError>
             plan_key,
             skip_branches,
         } => remote_trigger(engine, event, plan_key, *skip_branches).await,
-        Content::Poll { plans, .. } => {
-            let Some(found) = repository_of(engine, event).await? else {
-                return close(engine, event, "the repository is gone").await;
+        Content::Poll { plans, branches } => poll(engine, event, plans, branches).await,
+        Content::Cron {
+            plan_id,
+            expression,
+            branch,
+        } => {
+            let source = Source::Cron {
+                expression: expression.clone(),
             };
-            look_at_heads(engine, event, &found, plans.clone(), Source::Poll).await
+            whether_or_not_changed(engine, event, *plan_id, source, branch.as_deref()).await
         }
-        Content::Cron { plan_id, expression } => cron(engine, event, *plan_id, expression).await,
+        Content::Deployment {
+            plan_id,
+            target,
+            project,
+            environment,
+            release,
+            ..
+        } => {
+            let source = Source::Deployment {
+                project: project.clone(),
+                environment: environment.clone(),
+                release: release.clone(),
+            };
+            whether_or_not_changed(engine, event, *plan_id, source, Some(target)).await
+        }
         Content::Parent {
             plan_id,
             target,
@@ -134,6 +156,7 @@ async fn decide_webhooks(engine: &Engine, events: &[Event], decided: &mut usize)
             break;
         }
     }
+    let mut tags = new_tags(engine, &found, &to_tell).await?;
     let plan_ids = plans_of(engine, found.id).await?;
     let mut plans = load(engine, Some(&found), plan_ids.clone()).await?;
     let mut verdicts = Vec::new();
@@ -141,7 +164,11 @@ async fn decide_webhooks(engine: &Engine, events: &[Event], decided: &mut usize)
         let (updates, pusher) = moved_refs(event);
         let (moved, current_heads) =
             as_news(&found, news_of(event).unwrap_or(updates), Some(&read), &read.refs);
-        let asked = push_asked(&found, Via::Webhook, moved, current_heads, pusher);
+        let asked = Asked {
+            tags: std::mem::take(&mut tags),
+            received_ms: event.received_ms,
+            ..push_asked(&found, Via::Webhook, moved, current_heads, pusher)
+        };
         let judged = match judge_loaded(engine, Some(&found), &plans, &asked).await {
             Ok(judged) => judged,
             Err(error) => {
@@ -223,6 +250,9 @@ fn push_asked(
         remote_counts: found.kind == RepositoryKind::Hosted
             || (found.kind == RepositoryKind::Attached && found.hook_installed),
         pushes_known: found.pushes_known() || via == Via::Reconciliation,
+        tags: Vec::new(),
+        received_ms: clock::now_ms(),
+        only: None,
     }
 }
 
@@ -251,7 +281,15 @@ async fn push(
         add_late_heads(engine, &found, updates, &mut current_heads).await?;
     }
     let plan_ids = plans_of(engine, found.id).await?;
-    let asked = push_asked(&found, via, moved, current_heads, pusher);
+    let tagged = match &read {
+        Some(read) if via != Via::Reconciliation => moved::since_last_look(engine, &found, read).await?,
+        _ => updates.to_vec(),
+    };
+    let asked = Asked {
+        tags: new_tags(engine, &found, &tagged).await?,
+        received_ms: event.received_ms,
+        ..push_asked(&found, via, moved, current_heads, pusher)
+    };
     let judged = judge(engine, Some(&found), plan_ids, &asked).await?;
     let found_moved;
     let told = match &read {
@@ -481,17 +519,15 @@ async fn remote_trigger(
             asked: asked.clone(),
             skip_branches,
         };
-        judged.extend(
-            judge(
-                engine,
-                Some(&one),
-                vec![plan_id],
-                &heads_asked(&one, source, &read),
-            )
-            .await?,
-        );
+        let moved = moved::since_last_look(engine, &one, &read).await?;
+        let asked = Asked {
+            tags: new_tags(engine, &one, &moved).await?,
+            received_ms: event.received_ms,
+            ..heads_asked(&one, source, &read)
+        };
+        judged.extend(judge(engine, Some(&one), vec![plan_id], &asked).await?);
         if first.is_none() {
-            told = tell_moved(engine, event, &one, &read).await?;
+            told = telling::prepare(engine, event, &one, &moved, None).await?;
             first = Some((one, read));
         }
     }
@@ -527,13 +563,24 @@ async fn look_at_heads(
     engine: &Engine,
     event: &Event,
     found: &Repository,
-    plan_ids: Vec<i64>,
+    asked_for: Vec<(Vec<i64>, Option<PlanKey>)>,
     source: Source,
 ) -> Result<(), EngineError> {
     let read = engine.refs(found).await?;
     apply_new_plan_file(engine, event, found, &read).await?;
-    let judged = judge(engine, Some(found), plan_ids, &heads_asked(found, source, &read)).await?;
-    let told = tell_moved(engine, event, found, &read).await?;
+    let moved = moved::since_last_look(engine, found, &read).await?;
+    let tags = new_tags(engine, found, &moved).await?;
+    let mut judged = Vec::new();
+    for (plan_ids, only) in asked_for {
+        let asked = Asked {
+            tags: if only.is_none() { tags.clone() } else { Vec::new() },
+            received_ms: event.received_ms,
+            only,
+            ..heads_asked(found, source.clone(), &read)
+        };
+        judged.extend(judge(engine, Some(found), plan_ids, &asked).await?);
+    }
+    let told = telling::prepare(engine, event, found, &moved, None).await?;
     store(
         engine,
         vec![verdict(event, judged, told)],
@@ -543,16 +590,23 @@ async fn look_at_heads(
     .await
 }
 
-/// What receivers of a linked repository are told of a look that found it moved. Of the others each push is an entry
-/// of its own.
-async fn tell_moved(
+/// A look found something for these plans, and for these plan branches with polling triggers of their own.
+async fn poll(
     engine: &Engine,
     event: &Event,
-    found: &Repository,
-    read: &RefsRead,
-) -> Result<Prepared, EngineError> {
-    let moved = moved::since_last_look(engine, found, read).await?;
-    telling::prepare(engine, event, found, &moved, None).await
+    plans: &[i64],
+    branches: &[(i64, String)],
+) -> Result<(), EngineError> {
+    let Some(found) = repository_of(engine, event).await? else {
+        return close(engine, event, "the repository is gone").await;
+    };
+    let mut asked_for = vec![(plans.to_vec(), None)];
+    for (plan_id, key) in branches {
+        if let Ok(key) = key.parse() {
+            asked_for.push((vec![*plan_id], Some(key)));
+        }
+    }
+    look_at_heads(engine, event, &found, asked_for, Source::Poll).await
 }
 
 /// Puts the plan file of a linked repository in force when its default branch has moved since the last look.
@@ -585,13 +639,6 @@ async fn apply_new_plan_file(
     Ok(())
 }
 
-async fn cron(engine: &Engine, event: &Event, plan_id: i64, expression: &str) -> Result<(), EngineError> {
-    let source = Source::Cron {
-        expression: expression.to_owned(),
-    };
-    whether_or_not_changed(engine, event, plan_id, source).await
-}
-
 /// A build of a parent was successful.
 async fn parent(
     engine: &Engine,
@@ -607,7 +654,7 @@ async fn parent(
         build: build.to_owned(),
         target,
     };
-    whether_or_not_changed(engine, event, plan_id, source).await
+    whether_or_not_changed(engine, event, plan_id, source, None).await
 }
 
 async fn whether_or_not_changed(
@@ -615,7 +662,11 @@ async fn whether_or_not_changed(
     event: &Event,
     plan_id: i64,
     source: Source,
+    only: Option<&str>,
 ) -> Result<(), EngineError> {
+    let Ok(only) = only.map(str::parse::<PlanKey>).transpose() else {
+        return close(engine, event, "the key is not a key").await;
+    };
     let rows = engine
         .store()
         .read(move |tx| Ok::<_, EngineError>(plan::repositories(tx, plan_id)?))
@@ -623,6 +674,7 @@ async fn whether_or_not_changed(
     let Some(row) = rows.first() else {
         let asked = Asked {
             news: AskedNews::NoRepository,
+            only,
             ..heads_asked_without(source)
         };
         let judged = judge(engine, None, vec![plan_id], &asked).await?;
@@ -635,7 +687,7 @@ async fn whether_or_not_changed(
         .await;
     };
     match engine.repository_of(row).await? {
-        Some(found) => look_at_heads(engine, event, &found, vec![plan_id], source).await,
+        Some(found) => look_at_heads(engine, event, &found, vec![(vec![plan_id], only)], source).await,
         None => {
             close(
                 engine,

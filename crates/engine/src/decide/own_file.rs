@@ -154,7 +154,10 @@ pub(super) async fn of_arrival(
 /// Branches other than the default one, with the revision that the arrival brings. At fixed times all plan branches are
 /// built, changed or not.
 fn changed_branches(found: &Repository, loaded: &Loaded, arrival: &Arrival) -> Vec<(String, String)> {
-    let fixed_time = matches!(arrival.source, Source::Cron { .. } | Source::Parent { .. });
+    let fixed_time = matches!(
+        arrival.source,
+        Source::Cron { .. } | Source::Parent { .. } | Source::Deployment { .. }
+    );
     let of_plan = |name: &str| {
         let mut rows = loaded.rows.iter();
         name == found.default_branch || rows.any(|row| row.is_master && row.vcs_branch == name)

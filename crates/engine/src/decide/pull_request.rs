@@ -83,6 +83,9 @@ pub(super) async fn pull_request(engine: &Engine, event: &Event, told: &Told) ->
         pusher: None,
         remote_counts: false,
         pushes_known: found.pushes_known(),
+        tags: Vec::new(),
+        received_ms: event.received_ms,
+        only: None,
     };
     let plan_ids = plans_of(engine, found.id).await?;
     let judged = judge(engine, Some(&head.found), plan_ids, &asked).await?;

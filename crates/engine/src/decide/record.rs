@@ -34,6 +34,14 @@ pub(super) struct Verdict {
     pub(super) pull_request_id: Option<i64>,
 }
 
+/// What is built whether or not the revision was considered before.
+const BUILT_ANYWAY: [ReasonCode; 4] = [
+    ReasonCode::Scheduled,
+    ReasonCode::ParentSucceeded,
+    ReasonCode::Tagged,
+    ReasonCode::Deployed,
+];
+
 /// Stores decisions and what comes of them, and that the events are decided, in one transaction.
 pub(super) async fn store(
     engine: &Engine,
@@ -146,6 +154,7 @@ fn store_plan(
         let Decided {
             mut decision,
             revisions,
+            tag,
         } = decided;
         let branch = match &decision.subject {
             Subject::Branch { key } => plan::branch_by_key(tx, key)?,
@@ -154,7 +163,7 @@ fn store_plan(
         };
         let overtaken = decision.build
             && is_default
-            && ![ReasonCode::Scheduled, ReasonCode::ParentSucceeded].contains(&decision.code)
+            && !BUILT_ANYWAY.contains(&decision.code)
             && branch.as_ref().is_some_and(|branch| {
                 branch.last_revision.is_some()
                     && branch.last_revision.as_deref() == decision.revision.as_ref().map(Revision::as_str)
@@ -165,7 +174,7 @@ fn store_plan(
             decision.code = ReasonCode::NoChanges;
             decision.sentence = format!("No changes found for '{}'", decision.subject);
         }
-        if let (true, Some(branch)) = (decision.build, &branch)
+        if let (true, None, Some(branch)) = (decision.build, &tag, &branch)
             && let Some(sentence) = wait_for_parents(tx, strategy, &plan, branch, shared.building)?
         {
             // What the parent starts is the newest then: nothing is lost.
@@ -189,7 +198,7 @@ fn store_plan(
             } else {
                 plan.key.to_string()
             },
-            ref_name: decision.vcs_branch.clone().unwrap_or_default(),
+            ref_name: tag.clone().or(decision.vcs_branch.clone()).unwrap_or_default(),
             revision: decision.revision.as_ref().map(ToString::to_string),
             build: decision.build,
             code: decision.code.as_str().to_owned(),
@@ -216,10 +225,10 @@ fn store_plan(
                 plan_branch_id: branch.id,
                 version_id,
                 event_id: Some(event.id),
-                reason: reason_of(decision.code, &event.content),
+                reason: reason_of(decision.code, &event.content, tag.as_deref()),
                 triggered_by: event.principal.clone(),
                 variables: Vec::new(),
-                once_off: false,
+                once_off: tag.is_some(),
                 revisions,
             };
             enqueue_decided(tx, &request, decision_id, shared.limit, now)?;
@@ -358,10 +367,33 @@ fn remember_refs(
     Ok(())
 }
 
-fn reason_of(code: ReasonCode, content: &Content) -> Reason {
+fn reason_of(code: ReasonCode, content: &Content, tag: Option<&str>) -> Reason {
+    if let Some(name) = tag {
+        return Reason::Tag {
+            name: name.to_owned(),
+        };
+    }
     if let (ReasonCode::ParentSucceeded, Content::Parent { build, chain, .. }) = (code, content) {
         return Reason::Parent {
             build: build.clone(),
+            chain: chain.clone(),
+        };
+    }
+    if let (
+        ReasonCode::Deployed,
+        Content::Deployment {
+            project,
+            environment,
+            release,
+            chain,
+            ..
+        },
+    ) = (code, content)
+    {
+        return Reason::Deployment {
+            project: project.clone(),
+            environment: environment.clone(),
+            release: release.clone(),
             chain: chain.clone(),
         };
     }

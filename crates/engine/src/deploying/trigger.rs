@@ -10,6 +10,7 @@ use madake_store::deployment_result::{DeploymentReason, DeploymentResult};
 use madake_store::{Millis, Tx, event, plan};
 
 use super::create_release::{ReleaseError, make};
+use super::listeners;
 use super::start::{Asked, queue};
 use crate::EngineError;
 
@@ -91,7 +92,8 @@ pub(super) fn after_deployment(
         DeploymentReason::EnvironmentSuccess { chain, .. } => chain.clone(),
         _ => Vec::new(),
     };
-    chain.push(environment.name);
+    chain.push(environment.name.clone());
+    listeners::start_plans(tx, (&found, &environment, &release), result, now)?;
     let configuration = deployment::configuration(tx, found.version_id)?;
     for one in triggered(
         &configuration.environments,

@@ -153,7 +153,6 @@ fn put_plan_in_force(
     if plan::by_id(tx, plan_id)?.version_id != version_id {
         plan::adopt_version(tx, plan_id, version_id, configuration)?;
         plan::set_repositories(tx, plan_id, &repository_rows(tx, found, configuration)?)?;
-        plan::clear_timers(tx, plan_id)?;
     }
     // A file that says nothing of labels leaves them alone.
     if let Some(labels) = &configuration.labels {

@@ -322,6 +322,13 @@ pub(crate) fn reason(build: &Build) -> String {
         Reason::CustomRevision { user, revision } => format!("started by {user} for {revision}"),
         Reason::Scheduled => "started by its schedule".to_owned(),
         Reason::Parent { build, .. } => format!("started by the success of {build}"),
+        Reason::Tag { name } => format!("started by the tag {name}"),
+        Reason::Deployment {
+            project,
+            environment,
+            release,
+            ..
+        } => format!("started by the deployment of {release} of {project} to {environment}"),
         Reason::StageContinued { user, stage } => format!("{user} let the stage {stage} run"),
         Reason::Rebuilt { user } => format!("{user} had failed jobs run again"),
     }

@@ -5,8 +5,6 @@ use super::{Choices, Key, Section, Shape, bare, item, key};
 /// Triggers of a plan.
 pub(crate) const LIST: Shape = Shape::Items(&TRIGGERS);
 
-const NEVER: &str = "it never starts a build";
-
 const DESCRIPTION: Key = key("description", Shape::Text, "What the trigger is for.");
 const REPOSITORIES: Key = key(
     "repositories",
@@ -43,13 +41,16 @@ pub(crate) static TRIGGERS: Choices = Choices {
         bare("bitbucket-server-trigger", Some(Shape::Map(&PUSH)), "A push."),
         bare("bitbucket-cloud-trigger", Some(Shape::Map(&PUSH)), "A push."),
         bare("github-trigger", Some(Shape::Map(&PUSH)), "A push."),
-        bare("tag", Some(Shape::Map(&TAG)), "A new tag.").not_yet(NEVER),
+        bare(
+            "tag",
+            Some(Shape::Map(&TAG)),
+            "A new tag. The commit that it names is built, by the plan itself.",
+        ),
         item(
             "after-deployment",
             Shape::Map(&AFTER_DEPLOYMENT),
-            "A successful deployment.",
-        )
-        .not_yet(NEVER),
+            "A successful deployment. The plan is built whether or not anything changed.",
+        ),
     ],
 };
 
@@ -120,7 +121,7 @@ pub(crate) static TAG: Section = Section {
         key(
             "tagInBranch",
             Shape::Flag,
-            "Whether the tagged commit must be on the plan's branch.",
+            "Whether the tagged commit must be on the branch that is built.",
         )
         .default("false"),
         DESCRIPTION,

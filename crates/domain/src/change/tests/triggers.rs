@@ -278,3 +278,176 @@ fn a_plan_that_is_started_by_hand_still_gets_its_branches() {
     assert!(first.candidates.is_empty());
     assert_eq!(only(&first.decisions).code, ReasonCode::NoTrigger);
 }
+
+fn tag_trigger(filter: Option<&str>, in_branch: bool) -> Trigger {
+    trigger(TriggerKind::Tag {
+        filter: filter.map(Into::into),
+        in_branch,
+    })
+}
+
+/// A new tag at a commit.
+fn tagged(name: &str, commit: &str) -> Arrival {
+    let moved = MovedRef {
+        kind: RefKind::Tag,
+        name: name.into(),
+        old: None,
+        new: rev(commit),
+    };
+    arrival(Source::Tag { name: name.into() }, News::Moved(vec![moved]))
+}
+
+#[test]
+fn a_new_tag_builds_the_plan_itself_at_its_commit() {
+    let releases = || Some(vec![tag_trigger(Some(r"v\d+(\.\d+)*"), false)]);
+    for (what, triggers, name, commit, codes_of) in [
+        (
+            "any tag",
+            Some(vec![tag_trigger(None, false)]),
+            "nightly",
+            "c",
+            "PROJ-PLAN tagged",
+        ),
+        ("matching", releases(), "v1.2", "c", "PROJ-PLAN tagged"),
+        (
+            "what was considered last",
+            releases(),
+            "v1.2",
+            "a",
+            "PROJ-PLAN tagged",
+        ),
+        (
+            "the whole name counts",
+            releases(),
+            "v1.2-rc1",
+            "c",
+            "PROJ-PLAN no-tag-trigger",
+        ),
+        ("a tag of a tree", releases(), "v1", "0", "PROJ-PLAN tag-ignored"),
+        (
+            "push triggers",
+            Some(vec![trigger(TriggerKind::Push)]),
+            "v1",
+            "c",
+            "PROJ-PLAN no-tag-trigger",
+        ),
+        ("nothing said", None, "v1", "c", "PROJ-PLAN no-tag-trigger"),
+        ("by hand", Some(vec![]), "v1", "c", "PROJ-PLAN no-trigger"),
+        (
+            "bad filter",
+            Some(vec![tag_trigger(Some("("), false)]),
+            "v1",
+            "c",
+            "PROJ-PLAN no-tag-trigger",
+        ),
+    ] {
+        let decisions = judge(&plan(triggers), &rows(), &tagged(name, commit));
+        assert_eq!(codes(&decisions), [codes_of], "{what}");
+        assert!(
+            !only(&decisions).settles,
+            "{what}: a tag does not move the branch"
+        );
+    }
+    let decisions = judge(&plan(releases()), &rows(), &tagged("v1", "c"));
+    let decision = only(&decisions);
+    assert_eq!(decision.revision, rev("c"));
+    assert_eq!(
+        decision.sentence,
+        "PROJ-PLAN is built at cccccccccccc, because the tag v1 was pushed"
+    );
+}
+
+#[test]
+fn a_tag_may_have_to_be_on_the_branch() {
+    let tagged = tagged("v1", "c");
+    for (what, triggers, on_branch, code) in [
+        (
+            "on it",
+            vec![tag_trigger(None, true)],
+            Some(true),
+            ReasonCode::Tagged,
+        ),
+        (
+            "not on it",
+            vec![tag_trigger(None, true)],
+            Some(false),
+            ReasonCode::TagNotInBranch,
+        ),
+        (
+            "not known",
+            vec![tag_trigger(None, true)],
+            None,
+            ReasonCode::Tagged,
+        ),
+        (
+            "another trigger takes it anyway",
+            vec![tag_trigger(None, true), tag_trigger(Some("v.*"), false)],
+            Some(false),
+            ReasonCode::Tagged,
+        ),
+    ] {
+        let facts = ChangeFacts {
+            on_branch,
+            ..ChangeFacts::default()
+        };
+        let decisions = judge_with(&plan(Some(triggers)), &rows(), &tagged, &facts);
+        assert_eq!(only(&decisions).code, code, "{what}");
+    }
+}
+
+#[test]
+fn tags_that_are_not_new_are_named() {
+    let plan = plan(Some(vec![tag_trigger(None, false)]));
+    for (old, new, why) in [
+        (
+            "a",
+            "b",
+            "nothing is built for v1: it was moved, and new tags alone start builds",
+        ),
+        ("a", "0", "nothing is built for v1: it was deleted"),
+    ] {
+        let moved = MovedRef {
+            kind: RefKind::Tag,
+            ..branch("v1", old, new)
+        };
+        let decisions = judge(&plan, &rows(), &push(vec![moved]));
+        assert_eq!(only(&decisions).sentence, why);
+    }
+}
+
+#[test]
+fn a_deployment_starts_the_plans_that_listen_to_it() {
+    let listens = |project: &str, environment: Option<&str>| {
+        trigger(TriggerKind::AfterDeployment {
+            deployment_project: project.into(),
+            environment: environment.map(Into::into),
+        })
+    };
+    let source = Source::Deployment {
+        project: "Shop".into(),
+        environment: "Staging".into(),
+        release: "1.4".into(),
+    };
+    let arrival = heads(source, &[("master", "a")]);
+    for (triggers, code) in [
+        (Some(vec![listens("Shop", Some("Staging"))]), ReasonCode::Deployed),
+        (Some(vec![listens("Shop", None)]), ReasonCode::Deployed),
+        (
+            Some(vec![listens("Shop", Some("Production"))]),
+            ReasonCode::NoDeploymentTrigger,
+        ),
+        (
+            Some(vec![listens("Other", None)]),
+            ReasonCode::NoDeploymentTrigger,
+        ),
+        (None, ReasonCode::NoDeploymentTrigger),
+    ] {
+        let decisions = judge(&plan(triggers), &rows()[1..2], &arrival);
+        assert_eq!(only(&decisions).code, code);
+    }
+    let decisions = judge(&plan(Some(vec![listens("Shop", None)])), &rows()[1..2], &arrival);
+    assert_eq!(
+        only(&decisions).sentence,
+        "PROJ-PLAN is built at aaaaaaaaaaaa of the branch master, because 1.4 of Shop was deployed to Staging"
+    );
+}

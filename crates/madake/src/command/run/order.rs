@@ -161,6 +161,7 @@ fn facts(here: &Here, plan: &PlanConfiguration, repositories: &[JobRepository]) 
         number: 1,
         timestamp: zoned.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string(),
         base_url: here.settings().base_url.clone(),
+        tag: None,
         started_by: None,
         pull_request: None,
         repositories: repositories

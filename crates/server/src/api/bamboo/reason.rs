@@ -56,6 +56,20 @@ pub enum Reason {
         /// That build.
         parent: ResultKey,
     },
+    /// A tag was pushed.
+    Tag {
+        /// Its name.
+        name: String,
+    },
+    /// A deployment succeeded.
+    Deployment {
+        /// The deployment project.
+        project: String,
+        /// The environment.
+        environment: String,
+        /// The release.
+        release: String,
+    },
 }
 
 impl Reason {
@@ -82,6 +96,17 @@ impl Reason {
                 "Child of {}",
                 anchor(&links.result_page(parent), &parent.to_string())
             ),
+            Self::Tag { name } => format!("Tag <b>{}</b> was pushed", escape_html(name)),
+            Self::Deployment {
+                project,
+                environment,
+                release,
+            } => format!(
+                "Deployment of <b>{}</b> of {} to {}",
+                escape_html(release),
+                escape_html(project),
+                escape_html(environment)
+            ),
         }
     }
 
@@ -95,6 +120,8 @@ impl Reason {
             Self::FirstBuild => "First build",
             Self::Scheduled => "Scheduled",
             Self::ChildOf { .. } => "Dependency build",
+            Self::Tag { .. } => "Tag",
+            Self::Deployment { .. } => "After deployment",
         }
     }
 
@@ -227,6 +254,12 @@ mod tests {
             Reason::CustomRevision {
                 user: user.clone(),
                 revision: evil.clone(),
+            },
+            Reason::Tag { name: evil.clone() },
+            Reason::Deployment {
+                project: evil.clone(),
+                environment: evil.clone(),
+                release: evil.clone(),
             },
             Reason::StageContinued { stage: evil, user },
         ];

@@ -382,6 +382,13 @@ fn sentence(reason: &Reason) -> String {
         }
         Reason::Scheduled => "Scheduled".into(),
         Reason::Parent { build, .. } => format!("Child of {build}"),
+        Reason::Tag { name } => format!("Tag {name}"),
+        Reason::Deployment {
+            project,
+            environment,
+            release,
+            ..
+        } => format!("Deployment of {release} of {project} to {environment}"),
         Reason::StageContinued { user, stage } => format!("Manual run from the stage {stage} by {user}"),
         Reason::Rebuilt { user } => format!("Rebuilt by {user}"),
     }

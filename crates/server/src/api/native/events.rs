@@ -162,7 +162,18 @@ fn content_view(content: &Content) -> Value {
         Content::Parent { target, build, .. } => {
             json!({ "type": "parent", "plan": target, "build": build })
         }
-        Content::Cron { expression, .. } => json!({ "type": "cron", "expression": expression }),
+        Content::Cron {
+            expression, branch, ..
+        } => json!({ "type": "cron", "expression": expression, "branch": branch }),
+        Content::Deployment {
+            target,
+            project,
+            environment,
+            release,
+            ..
+        } => json!({
+            "type": "deployment", "plan": target, "project": project, "environment": environment, "release": release,
+        }),
         Content::PullRequest { told } => json!({
             "type": "pull-request", "number": told.number, "open": told.open, "fromFork": told.from_fork,
             "sourceBranch": told.source_branch, "targetBranch": told.target_branch, "author": told.author,

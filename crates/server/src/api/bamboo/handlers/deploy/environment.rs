@@ -60,3 +60,31 @@ pub(super) async fn results(
         .attribute("max-result", page.size);
     Ok(asked.ok(Document::new("results", body)))
 }
+
+/// `GET /deploy/environment/{id}/requirement`: a bare list of what an agent must have.
+pub(super) async fn requirements(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(text): Path<String>,
+    asked: Asked,
+) -> Result<Response, Failure> {
+    let wanted = id(&text);
+    let (_, shown) = load::read(&app, &visitor, move |loader| {
+        show::environment(loader.tx, &loader.caller, wanted)
+    })
+    .await?;
+    let all = shown.definition.map(|one| one.requirements).unwrap_or_default();
+    let list = all.iter().zip(1_i64..).map(|(one, id)| {
+        let matches = if one.matches.is_some() {
+            "MATCHES"
+        } else {
+            "EXISTS"
+        };
+        Object::new()
+            .element("id", id)
+            .element("key", one.key.as_str())
+            .element("matchType", matches)
+            .optional_element("matchValue", one.matches.as_deref())
+    });
+    Ok(asked.ok(Document::new("requirements", List::new("requirement", list))))
+}

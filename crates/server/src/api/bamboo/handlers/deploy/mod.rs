@@ -1,6 +1,8 @@
 //! Deployments: projects, environments, releases, results, and their queue (bamboo-rest.md 6.1, 9).
 
+mod edit;
 mod environment;
+mod preview;
 mod project;
 mod queue;
 mod release;
@@ -23,6 +25,9 @@ const THERE: Access = Access::Permission("READ on the environment");
 const DEPLOY: Access = Access::Permission("BUILD on the environment");
 const CREATE: Access = Access::Permission("CREATE_RELEASE on the deployment project");
 const APPROVE: Access = Access::Permission("APPROVE_RELEASE on the deployment project");
+const CHANGE: Access = Access::Permission("WRITE on the deployment project");
+const CHANGE_THERE: Access = Access::Permission("WRITE on the environment");
+const MAKE: Access = Access::Permission("CREATE on the plan's project");
 const ADMINISTER: Access = Access::Permission("ADMINISTRATION on the deployment project");
 
 /// The routes of deployments.
@@ -90,6 +95,94 @@ pub(super) fn routes() -> Routes {
             project::dashboard_of_one,
         )
         .merge(releases_and_results())
+        .merge(changes())
+        .merge(looks_ahead())
+}
+
+/// Projects that people keep. Bamboo's description and its clients do not agree on POST and PUT: both are served.
+fn changes() -> Routes {
+    let mut routes = Routes::default();
+    for method in [Method::PUT, Method::POST] {
+        routes = routes
+            .add(
+                method.clone(),
+                "/rest/api/latest/deploy/project",
+                MAKE,
+                edit::create,
+            )
+            .add(
+                method.clone(),
+                "/rest/api/latest/deploy/project/{id}",
+                CHANGE,
+                edit::update,
+            )
+            .add(
+                method.clone(),
+                "/rest/api/latest/deploy/project/{id}/environment",
+                CHANGE,
+                edit::create_environment,
+            )
+            .add(
+                method,
+                "/rest/api/latest/deploy/environment/{id}",
+                CHANGE_THERE,
+                edit::update_environment,
+            );
+    }
+    routes
+        .add(
+            Method::DELETE,
+            "/rest/api/latest/deploy/environment/{id}",
+            CHANGE_THERE,
+            edit::remove_environment,
+        )
+        .add(
+            Method::DELETE,
+            "/rest/api/latest/deploy/version/{id}",
+            CHANGE,
+            edit::remove_release,
+        )
+}
+
+/// What is asked before a release is made, and the dashboard in parts.
+fn looks_ahead() -> Routes {
+    Routes::default()
+        .add(
+            Method::GET,
+            "/rest/api/latest/deploy/project/{id}/version",
+            READ,
+            release::list,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/deploy/preview/versionName",
+            READ,
+            preview::version_name,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/deploy/preview/possibleResults",
+            READ,
+            preview::possible_results,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/deploy/dashboard/paginate/{id}",
+            READ,
+            project::dashboard_page_of_one,
+        )
+        .add(
+            Method::POST,
+            "/rest/api/latest/deploy/dashboard/status",
+            Access::Public,
+            project::dashboard_status,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/deploy/environment/{id}/requirement",
+            THERE,
+            environment::requirements,
+        )
 }
 
 fn releases_and_results() -> Routes {

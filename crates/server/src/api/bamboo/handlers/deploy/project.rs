@@ -5,13 +5,15 @@ use axum::response::Response;
 use http::StatusCode;
 use madake_domain::key::{EntityKey, PlanKey};
 use madake_engine::deploying::show::{self, ShownProject};
+use serde::Deserialize;
 
 use super::super::super::error::ApiError;
 use super::super::super::node::{Document, List};
 use super::super::super::paging::{MAX_SIZE, Page, start_limit_document};
 use super::super::asked::Asked;
 use super::super::{load, refuse};
-use super::{id, shape};
+use super::edit::json;
+use super::{JsonBody, id, shape};
 use crate::App;
 use crate::auth::Visitor;
 use crate::refusal::Failure;
@@ -105,6 +107,27 @@ pub(super) async fn dashboard_page(
     asked: Asked,
 ) -> Result<Response, Failure> {
     let projects = shown(&app, &visitor).await?;
+    Ok(a_page(
+        &app,
+        &asked,
+        &projects,
+        &[&"deploy", &"dashboard", &"paginate"],
+    ))
+}
+
+/// `GET /deploy/dashboard/paginate/{id}`: the same with one project.
+pub(super) async fn dashboard_page_of_one(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(text): Path<String>,
+    asked: Asked,
+) -> Result<Response, Failure> {
+    let found = one(&app, &visitor, &text).await?;
+    let path: [&dyn std::fmt::Display; 4] = [&"deploy", &"dashboard", &"paginate", &found.found.id];
+    Ok(a_page(&app, &asked, std::slice::from_ref(&found), &path))
+}
+
+fn a_page(app: &App, asked: &Asked, projects: &[ShownProject], path: &[&dyn std::fmt::Display]) -> Response {
     let page = Page::from_start_and_limit(&asked.parameters, MAX_SIZE);
     let items = projects
         .iter()
@@ -112,15 +135,37 @@ pub(super) async fn dashboard_page(
         .take(page.size)
         .map(|one| shape::on_dashboard(one).into())
         .collect();
-    let href = asked
-        .context(&app)
-        .links
-        .rest(&[&"deploy", &"dashboard", &"paginate"]);
-    Ok(asked.ok(start_limit_document(
+    let href = asked.context(app).links.rest(path);
+    asked.ok(start_limit_document(
         page,
         projects.len(),
         items,
         &href,
         &asked.parameters,
-    )))
+    ))
+}
+
+/// The environments whose status is asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Wanted {
+    environment_ids: Vec<i64>,
+}
+
+/// `POST /deploy/dashboard/status`: a bare list of the environments that the caller may see, in the order of their
+/// projects; of those that the body names, or of all.
+pub(super) async fn dashboard_status(
+    State(app): State<App>,
+    visitor: Visitor,
+    JsonBody(body): JsonBody<Wanted>,
+) -> Result<Response, Failure> {
+    let wanted = body?.environment_ids;
+    let projects = shown(&app, &visitor).await?;
+    let statuses = projects
+        .iter()
+        .flat_map(|project| &project.environments)
+        .filter(|one| wanted.is_empty() || wanted.contains(&one.row.id))
+        .map(shape::environment_status);
+    let list = List::new("environmentStatus", statuses);
+    Ok(json("environmentStatuses", list))
 }

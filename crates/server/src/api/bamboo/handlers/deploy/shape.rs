@@ -142,14 +142,17 @@ fn agent(name: &str, busy: bool) -> Object {
         .element("busy", busy)
 }
 
+/// An environment on the dashboard: what is there.
+pub(super) fn environment_status(one: &ShownEnvironment) -> Object {
+    let newest = one.newest.as_ref().map(|newest| result(newest, None));
+    Object::new()
+        .element("environment", environment(one))
+        .optional_element("deploymentResult", newest)
+}
+
 /// A project on the dashboard: what is where.
 pub(super) fn on_dashboard(shown: &ShownProject) -> Object {
-    let statuses = shown.environments.iter().map(|one| {
-        let newest = one.newest.as_ref().map(|newest| result(newest, None));
-        Object::new()
-            .element("environment", environment(one))
-            .optional_element("deploymentResult", newest)
-    });
+    let statuses = shown.environments.iter().map(environment_status);
     Object::new()
         .element("deploymentProject", project(shown))
         .element("environmentStatuses", List::new("environmentStatus", statuses))

@@ -87,6 +87,17 @@ impl Loader<'_, '_> {
                 Ok(parent) => Reason::ChildOf { parent },
                 Err(_) => Reason::CodeChanged,
             },
+            build::Reason::Tag { name } => Reason::Tag { name: name.clone() },
+            build::Reason::Deployment {
+                project,
+                environment,
+                release,
+                ..
+            } => Reason::Deployment {
+                project: project.clone(),
+                environment: environment.clone(),
+                release: release.clone(),
+            },
             build::Reason::Manual { user } => Reason::ManualBuild {
                 user: self.user(user)?,
             },
