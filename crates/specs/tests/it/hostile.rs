@@ -344,3 +344,48 @@ fn y3_typed_scalars_are_read_as_yaml_1_1_where_a_boolean_is_expected() {
         assert_eq!(first_error(&text), "specs::wrong-type", "{text}");
     }
 }
+
+#[test]
+fn l1_patterns_that_would_take_too_much_are_refused_with_their_place() {
+    for (pattern, refusal) in [
+        ("(a+)+$".to_owned(), None),
+        (r"^rc-v[0-9]+\.[0-9]+\.[0-9]+.*".to_owned(), None),
+        ("(((a{100}){100}){100}){100}".to_owned(), Some("it is too large")),
+    ] {
+        let text = plan_text(&format!(
+            "branches: {{create: {{for-new-branch: '{pattern}'}}}}\ntriggers:\n  - tag: {{filter: '{pattern}'}}\n\
+             branch-overrides:\n  - '{pattern}': {{triggers: []}}\nBuild: {{tasks: []}}\n"
+        ));
+        let found: Vec<_> = reading(&text)
+            .diagnostics
+            .into_iter()
+            .filter(|one| one.code == "specs::bad-pattern")
+            .collect();
+        match refusal {
+            None => assert!(found.is_empty(), "{pattern}: {found:#?}"),
+            Some(refusal) => {
+                assert_eq!(found.len(), 3, "{pattern}: {found:#?}");
+                for one in found {
+                    assert!(one.message.contains(refusal), "{}", one.message);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn l1_many_large_patterns_are_read_in_bounded_time() {
+    let overrides: Vec<String> = (0..50)
+        .map(|number| format!("  - '[a-z]{{1,900}}-{number}': {{triggers: []}}"))
+        .collect();
+    let text = plan_text(&format!(
+        "Build: {{tasks: []}}\nbranch-overrides:\n{}\n",
+        overrides.join("\n")
+    ));
+    let began = std::time::Instant::now();
+    let plan = crate::plan(&text);
+    assert_eq!(plan.branch_overrides.len(), 50);
+    let applied = plan.on_branch(&"a".repeat(900));
+    assert_eq!(applied.branch_overrides.len(), 50, "none of them matches");
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+}
