@@ -458,10 +458,7 @@ fn what_is_not_run_is_said_once_for_each_place() {
         .filter(|found| found.code == "specs::not-run")
         .map(|found| found.message.as_str())
         .collect();
-    for what in [
-        "the task `variable-updater` of an app",
-        "`viewer`",
-    ] {
+    for what in ["the task `variable-updater` of an app", "`viewer`"] {
         assert!(
             said.iter().any(|message| message.ends_with(what)),
             "{what}: {said:#?}"
