@@ -1,6 +1,7 @@
 //! The whole product, from outside: the real binary, real git and hg, real hooks, real HTTP.
 
 mod artifacts;
+mod bamboo_clients;
 mod bitbucket_admin;
 mod bitbucket_clients;
 mod bitbucket_reading;

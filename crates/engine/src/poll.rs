@@ -192,6 +192,15 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// When a plan, or a plan branch with polling triggers of its own, is looked at next, in milliseconds since 1970.
+pub(crate) fn next_look(engine: &Engine, plan_id: i64, own_branch: Option<i64>) -> Option<Millis> {
+    let whose = own_branch.map_or(Whose::Plan(plan_id), Whose::Branch);
+    let looks = engine.looks().due.lock().unwrap_or_else(PoisonError::into_inner);
+    let due = looks.get(&whose)?;
+    let wait = due.at.saturating_duration_since(Instant::now());
+    Some(clock::now_ms() + i64::try_from(wait.as_millis()).unwrap_or(0))
+}
+
 /// The plans that may build, and their branches with polling triggers of their own.
 async fn looking(engine: &Engine) -> Result<Vec<Looking>, EngineError> {
     let (plans, own) = engine

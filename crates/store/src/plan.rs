@@ -300,6 +300,8 @@ pub fn set_branch_version(tx: &Tx<'_>, branch_id: i64, version_id: Option<i64>) 
         "UPDATE plan_branch SET version_id = $1 WHERE id = $2",
         params![version_id, branch_id],
     )?;
+    // It may have timers of its own.
+    tx.wake(Topic::Plans);
     Ok(())
 }
 

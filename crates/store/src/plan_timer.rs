@@ -198,3 +198,79 @@ pub fn is_pending(tx: &Tx<'_>, event_id: i64) -> Result<bool, StoreError> {
     )?;
     Ok(found.is_some())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Store;
+
+    fn fill(tx: &Tx<'_>) -> Result<(), StoreError> {
+        for sql in [
+            "INSERT INTO project (id, key, name, description, created_ms) VALUES (1, 'PROJ', 'P', '', 0)",
+            "INSERT INTO plan (id, project_id, key, name, description, enabled, next_branch_number, created_ms)
+             VALUES (1, 1, 'PROJ-PLAN', 'P', '', 1, 0, 0)",
+            "INSERT INTO plan_version (id, plan_id, configuration, digest, source, created_ms) VALUES (1, 1, '', '', '', 0)",
+            "INSERT INTO plan_branch (id, plan_id, key, is_master, display_name, description, enabled, cleanup_enabled,
+               automatic, next_build_number, last_change_ms, created_ms, version_id)
+             VALUES (1, 1, 'PROJ-PLAN', 1, '', '', 1, 1, 0, 9, 0, 0, NULL),
+                    (2, 1, 'PROJ-PLAN0', 0, 'a', '', 1, 1, 0, 9, 0, 0, 1),
+                    (3, 1, 'PROJ-PLAN1', 0, 'b', '', 1, 1, 0, 9, 0, 0, NULL),
+                    (4, 1, 'PROJ-PLAN2', 0, 'c', '', 0, 1, 0, 9, 0, 0, 1)",
+        ] {
+            tx.execute(sql, &[])?;
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn timers_of_branches_outlive_the_server_and_end_with_their_branch() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("store.db");
+        let timer = Timer {
+            key: TimerKey {
+                plan_branch_id: 2,
+                version_id: 1,
+                position: 0,
+            },
+            next_ms: Some(5),
+            set_ms: 1,
+            event_id: None,
+        };
+        let store = Store::open(&path).expect("a store");
+        let stored = store.write(move |tx| {
+            fill(tx)?;
+            set(
+                tx,
+                Timer {
+                    next_ms: None,
+                    ..timer
+                },
+            )?;
+            set(tx, timer)
+        });
+        stored.await.expect("a timer");
+        drop(store);
+        let store = Store::open(&path).expect("the same store");
+        let done = store.write(move |tx| {
+            assert_eq!(all(tx)?, [timer]);
+            assert_eq!(of(tx, timer.key)?, Some(timer));
+            assert_eq!(masters(tx)?, HashMap::from([(1, 1)]));
+            let own = |tx: &Tx<'_>| -> Result<Vec<i64>, StoreError> {
+                Ok(own_versions(tx)?
+                    .into_iter()
+                    .map(|one| one.plan_branch_id)
+                    .collect())
+            };
+            assert_eq!(own(tx)?, [2], "one that is disabled keeps no time");
+            crate::plan::set_missing(tx, 2, Some(9))?;
+            assert!(own(tx)?.is_empty(), "nor does one whose branch is gone");
+            crate::plan::set_missing(tx, 2, None)?;
+            crate::plan::remove_branch(tx, 2, 9)?;
+            assert!(own(tx)?.is_empty(), "nor one that was removed");
+            forget(tx, timer.key)?;
+            assert!(all(tx)?.is_empty());
+            Ok::<_, StoreError>(())
+        });
+        done.await.expect("it can be read");
+    }
+}

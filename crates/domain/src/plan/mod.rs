@@ -24,6 +24,7 @@ mod secret_text;
 mod task;
 mod test_parser;
 mod trigger;
+mod trigger_words;
 mod vcs_task;
 
 pub use artifact::{Artifact, ArtifactDownloadItem, ArtifactDownloadTask, ArtifactSubscription};

@@ -24,10 +24,8 @@ pub(super) fn start_plans(
     let listening = plan_timer::listening_to_deployments(tx)?;
     let plans: BTreeMap<i64, _> = listening
         .iter()
-        .map(|(plan_id, key, version)| (*plan_id, key, version))
-        .filter_map(|(plan_id, key, version)| {
-            (*key == version.key).then(|| (plan_id, version.triggers.clone()))
-        })
+        .filter(|(_, key, version)| *key == version.key)
+        .map(|(plan_id, _, version)| (*plan_id, version.triggers.clone()))
         .collect();
     let mut chain = None;
     for (plan_id, key, version) in &listening {

@@ -44,6 +44,7 @@ pub mod remove_repository;
 pub mod rename_repository;
 pub mod set_credential;
 pub mod show_hearing;
+pub mod show_triggers;
 pub mod ssh_keys;
 pub mod stop_build;
 pub mod test_address;

@@ -2,9 +2,11 @@
 
 use axum::extract::State;
 use http::StatusCode;
+use jiff::tz::TimeZone;
 use madake_domain::key::PlanKey;
 use madake_engine::EngineError;
 use madake_engine::ops::own_plan::ShownPlan;
+use madake_engine::ops::show_triggers::ShownTriggers;
 use serde::Serialize;
 
 use super::asked::{Asked, Page, Refused};
@@ -22,7 +24,16 @@ struct PlanPage {
     state: &'static str,
     conflicts: Vec<String>,
     decided: Vec<String>,
+    own_triggers: bool,
+    triggers: Vec<TriggerRow>,
+    last: String,
     findings: Vec<Row>,
+}
+
+#[derive(Debug, Serialize)]
+struct TriggerRow {
+    words: String,
+    next: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -58,11 +69,25 @@ pub(super) async fn page(State(app): State<App>, visitor: Visitor, asked: Asked)
         }
         Err(other) => return Err(other.into()),
     };
+    let triggers = app.engine().show_triggers(&visitor.caller, &key).await?;
+    let zone = app.engine().settings().time_zone.clone();
     let frame = asked.frame(&app, &visitor, found.branch.key.as_str());
-    Ok(render(StatusCode::OK, "plan.html", &frame, &described(&found)))
+    Ok(render(
+        StatusCode::OK,
+        "plan.html",
+        &frame,
+        &described(&found, &triggers, &zone),
+    ))
 }
 
-fn described(found: &ShownPlan) -> PlanPage {
+/// A moment of the server's time zone.
+fn moment(time_ms: i64, zone: &TimeZone) -> String {
+    let time = jiff::Timestamp::from_millisecond(time_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let zoned = time.to_zoned(zone.clone());
+    zoned.strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
+}
+
+fn described(found: &ShownPlan, triggers: &ShownTriggers, zone: &TimeZone) -> PlanPage {
     let (open, settled): (Vec<_>, Vec<_>) = found
         .claims
         .iter()
@@ -89,6 +114,18 @@ fn described(found: &ShownPlan) -> PlanPage {
         },
         conflicts: names(open),
         decided: names(settled),
+        own_triggers: triggers.own,
+        triggers: triggers
+            .triggers
+            .iter()
+            .map(|one| TriggerRow {
+                words: shown::line(&one.words),
+                next: one.next_ms.map(|next| moment(next, zone)).unwrap_or_default(),
+            })
+            .collect(),
+        last: triggers.last.as_ref().map_or_else(String::new, |last| {
+            shown::line(&format!("{} ({})", last.sentence, moment(last.decided_ms, zone)))
+        }),
         findings: found
             .findings
             .iter()

@@ -4,6 +4,7 @@ use axum::Json as Answer;
 use axum::extract::{Path, State};
 use madake_domain::key::PlanKey;
 use madake_engine::ops::own_plan::{ShownClaim, ShownPlan};
+use madake_engine::ops::show_triggers::ShownTriggers;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -20,7 +21,8 @@ pub(super) async fn show(
 ) -> Result<Answer<Value>, Failure> {
     let key: PlanKey = parse(&key)?;
     let shown = app.engine().show_plan(&visitor.caller, &key).await?;
-    Ok(Answer(view(&shown)))
+    let triggers = app.engine().show_triggers(&visitor.caller, &key).await?;
+    Ok(Answer(view(&shown, &triggers)))
 }
 
 #[derive(Debug, Deserialize)]
@@ -41,7 +43,8 @@ pub(super) async fn decide(
         .engine()
         .set_plan_owner(&visitor.caller, &key, &asked.repository)
         .await?;
-    Ok(Answer(view(&shown)))
+    let triggers = app.engine().show_triggers(&visitor.caller, &key).await?;
+    Ok(Answer(view(&shown, &triggers)))
 }
 
 /// The claims about which nobody has decided.
@@ -60,7 +63,7 @@ fn claim_view(one: &ShownClaim) -> Value {
     })
 }
 
-fn view(shown: &ShownPlan) -> Value {
+fn view(shown: &ShownPlan, triggers: &ShownTriggers) -> Value {
     let findings: Vec<Value> = shown
         .findings
         .iter()
@@ -97,5 +100,14 @@ fn view(shown: &ShownPlan) -> Value {
         "versionMs": shown.version_ms,
         "findings": findings,
         "claims": claims,
+        "ownTriggers": triggers.own,
+        "triggers": triggers
+            .triggers
+            .iter()
+            .map(|one| json!({ "words": one.words, "nextMs": one.next_ms }))
+            .collect::<Vec<_>>(),
+        "lastDecision": triggers.last.as_ref().map(|last| {
+            json!({ "event": last.event_id, "sentence": last.sentence, "decidedMs": last.decided_ms })
+        }),
     })
 }

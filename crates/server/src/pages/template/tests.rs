@@ -97,7 +97,8 @@ fn every_template_renders_and_keeps_text_of_people_inside_its_place() {
             "plan.html",
             json!({
                 "heading": HOSTILE, "owner": HOSTILE, "version": HOSTILE, "state": "disabled", "conflicts": [HOSTILE],
-                "decided": [HOSTILE], "findings": [{
+                "decided": [HOSTILE], "own_triggers": true, "triggers": [{"words": HOSTILE, "next": HOSTILE}],
+                "last": HOSTILE, "findings": [{
                     "severity": "error", "place": HOSTILE, "message": HOSTILE, "help": HOSTILE, "from": HOSTILE}],
             }),
         ),

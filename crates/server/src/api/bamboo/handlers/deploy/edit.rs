@@ -42,19 +42,24 @@ pub(super) struct EnvironmentBody {
 }
 
 impl ProjectBody {
-    fn asked(self) -> Result<AskedProject, Failure> {
+    /// `None`: what is named as the plan is none.
+    fn asked(self) -> Option<AskedProject> {
         let plan: Option<PlanKey> = match self.plan_key.map(|key| key.key.parse()) {
             None => None,
             Some(Ok(EntityKey::Plan(key))) => Some(key),
-            Some(_) => return Err(refuse(ApiError::invalid("Please provide a valid plan key"))),
+            Some(_) => return None,
         };
-        Ok(AskedProject {
+        Some(AskedProject {
             name: self.name,
             description: self.description,
             plan,
             public: self.public_access,
         })
     }
+}
+
+fn no_plan() -> Failure {
+    refuse(ApiError::invalid("Please provide a valid plan key"))
 }
 
 impl From<EnvironmentBody> for AskedEnvironment {
@@ -113,7 +118,7 @@ pub(super) async fn create(
     }
     let made = app
         .engine()
-        .create_deployment(&visitor.caller, body?.asked()?)
+        .create_deployment(&visitor.caller, body?.asked().ok_or_else(no_plan)?)
         .await?;
     project(&app, &visitor, made).await
 }
@@ -128,7 +133,7 @@ pub(super) async fn update(
     let wanted = id(&text);
     may_change(&app, &visitor, wanted).await?;
     app.engine()
-        .update_deployment(&visitor.caller, wanted, body?.asked()?)
+        .update_deployment(&visitor.caller, wanted, body?.asked().ok_or_else(no_plan)?)
         .await?;
     project(&app, &visitor, wanted).await
 }
