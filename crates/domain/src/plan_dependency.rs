@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn loops_of_any_length_are_found_with_their_way() {
+    fn l3_loops_of_any_length_are_found_with_their_way() {
         let children = |of: &PlanKey| -> Vec<PlanKey> {
             let names: &[&str] = match of.as_str() {
                 "P-A" => &["P-B", "P-C"],
