@@ -19,6 +19,7 @@ mod lock;
 mod log;
 pub mod log_note;
 pub mod log_tail;
+pub mod private_key;
 mod processes;
 pub mod program;
 mod remote;

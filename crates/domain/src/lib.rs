@@ -20,6 +20,7 @@ pub mod branch_permission;
 pub mod capability;
 pub mod change;
 pub mod condition;
+pub mod credential;
 pub mod cron;
 pub mod delivery;
 pub mod deployment;

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn terminal_sequences_and_direction_marks_are_left_out() {
+    fn s8_terminal_sequences_and_direction_marks_are_left_out() {
         let rows = [
             ("plain", "plain"),
             ("a\tb", "a\tb"),

@@ -18,6 +18,7 @@ pub mod settings;
 mod capabilities;
 mod changes;
 mod clean;
+mod credentials;
 mod decide;
 mod dependencies;
 pub mod deploying;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
+use madake_domain::credential::named_by_tasks;
 use madake_domain::plan::{CheckoutTask, Job, Task, TaskAction, Variable};
 use madake_domain::repository::{RepositoryKind, Scm};
 use madake_domain::variables::{
@@ -17,6 +18,7 @@ use madake_store::pull_request::{self, PullRequest};
 use madake_store::repository::{self, Repository};
 use madake_store::{Tx, build, build_query, plan, project};
 
+use crate::credentials::Asking;
 use crate::listening::forks;
 use crate::specs::rights;
 use crate::variables::{JobLayers, SetVariables};
@@ -97,6 +99,15 @@ pub(crate) async fn make(
             tasks.iter().chain(&definition.final_tasks),
         )?
     };
+    let named = named_by_tasks(tasks.iter().chain(&definition.final_tasks));
+    let asking = Asking {
+        project: loaded.plan.key.project(),
+        holder,
+        of_fork: loaded.of_fork,
+        result: format!("{}-{}-{}", loaded.branch.key, job.key, loaded.build.number),
+    };
+    let named = named.into_iter().map(str::to_owned).collect();
+    let credentials = engine.credentials_for(named, asking).await?;
     let (artifacts, tests) = supply::of_job(engine, job, &loaded.build, definition, &loaded.plan.key).await?;
     let settings = engine.settings();
     let facts = build_facts(&settings.base_url, &settings.time_zone, &loaded);
@@ -122,6 +133,7 @@ pub(crate) async fn make(
             .filter_map(|right| right.password.clone())
             .collect(),
         push_rights,
+        credentials,
         variables: variables(&facts, &loaded, &configuration.variables, definition),
         capabilities: engine
             .capabilities()

@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn log_lines_keep_colours_and_lose_what_moves_the_cursor() {
+    fn s8_log_lines_keep_colours_and_lose_what_moves_the_cursor() {
         assert_eq!(
             log_text("\u{1b}[32mok\u{1b}[0m done", 100),
             "\u{1b}[32mok\u{1b}[0m done\u{1b}[0m"

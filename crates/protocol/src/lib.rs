@@ -14,8 +14,8 @@ mod results;
 pub use container::{ContainerOrder, ContainerPolicy};
 pub use isolation::{Bubblewrap, Isolation, IsolationChoice};
 pub use message::{FORMAT, MessageError};
+pub use order::{CredentialContent, JobCredential, JobOrder, JobRepository, JobVariable, PushRight, Secret};
 pub use order::{DEFAULT_FINAL_TASKS_SECONDS, DEFAULT_STOP_GRACE_SECONDS};
-pub use order::{JobOrder, JobRepository, JobVariable, PushRight, Secret};
 pub use outcome::{JobOutcome, JobResult, JobStarted, StopRequest};
 pub use results::{
     ArtifactDownload, ArtifactOrder, CaseName, DEFAULT_ARTIFACT_BYTES, DEFAULT_ARTIFACT_FILES,

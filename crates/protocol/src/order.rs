@@ -51,6 +51,9 @@ pub struct JobOrder {
     /// Where tasks may push to.
     #[serde(default)]
     pub push_rights: Vec<PushRight>,
+    /// Shared credentials that tasks name.
+    #[serde(default)]
+    pub credentials: Vec<JobCredential>,
     /// Resolved variables; `${bamboo.name}` in texts, `bamboo_name` in the environment.
     #[serde(default)]
     pub variables: Vec<JobVariable>,
@@ -177,6 +180,54 @@ pub struct PushRight {
     pub password: Option<Secret>,
 }
 
+/// A shared credential that tasks of the job name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobCredential {
+    /// The name, as the tasks write it.
+    pub name: String,
+    /// What the job gets.
+    pub content: CredentialContent,
+}
+
+/// What a job gets of a shared credential.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum CredentialContent {
+    /// A user name and a password or token.
+    Password {
+        /// The user's name.
+        username: String,
+        /// The password.
+        password: Secret,
+    },
+    /// A private key.
+    Key {
+        /// The user's name; empty: the task says it.
+        username: String,
+        /// The key, in PEM.
+        key: Secret,
+        /// What opens the key.
+        passphrase: Option<Secret>,
+    },
+    /// Nothing: it is not there, or the plan may not use it. The task that names it fails with this sentence.
+    Refused {
+        /// Why, and what to do.
+        reason: String,
+    },
+}
+
+impl CredentialContent {
+    /// All that the log must not show.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        let (first, second) = match self {
+            Self::Password { password, .. } => (Some(password), None),
+            Self::Key { key, passphrase, .. } => (Some(key), passphrase.as_ref()),
+            Self::Refused { .. } => (None, None),
+        };
+        first.into_iter().chain(second)
+    }
+}
+
 /// A variable with its value.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobVariable {
@@ -250,6 +301,22 @@ mod tests {
                 username: "x".into(),
                 password: Some(Secret::new("horse")),
             }],
+            credentials: vec![
+                JobCredential {
+                    name: "deploy".into(),
+                    content: CredentialContent::Key {
+                        username: "joe".into(),
+                        key: Secret::new("-----BEGIN horse-----"),
+                        passphrase: Some(Secret::new("stable horse")),
+                    },
+                },
+                JobCredential {
+                    name: "other".into(),
+                    content: CredentialContent::Refused {
+                        reason: "the server has no such credential".into(),
+                    },
+                },
+            ],
             variables: vec![JobVariable {
                 name: "password".into(),
                 value: "hunter22".into(),

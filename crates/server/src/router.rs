@@ -9,6 +9,7 @@ use tower::Layer as _;
 
 use crate::api::bamboo::error::ApiError;
 use crate::auth::{self, Visitor};
+use crate::pages::form;
 use crate::refusal::Failure;
 use crate::routes::Routes;
 use crate::{App, api, git, hg, intake, pages, path, refusal};
@@ -78,18 +79,27 @@ async fn guard_ambient(request: Request, next: Next) -> Response {
     if !changes {
         return next.run(request).await;
     }
-    let given = request
-        .headers()
-        .get("x-madake-form-token")
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let known: bool = subtle::ConstantTimeEq::ct_eq(given.as_bytes(), form_token.as_bytes()).into();
-    if known {
-        return next.run(request).await;
+    let path = path.to_owned();
+    let is_known =
+        |given: &[u8]| -> bool { subtle::ConstantTimeEq::ct_eq(given, form_token.as_bytes()).into() };
+    if let Some(given) = request.headers().get("x-madake-form-token") {
+        if is_known(given.as_bytes()) {
+            return next.run(request).await;
+        }
+    } else if form::is_form(request.headers()) {
+        // Pages work without scripts, and a form has its fields only.
+        let (parts, body) = request.into_parts();
+        if let Ok(body) = axum::body::to_bytes(body, form::FORM_LIMIT).await {
+            let mut fields = form_urlencoded::parse(&body);
+            let given = fields.find(|(name, _)| name == "form-token");
+            if given.is_some_and(|(_, given)| is_known(given.as_bytes())) {
+                return next.run(Request::from_parts(parts, body.into())).await;
+            }
+        }
     }
     Failure::traced(
         ApiError::forbidden("XSRF check failed: a session cookie alone may not change anything."),
-        path.to_owned(),
+        path,
         "a session cookie without the session's form token",
     )
     .into_response()

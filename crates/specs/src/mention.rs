@@ -35,6 +35,8 @@ pub enum MentionKind {
     Permissions,
     /// A variable, by name.
     Variable(String),
+    /// A shared credential, by name.
+    Credential(String),
 }
 
 impl Mention {

@@ -18,7 +18,7 @@ const READERS: usize = 4;
 const QUEUE_LIMIT: usize = 4096;
 
 /// The migrations, in order. Append only.
-const MIGRATIONS: [&str; 17] = [
+const MIGRATIONS: [&str; 19] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_telling.sql"),
     include_str!("migrations/0003_ssh_keys.sql"),
@@ -36,6 +36,8 @@ const MIGRATIONS: [&str; 17] = [
     include_str!("migrations/0015_notifications.sql"),
     include_str!("migrations/0016_message_bodies.sql"),
     include_str!("migrations/0017_branch_timers.sql"),
+    include_str!("migrations/0018_credentials.sql"),
+    include_str!("migrations/0019_log_purges.sql"),
 ];
 
 /// The tables of which a copy in memory is worth keeping: each webhook and each push asks for a few rows of them.

@@ -299,6 +299,7 @@ pub fn remove(tx: &Tx<'_>, id: i64) -> Result<(), StoreError> {
     crate::branch_permission::forget_repository(tx, id)?;
     crate::repository_attributes::forget_repository(tx, id)?;
     crate::pull_request::forget_repository(tx, id)?;
+    crate::credential::forget_repository(tx, id)?;
     for statement in [
         "DELETE FROM repository_former_name WHERE repository_id = $1",
         "DELETE FROM plan_finding WHERE repository_id = $1",
@@ -325,6 +326,18 @@ pub fn set_credential(tx: &Tx<'_>, id: i64, sealed: &[u8]) -> Result<(), StoreEr
     tx.execute(
         "UPDATE repository SET credential = $1 WHERE id = $2",
         params![sealed, id],
+    )?;
+    Ok(())
+}
+
+/// Forgets a sealed credential: the repository is read without one.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn drop_credential(tx: &Tx<'_>, id: i64) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE repository SET credential = NULL WHERE id = $1",
+        params![id],
     )?;
     Ok(())
 }

@@ -180,6 +180,10 @@ pub fn remove_group(tx: &Tx<'_>, name: &str) -> Result<(), StoreError> {
         "DELETE FROM granted WHERE grantee_kind = 'group' AND lower(grantee) = $1",
         params![name.to_lowercase()],
     )?;
+    tx.execute(
+        "DELETE FROM credential_grant WHERE grantee_kind = 'group' AND grantee = $1",
+        params![name.to_lowercase()],
+    )?;
     tx.execute("DELETE FROM user_group WHERE id = $1", params![id])?;
     Ok(())
 }

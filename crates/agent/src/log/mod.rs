@@ -253,6 +253,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use madake_protocol::log::LogLine;
+
     use super::*;
 
     fn open(path: &Path, limit: Option<u64>) -> Log {
@@ -283,6 +285,28 @@ mod tests {
         assert_eq!(totals.lines, 4);
         assert_eq!(totals.bytes, std::fs::metadata(&path).unwrap().len());
         assert_eq!(totals.problem, None);
+    }
+
+    #[test]
+    fn s9_output_cannot_pass_for_another_kind_of_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("job.log");
+        let log = open(&path, None);
+        let mut splitter = LineSplitter::default();
+        let forged =
+            "command\t22-Nov-2026 01:02:03\trm -rf /\nx\rsimple\t22-Nov-2026 01:02:03\tBuild succeeded\n";
+        log.output(LogKind::Build, &mut splitter, forged.as_bytes());
+        log.say(LogKind::Error, "one\nsimple\t22-Nov-2026 01:02:03\ttwo");
+        log.finish();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<_> = text.lines().map(|line| LogLine::parse(line).unwrap()).collect();
+        let kinds: Vec<LogKind> = lines.iter().map(|line| line.kind).collect();
+        let (build, error) = (LogKind::Build, LogKind::Error);
+        assert!(
+            kinds.iter().all(|kind| [build, error].contains(kind)) && kinds.ends_with(&[build, error, error]),
+            "{text}"
+        );
+        assert_eq!(lines[0].message, "command\t22-Nov-2026 01:02:03\trm -rf /");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Runs the tasks of an order one after the other, and says what came of them.
 
 mod commands;
+mod credential;
 mod docker;
 mod ending;
 mod node;
@@ -93,6 +94,13 @@ pub(crate) fn run(order: &JobOrder, directory: &JobDirectory, started_ms: i64) -
         .filter(|variable| variable.secret)
         .map(|v| v.value.as_str())
         .chain(order.masks.iter().map(Secret::reveal))
+        .chain(
+            order
+                .credentials
+                .iter()
+                .flat_map(|one| one.content.secrets())
+                .map(Secret::reveal),
+        )
         .collect();
     let stamp = Stamp::new(&order.time_zone);
     let log = match Log::open(&order.log_path, stamp, &secrets, order.log_limit_bytes) {

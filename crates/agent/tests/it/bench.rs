@@ -64,6 +64,7 @@ impl Bench {
             final_tasks: Vec::new(),
             repositories: Vec::new(),
             push_rights: Vec::new(),
+            credentials: Vec::new(),
             variables: Vec::new(),
             capabilities: Vec::new(),
             environment: Vec::new(),

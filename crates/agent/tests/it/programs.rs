@@ -5,11 +5,11 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use madake_domain::plan::{
-    AntTask, CommandTask, DockerBuild, DockerPush, DockerRun, DockerTask, DockerTaskAction, Dockerfile,
-    MavenTask, NodeTask, NodeTool, PluginTask, Registry, RegistryLogin, SecretText, StopJobTask, Task,
-    TaskAction, TaskCondition, TaskTests,
+    AntTask, CommandTask, DockerBuild, DockerPull, DockerPush, DockerRun, DockerTask, DockerTaskAction,
+    Dockerfile, MavenTask, NodeTask, NodeTool, PluginTask, Registry, RegistryLogin, SecretText, StopJobTask,
+    Task, TaskAction, TaskCondition, TaskTests,
 };
-use madake_protocol::{JobOrder, JobResult};
+use madake_protocol::{CredentialContent, JobCredential, JobOrder, JobResult, Secret};
 
 use crate::bench::{Bench, script, secret, task, variable};
 
@@ -289,7 +289,7 @@ fn docker(action: DockerTaskAction) -> Task {
 }
 
 #[tokio::test]
-async fn images_are_built_run_and_pushed_by_the_docker_program() {
+async fn s12_images_are_built_run_and_pushed_without_a_password_among_arguments() {
     let bench = Bench::new();
     let tool = program(&bench, "bin/docker");
     // It shows the login that it finds, as far as a log may show it.
@@ -326,6 +326,18 @@ async fn images_are_built_run_and_pushed_by_the_docker_program() {
             },
         })),
     ]);
+    order.tasks.push(docker(DockerTaskAction::Pull(DockerPull {
+        image: "registry.example.com/base:1".into(),
+        registry: Registry::Custom,
+        login: RegistryLogin::Shared { id: "1048577".into() },
+    })));
+    order.credentials = vec![JobCredential {
+        name: "1048577".into(),
+        content: CredentialContent::Password {
+            username: "bert".into(),
+            password: Secret::new("stable battery"),
+        },
+    }];
     knows(&mut order, "system.docker.executable", &tool);
     order.variables = vec![
         variable("buildNumber", "7"),
@@ -346,6 +358,9 @@ async fn images_are_built_run_and_pushed_by_the_docker_program() {
             "docker [run] [--detach] [--name=side] [--volume=/data:/inside] [--publish=8080:80] [--publish=81] \
              [--env-file=FILE] [busybox] [sh] [-c] [echo hi]",
             "docker [push] [registry.example.com/app:7]",
+            r#"{"auths":{"registry.example.com":{"auth":"********"}}}"#,
+            "600",
+            "docker [pull] [registry.example.com/base:1]",
             r#"{"auths":{"registry.example.com":{"auth":"********"}}}"#,
             "600",
             "docker [rm] [--force] [side]",

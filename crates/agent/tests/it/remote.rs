@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use madake_domain::plan::{
     RemoteAuthentication, RemoteLogin, ScpTask, SecretText, SshTask, Task, TaskAction,
 };
-use madake_protocol::{Bubblewrap, Isolation, JobResult};
+use madake_protocol::{Bubblewrap, CredentialContent, Isolation, JobCredential, JobResult, Secret};
 use russh::keys::{HashAlg, PrivateKey};
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId};
@@ -273,6 +273,62 @@ async fn keys_log_in_also_behind_a_passphrase() {
                 outcome.message
             );
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shared_credentials_log_in_with_their_user_and_stay_out_of_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let (key, text, public) = keys(folder.path(), "key", "open sesame");
+    let shown = key.public_key().fingerprint(HashAlg::Sha256).to_string();
+    let found = madake_agent::private_key::fingerprint(&text, Some("open sesame"));
+    assert_eq!(found.unwrap(), shown);
+    for wrong in [None, Some("open")] {
+        let error = madake_agent::private_key::fingerprint(&text, wrong).unwrap_err();
+        assert!(error.contains("passphrase") && !error.contains(&text), "{error}");
+    }
+    let content = [
+        CredentialContent::Password {
+            username: "anna".into(),
+            password: Secret::new("correct horse"),
+        },
+        CredentialContent::Key {
+            username: "anna".into(),
+            key: Secret::new(&*text),
+            passphrase: Some(Secret::new("open sesame")),
+        },
+        CredentialContent::Refused {
+            reason: "plans of PROJ/app may not use it".into(),
+        },
+    ];
+    let expected = [
+        (JobResult::Successful, "", "correct horse"),
+        (JobResult::Successful, "", "open sesame"),
+        (
+            JobResult::Failed,
+            "plans of PROJ/app may not use it",
+            "Running on",
+        ),
+    ];
+    for (content, (result, message, absent)) in content.into_iter().zip(expected) {
+        let machine = Machine::start("correct horse", Some(public.clone())).await;
+        let bench = Bench::new();
+        let mut login = machine.login(RemoteAuthentication::Shared {
+            name: "Deploy".into(),
+        });
+        login.username = String::new();
+        let printing = "echo in; echo 'correct horse' 'open sesame'";
+        let mut order = bench.order(vec![ssh(login, printing)]);
+        order.credentials = vec![JobCredential {
+            name: "deploy".into(),
+            content,
+        }];
+        let outcome = bench.run(&order).await;
+        let log = bench.log_text();
+        assert_eq!(outcome.result, result, "{log}");
+        assert!(outcome.message.contains(message), "{}", outcome.message);
+        assert!(!log.contains(absent), "{log}");
+        assert_eq!(bench.output().is_empty(), result == JobResult::Failed);
     }
 }
 

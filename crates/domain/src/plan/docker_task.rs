@@ -159,7 +159,7 @@ pub enum RegistryLogin {
     },
     /// By credentials that the server keeps.
     Shared {
-        /// Their number on the server that wrote the file.
+        /// Their name; in files that Bamboo wrote, the number that they have there.
         id: String,
     },
 }

@@ -1,5 +1,6 @@
 //! What an agent is told to do for a deployment: the tasks of the environment, with the variables of the release.
 
+use madake_domain::credential::named_by_tasks;
 use madake_domain::plan::Variable;
 use madake_domain::variables::{
     DeploymentFacts, ResolvedVariable, VariableLayers, deployment_specific, resolve,
@@ -14,6 +15,7 @@ use madake_store::seal::Sealer;
 use super::facts::{self, ResultVariables};
 use super::start::definition;
 use super::{ATTEMPT, job_id};
+use crate::credentials::Asking;
 use crate::order::{LOG_LIMIT, Loaded, add_named, repositories, workspace, zone_name};
 use crate::variables::SetVariables;
 use crate::{Engine, EngineError, supply};
@@ -126,6 +128,15 @@ pub(super) async fn make(
     .await?;
     let tasks = definition.tasks.iter().chain(&definition.final_tasks);
     let artifacts = supply::of_deployment(engine, &what.loaded.build, &what.loaded.plan.key, tasks).await?;
+    let tasks = definition.tasks.iter().chain(&definition.final_tasks);
+    let named = named_by_tasks(tasks).into_iter().map(str::to_owned).collect();
+    let asking = Asking {
+        project: what.loaded.plan.key.project(),
+        holder: what.found.specs_repository_id,
+        of_fork: what.loaded.of_fork,
+        result: result_key(result),
+    };
+    let credentials = engine.credentials_for(named, asking).await?;
     let folder = format!("DEPLOY-{}-{}", what.found.id, what.environment.id);
     Ok(JobOrder {
         format: madake_protocol::FORMAT,
@@ -150,6 +161,7 @@ pub(super) async fn make(
         environment: Vec::new(),
         masks: Vec::new(),
         push_rights: Vec::new(),
+        credentials,
         artifacts,
         tests: TestOrder::default(),
         timeout_seconds: Some(settings.job_timeout_seconds),

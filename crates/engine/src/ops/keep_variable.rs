@@ -1,6 +1,7 @@
 //! Sets, lists and removes variables of the server, of projects and of plans. Secrets are never given back.
 
 use madake_domain::key::{PlanKey, ProjectKey};
+use madake_domain::mask::weakness;
 use madake_domain::permission::Permission;
 use madake_domain::text::inert;
 use madake_domain::variables::looks_secret;
@@ -14,8 +15,6 @@ use crate::{Engine, EngineError, clock};
 const NAME_LIMIT: usize = 250;
 /// The longest value, in bytes.
 const VALUE_LIMIT: usize = 256 * 1024;
-/// A secret that is shorter, in characters, is not covered in logs: it would cover words of the log.
-const COVERED_FROM: usize = 4;
 
 /// A variable that is to be set.
 #[derive(Clone)]
@@ -62,10 +61,8 @@ impl Engine {
         let name = new.name.strip_prefix("bamboo.").unwrap_or(&new.name).to_owned();
         check(&name, &new.value)?;
         let secret = new.secret.unwrap_or(false) || looks_secret(&name);
-        let short = secret && new.value.chars().count() < COVERED_FROM;
-        let warning = short.then(|| {
-            format!("the value is too short to be covered in logs: give secrets {COVERED_FROM} characters and more")
-        });
+        let weak = if secret { weakness(&new.value) } else { None };
+        let warning = weak.map(|why| why.to_string());
         let (caller, sealer) = (caller.clone(), self.sealer().clone());
         self.store()
             .write(move |tx| {

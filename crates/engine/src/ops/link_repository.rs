@@ -2,6 +2,7 @@
 
 use madake_domain::permission::Permission;
 use madake_domain::repository::{RepositoryKind, Scm};
+use madake_store::credential;
 use madake_store::repository::{self, NewRepository, Repository};
 use madake_vcs::git::mirror::{RefScope, RemoteLimits, ls_remote, mirror_path};
 use madake_vcs::hg;
@@ -24,6 +25,8 @@ pub struct LinkRepository {
     pub scm: Option<Scm>,
     /// User name and password or token; wins over one in the address.
     pub credential: Option<(String, String)>,
+    /// The name of a shared credential of the server that it is read with instead.
+    pub shared: Option<String>,
     /// The branch that master plans build; `None`: the one that the host names.
     pub default_branch: Option<String>,
 }
@@ -50,12 +53,17 @@ impl Engine {
         }
         let url = RepositoryUrl::parse(&new.url, self.url_policy())
             .map_err(|error| EngineError::Invalid(format!("the address cannot be linked: {error}")))?;
-        let credential = match &new.credential {
-            Some((username, password)) => Some(
+        let shared = match &new.shared {
+            Some(name) => Some(self.shared_credential(name).await?),
+            None => None,
+        };
+        let credential = match (&shared, &new.credential) {
+            (Some((_, credential)), _) => Some(credential.clone()),
+            (None, Some((username, password))) => Some(
                 Credential::new(username, password)
                     .map_err(|error| EngineError::Invalid(error.to_string()))?,
             ),
-            None => url.credential().cloned(),
+            (None, None) => url.credential().cloned(),
         };
         let found = || url.local_path().and_then(repository_at).map(|(scm, _)| scm);
         let scm = new.scm.or_else(found).unwrap_or(Scm::Git);
@@ -100,6 +108,9 @@ impl Engine {
                     let text = format!("{}\0{}", credential.username(), credential.password());
                     let sealed = sealer.seal(&credential_place(made.id), text.as_bytes())?;
                     repository::set_credential(tx, made.id, &sealed)?;
+                }
+                if let Some((id, _)) = shared {
+                    credential::set_of_repository(tx, made.id, Some(id))?;
                 }
                 repository::by_id(tx, made.id)?
                     .ok_or_else(|| EngineError::Internal("the new link is gone".into()))

@@ -1,5 +1,7 @@
 //! Puts what a plan file says in force, in one transaction, with the findings in the ledger and beside the plans.
 
+use std::collections::BTreeSet;
+
 use madake_domain::permission::{Grantee, Scope};
 use madake_domain::plan::{PlanConfiguration, PlanPermissions};
 use madake_specs::{Diagnostic, Mention, MentionKind, Position, Reading, Severity};
@@ -55,8 +57,9 @@ pub(crate) fn put_in_force(
             set_permissions(tx, permissions, now)?;
         }
     }
+    let withheld = examined.deployments_refused.clone();
     let mut all = all_findings(reading, examined);
-    all.extend(deployments_in_force(tx, found, reading, &source, now)?);
+    all.extend(deployments_in_force(tx, found, reading, &withheld, &source, now)?);
     for one in &all {
         tracing::info!(repository = %found.name, "plan file of {}: {}", found.name, madake_specs::render_line(one));
     }
@@ -72,12 +75,16 @@ fn deployments_in_force(
     tx: &Tx<'_>,
     found: &Repository,
     reading: &Reading,
+    withheld: &BTreeSet<String>,
     source: &str,
     now: Millis,
 ) -> Result<Vec<Diagnostic>, EngineError> {
     let mut refused = Vec::new();
     for document in &reading.deployments {
         let configuration = &document.configuration;
+        if withheld.contains(&configuration.name) {
+            continue;
+        }
         if let Err(sentence) = deploying::put_in_force(tx, found, configuration, source, now)? {
             let place = Mention {
                 kind: MentionKind::Plan,
@@ -116,6 +123,8 @@ fn deployments_in_force(
 /// What was found in the text, and what was found by looking at the server.
 pub(crate) fn all_findings(reading: &Reading, examined: Examined) -> Vec<Diagnostic> {
     let mut all = reading.diagnostics.clone();
+    // Whether a credential is there and may be used is known now as well.
+    all.retain(|one| one.code != "specs::credential-of-server");
     // Whether a value was entered here is known now, and said by a finding of its own.
     all.retain(|one| one.code != "specs::foreign-secret" || !is_plan_variable(reading, one));
     all.extend(examined.findings);

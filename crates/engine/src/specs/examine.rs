@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use madake_domain::key::PlanKey;
+use madake_domain::credential::{named_by_deployment, named_by_plan};
+use madake_domain::key::{PlanKey, ProjectKey};
 use madake_domain::plan::{PlanConfiguration, RepositorySource, TaskAction};
 use madake_specs::{Diagnostic, DocumentPosition, Mention, MentionKind, Position, Reading, Severity};
 use madake_store::repository::{self, Repository};
 use madake_store::variable::{self, VariableScope};
-use madake_store::{Tx, plan};
+use madake_store::{Tx, credential, plan};
 
 use super::rights;
 use crate::EngineError;
+use crate::credentials::{may_use, not_granted, shell_word, unknown};
 use crate::dependencies::loop_of;
 
 /// What came of looking at a plan file.
@@ -22,6 +24,8 @@ pub(crate) struct Examined {
     pub(crate) refused: BTreeSet<PlanKey>,
     /// Plans of others that the file describes.
     pub(crate) claimed: Vec<i64>,
+    /// Deployment projects that are not put in force.
+    pub(crate) deployments_refused: BTreeSet<String>,
     /// Plans whose permissions are not set.
     pub(crate) permissions_refused: BTreeSet<PlanKey>,
 }
@@ -33,24 +37,30 @@ pub(crate) fn examine(tx: &Tx<'_>, found: &Repository, reading: &Reading) -> Res
     for document in &reading.plans {
         let configuration = &document.configuration;
         let subject = format!("plan {}", configuration.key);
-        let mut places = Places {
-            mentions: reading
-                .mentions
-                .iter()
-                .filter(|one| one.subject.as_deref() == Some(&subject))
-                .collect(),
-            beginning: beginning(&document.position, &subject),
-            findings: Vec::new(),
-        };
+        let mut places = Places::of(reading, &document.position, &subject);
         let claimed = owner(tx, found, configuration, &mut places)?;
         examined.claimed.extend(claimed);
         if claimed.is_none() {
             repositories(tx, found, configuration, &mut places)?;
             secrets(tx, configuration, &mut places)?;
             children(tx, found, configuration, &described, &mut places)?;
+            let project = configuration.key.project();
+            credentials(tx, found, &project, &named_by_plan(configuration), &mut places)?;
         }
         if places.findings.iter().any(|one| one.severity == Severity::Error) {
             examined.refused.insert(configuration.key.clone());
+        }
+        examined.findings.append(&mut places.findings);
+    }
+    for document in &reading.deployments {
+        let configuration = &document.configuration;
+        let subject = format!("deployment project {}", configuration.name);
+        let mut places = Places::of(reading, &document.position, &subject);
+        let project = configuration.source_plan.project();
+        let names = named_by_deployment(configuration);
+        credentials(tx, found, &project, &names, &mut places)?;
+        if places.findings.iter().any(|one| one.severity == Severity::Error) {
+            examined.deployments_refused.insert(configuration.name.clone());
         }
         examined.findings.append(&mut places.findings);
     }
@@ -98,7 +108,18 @@ struct Places<'a> {
     findings: Vec<Diagnostic>,
 }
 
-impl Places<'_> {
+impl<'a> Places<'a> {
+    fn of(reading: &'a Reading, position: &DocumentPosition, subject: &str) -> Self {
+        let mentions = reading.mentions.iter();
+        Self {
+            mentions: mentions
+                .filter(|one| one.subject.as_deref() == Some(subject))
+                .collect(),
+            beginning: beginning(position, subject),
+            findings: Vec::new(),
+        }
+    }
+
     fn add(&mut self, kind: &MentionKind, severity: Severity, code: &str, message: String) {
         let place = self.mentions.iter().find(|one| one.kind == *kind);
         let place = place.map_or(&self.beginning, |place| *place);
@@ -316,11 +337,27 @@ fn children(
     Ok(())
 }
 
-/// A name as a shell reads it as one word.
-fn shell_word(name: &str) -> String {
-    if name.chars().all(|c| c.is_alphanumeric() || "/._-~".contains(c)) {
-        name.to_owned()
-    } else {
-        format!("'{}'", name.replace('\'', "'\\''"))
+/// Credentials of the server that are named: whether they are there, and may be used.
+fn credentials(
+    tx: &Tx<'_>,
+    found: &Repository,
+    project: &ProjectKey,
+    names: &[&str],
+    places: &mut Places<'_>,
+) -> Result<(), EngineError> {
+    for name in names {
+        let kind = MentionKind::Credential((*name).to_owned());
+        match credential::meant(tx, project.as_str(), name)? {
+            None => {
+                let message = format!("{}; until then what logs in with it fails", unknown(name));
+                places.add(&kind, Severity::Warning, "unknown-credential", message);
+            }
+            Some(one) if !may_use(tx, &one, project, Some(found.id))? => {
+                let message = not_granted(&one, project, Some(found));
+                places.refuse(&kind, "credential-refused", message);
+            }
+            Some(_) => {}
+        }
     }
+    Ok(())
 }

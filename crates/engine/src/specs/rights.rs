@@ -11,7 +11,7 @@ use madake_domain::repository::RepositoryKind;
 use madake_store::plan::Plan;
 use madake_store::repository::{self, Repository};
 use madake_store::variable::{self, VariableScope};
-use madake_store::{Tx, permission, plan, project};
+use madake_store::{Tx, credential, permission, plan, project};
 
 use crate::EngineError;
 
@@ -52,6 +52,7 @@ pub(crate) fn may_create_plans(
     let used = foreign
         || !permission::on(tx, Scope::Project, key.as_str())?.is_empty()
         || !variable::all(tx, &VariableScope::Project(key.to_string()))?.is_empty()
+        || credential::concerns_project(tx, key.as_str())?
         || repository::has_others(tx, key.as_str(), found.id)?;
     if !used {
         return Ok(true);

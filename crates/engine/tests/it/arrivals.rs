@@ -12,6 +12,7 @@ fn link(name: &str, url: &std::path::Path) -> LinkRepository {
         scm: None,
         url: url.display().to_string(),
         credential: None,
+        shared: None,
         default_branch: None,
     }
 }

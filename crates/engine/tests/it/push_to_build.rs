@@ -72,6 +72,7 @@ async fn remote_trigger_builds_what_changed_and_says_what_did_not() {
                 scm: None,
                 url,
                 credential: None,
+                shared: None,
                 default_branch: None,
             },
         )
@@ -234,6 +235,7 @@ async fn one_remote_trigger_over_many_branches_starts_a_handful_of_git_processes
         scm: None,
         url: work.bare.display().to_string(),
         credential: None,
+        shared: None,
         default_branch: None,
     };
     fixture

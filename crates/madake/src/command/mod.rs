@@ -3,12 +3,14 @@
 mod broker;
 mod build;
 mod capability;
+mod credential;
 mod deployment;
 mod events;
 mod group;
 mod hearing;
 mod hook;
 mod key;
+mod log;
 mod mirror;
 mod notification;
 mod permission;
@@ -128,6 +130,12 @@ pub(crate) enum Command {
     /// Set, list and remove variables of the server, of projects and of plans.
     #[command(subcommand)]
     Variable(variable::Variable),
+    /// Keep what plans log in with elsewhere, and say who may use it.
+    #[command(subcommand)]
+    Credential(credential::Credential),
+    /// Take lines that leaked something out of the logs of jobs.
+    #[command(subcommand)]
+    Log(log::Log),
     /// Say why something was built, or was not.
     Why(why::Why),
     /// List what arrived, newest first.
@@ -167,6 +175,8 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Test(test) => done(test::run(&global, test)),
         Command::Deployment(deployment) => deployment::run(&global, deployment),
         Command::Variable(variable) => done(variable::run(&global, variable)),
+        Command::Credential(credential) => done(credential::run(&global, credential)),
+        Command::Log(log) => done(log::run(&global, log)),
         Command::Why(why) => done(why::run(&global, &why)),
         Command::Events(events) => done(events::run(&global, &events)),
         Command::Server(server) => done(server::run(&global, &server)),

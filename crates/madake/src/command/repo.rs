@@ -48,6 +48,9 @@ pub(crate) enum Repo {
         /// Read the password or token from standard input.
         #[arg(long, requires = "username")]
         password_stdin: bool,
+        /// A shared credential that it is read with.
+        #[arg(long, conflicts_with = "username")]
+        credential: Option<String>,
         /// The branch that master plans build [default: the one that its host names].
         #[arg(long)]
         branch: Option<String>,
@@ -57,11 +60,14 @@ pub(crate) enum Repo {
         /// The name of the repository.
         name: String,
         /// The user name that it is read with.
-        #[arg(long)]
-        username: String,
+        #[arg(long, required_unless_present = "credential", requires = "password_stdin")]
+        username: Option<String>,
         /// Read the password or token from standard input.
-        #[arg(long, required = true)]
+        #[arg(long, requires = "username")]
         password_stdin: bool,
+        /// A shared credential that it is read with.
+        #[arg(long, conflicts_with = "username")]
+        credential: Option<String>,
     },
     /// Give a hosted or attached repository another name; the old one goes on leading to it.
     Rename {
@@ -163,6 +169,7 @@ pub(super) fn run(global: &Global, repo: Repo) -> anyhow::Result<()> {
             scm,
             username,
             password_stdin,
+            credential,
             branch,
         } => {
             let password = if password_stdin {
@@ -172,21 +179,38 @@ pub(super) fn run(global: &Global, repo: Repo) -> anyhow::Result<()> {
             };
             let body = json!({
                 "name": name, "url": url, "username": username, "password": password, "branch": branch,
-                "scm": scm.map(Scm::word),
+                "credential": credential, "scm": scm.map(Scm::word),
             });
             let answer = Connection::open(global)?.post(at(&["repositories", "link"]), &body)?;
             made(global, "linked", &answer)
         }
-        Repo::SetCredential { name, username, .. } => {
-            let body = json!({ "name": name, "username": username, "password": read_secret("password")? });
+        Repo::SetCredential {
+            name,
+            username,
+            credential,
+            ..
+        } => {
+            let password = match username {
+                Some(_) => Some(read_secret("password")?),
+                None => None,
+            };
+            let body = json!({
+                "name": name, "username": username, "password": password, "credential": credential,
+            });
             let answer = Connection::look(global)?.put(at(&["repositories", "credential"]), &body)?;
             if global.json {
                 return say_json(&answer);
             }
-            say(format_args!(
-                "{} lets {username} in; the new password is kept",
-                text(&answer, "cloneUrl")
-            ))
+            let url = text(&answer, "cloneUrl");
+            match (username, credential) {
+                (Some(username), _) => {
+                    say(format_args!("{url} lets {username} in; the new password is kept"))
+                }
+                (None, credential) => say(format_args!(
+                    "{url} answers; it is read with the credential {} from now on",
+                    credential.unwrap_or_default()
+                )),
+            }
         }
         Repo::Rename { name, new_name } => {
             let body = json!({ "name": name, "newName": new_name });

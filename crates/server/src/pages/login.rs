@@ -176,7 +176,7 @@ fn local(next: &str) -> String {
 }
 
 /// Whether the form that a browser sends is a page of this server. Programs send no `Origin`.
-fn is_same_origin(headers: &HeaderMap, base_url: &str) -> bool {
+pub(super) fn is_same_origin(headers: &HeaderMap, base_url: &str) -> bool {
     let text = |name| {
         headers
             .get(name)

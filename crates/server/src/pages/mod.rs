@@ -10,8 +10,10 @@ mod asked;
 mod browse;
 mod build;
 mod commits;
+mod credentials;
 mod deployments;
 mod differences;
+pub(crate) mod form;
 mod hearing;
 mod lists;
 mod login;
@@ -20,6 +22,7 @@ mod raw;
 mod refs;
 mod shown;
 mod template;
+mod variables;
 mod zip;
 
 use axum::extract::State;
@@ -62,6 +65,7 @@ pub(crate) fn routes() -> Routes {
             Access::Permission("READ on the plan"),
             plan::page,
         )
+        .merge(settings())
         .add(Method::GET, "/login", Access::Public, login::form)
         .add(
             Method::POST,
@@ -78,6 +82,16 @@ pub(crate) fn routes() -> Routes {
         .add(Method::GET, "/projects/{key}", READ, lists::project)
         .add(Method::GET, "/users/{user}", READ, lists::person)
         .add(Method::GET, "/scm/{owner}/{slug}", READ, lists::clone_address)
+}
+
+/// What administrators keep for plans.
+fn settings() -> Routes {
+    let access = Access::Permission("ADMINISTRATION on the server, the project or the plan");
+    let own = Access::Permission("a login; it lists what the visitor may change or use");
+    Routes::default()
+        .add(Method::GET, "/variables", access, variables::page)
+        .add(Method::POST, "/variables", access, variables::change)
+        .add(Method::GET, "/credentials", own, credentials::page)
 }
 
 /// `/browse/KEY`: builds and their artifacts.

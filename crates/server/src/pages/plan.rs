@@ -9,6 +9,7 @@ use madake_engine::ops::own_plan::ShownPlan;
 use madake_engine::ops::show_triggers::ShownTriggers;
 use serde::Serialize;
 
+use super::address::Site;
 use super::asked::{Asked, Page, Refused};
 use super::login::log_in_page;
 use super::shown;
@@ -21,6 +22,7 @@ struct PlanPage {
     heading: String,
     owner: String,
     version: String,
+    variables_url: String,
     state: &'static str,
     conflicts: Vec<String>,
     decided: Vec<String>,
@@ -76,7 +78,7 @@ pub(super) async fn page(State(app): State<App>, visitor: Visitor, asked: Asked)
         StatusCode::OK,
         "plan.html",
         &frame,
-        &described(&found, &triggers, &zone),
+        &described(&found, &triggers, &zone, &Site::of(&app)),
     ))
 }
 
@@ -87,7 +89,7 @@ fn moment(time_ms: i64, zone: &TimeZone) -> String {
     zoned.strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
 }
 
-fn described(found: &ShownPlan, triggers: &ShownTriggers, zone: &TimeZone) -> PlanPage {
+fn described(found: &ShownPlan, triggers: &ShownTriggers, zone: &TimeZone, site: &Site) -> PlanPage {
     let (open, settled): (Vec<_>, Vec<_>) = found
         .claims
         .iter()
@@ -107,6 +109,7 @@ fn described(found: &ShownPlan, triggers: &ShownTriggers, zone: &TimeZone) -> Pl
         heading: shown::line(&heading),
         owner: found.owner.as_deref().map(shown::line).unwrap_or_default(),
         version: shown::line(&found.version),
+        variables_url: site.at(&format!("/variables?plan={}", found.plan.key)),
         state: if found.plan.enabled && found.branch.enabled {
             ""
         } else {

@@ -55,6 +55,8 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
         ("release.html", include_str!("templates/release.html")),
         ("plan.html", include_str!("templates/plan.html")),
         ("problem.html", include_str!("templates/problem.html")),
+        ("variables.html", include_str!("templates/variables.html")),
+        ("credentials.html", include_str!("templates/credentials.html")),
     ] {
         environment
             .add_template(name, text)

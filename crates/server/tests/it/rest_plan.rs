@@ -333,7 +333,7 @@ async fn branch_put_makes_an_enabled_plan_branch_once() {
 }
 
 #[tokio::test]
-async fn variables_have_two_paths_and_masked_secrets() {
+async fn s7_variables_have_two_paths_and_masked_secrets() {
     let (fixture, _) = Fixture::with_plan().await;
     for name in ["variables", "variable"] {
         let reply = fixture.get("", &format!("/plan/PROJ-PLAN/{name}")).await;

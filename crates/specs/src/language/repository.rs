@@ -9,6 +9,8 @@ pub(crate) const LIST: Shape = Shape::List(&Shape::Either(&[
 ]));
 
 const BY_SERVER: &str = "link the repository on the server with its credentials, and name it here";
+const BY_LINK: &str = "a repository is read with the credential that it was linked with: `madake repo link NAME URL \
+                       --credential NAME`";
 /// What happens to `scope: project`.
 pub(crate) const BY_NAME: &str = "the repository of the server with this name is taken";
 
@@ -87,7 +89,7 @@ pub(crate) static REPOSITORY: Section = Section {
             Shape::Either(&[Shape::Text, Shape::Map(&SHARED_CREDENTIALS)]),
             "Credentials that the server keeps, by name.",
         )
-        .not_yet(BY_SERVER),
+        .not_yet(BY_LINK),
         key(
             "app-id",
             Shape::Text,

@@ -24,12 +24,13 @@ pub(super) fn docker(cx: &mut Context<'_>, settings: &mut Settings) -> Option<Do
                 None => settings.need(cx, "pushRepository")?,
             },
             registry: registry(&settings.text("registryOption")),
-            login: login(settings, "pushSharedCredentialsId", "username", "password"),
+            login: login(cx, settings, "pushSharedCredentialsId", "username", "password"),
         }),
         "pull" => DockerTaskAction::Pull(DockerPull {
             image: settings.need(cx, "pullRepository")?,
             registry: registry(&settings.text("pullRegistryOption")),
             login: login(
+                cx,
                 settings,
                 "pullSharedCredentialsId",
                 "pullUsername",
@@ -107,12 +108,22 @@ fn registry(option: &str) -> Registry {
     }
 }
 
-fn login(settings: &mut Settings, shared: &str, username: &str, password: &str) -> RegistryLogin {
+fn login(
+    cx: &mut Context<'_>,
+    settings: &mut Settings,
+    shared: &str,
+    username: &str,
+    password: &str,
+) -> RegistryLogin {
     let shared = settings.take(shared).filter(|id| !id.is_empty());
     let username = settings.take(username).filter(|name| !name.is_empty());
     let password = settings.text(password);
     match (shared, username) {
-        (Some(id), _) => RegistryLogin::Shared { id },
+        (Some(id), _) => {
+            // Bamboo writes the number that the credential has there: one of that name can be made here.
+            cx.credential(settings.place, &id);
+            RegistryLogin::Shared { id }
+        }
         (None, Some(username)) => RegistryLogin::Password {
             username,
             password: SecretText::new(password),

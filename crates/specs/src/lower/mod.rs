@@ -39,6 +39,7 @@ mod version_1;
 
 use madake_domain::key::PlanKey;
 
+use crate::mention::MentionKind;
 use crate::options::Options;
 use crate::report::{Finding, Report};
 use crate::source::Span;
@@ -59,6 +60,18 @@ impl Context<'_> {
     }
 
     /// Says that `what` is read but not acted on, and what happens instead.
+    /// Notes that a credential of the server is named here. Whether it is there, only the server can say.
+    fn credential(&mut self, span: Span, name: &str) {
+        self.report
+            .mention(MentionKind::Credential(name.to_owned()), span);
+        let shown = crate::report::shown(name);
+        let message =
+            format!("the server has to know the credential `{shown}` and allow this repository to use it");
+        self.add(Finding::warning("credential-of-server", span, message).note(
+            "an administrator adds it with `madake credential add` and allows it with `madake credential grant`",
+        ));
+    }
+
     fn not_run(&mut self, span: Span, what: &str, instead: &str) {
         self.add(Finding::warning("not-run", span, format!("read, not run yet: {what}")).note(instead));
     }

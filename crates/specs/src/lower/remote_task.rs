@@ -92,7 +92,9 @@ fn authentication(cx: &mut Context<'_>, node: &Node) -> Option<(String, RemoteAu
     let password = secret(cx, "password");
     let key = secret(cx, "ssh-key");
     let passphrase = secret(cx, "ssh-key-passphrase");
-    let shared = fields.text(cx, "shared-credentials");
+    let shared = fields
+        .take("shared-credentials")
+        .and_then(|node| credential(cx, node));
     fields.finish(cx);
     let authentication = match (shared, key, password) {
         (Some(name), _, _) => RemoteAuthentication::Shared { name },
@@ -101,4 +103,11 @@ fn authentication(cx: &mut Context<'_>, node: &Node) -> Option<(String, RemoteAu
         (None, None, None) => RemoteAuthentication::Agent,
     };
     Some((username, authentication))
+}
+
+/// The name of a credential that the server keeps.
+fn credential(cx: &mut Context<'_>, node: &Node) -> Option<String> {
+    let name = scalar::non_empty_text(cx, node, "`shared-credentials`")?;
+    cx.credential(node.span, &name);
+    Some(name)
 }

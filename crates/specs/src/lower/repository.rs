@@ -278,13 +278,16 @@ fn secret(cx: &mut Context<'_>, fields: &mut Fields<'_>, key: &'static str) -> O
 fn shared_credentials(cx: &mut Context<'_>, node: &Node) -> Option<SharedCredentials> {
     if node.as_map().is_none() {
         let name = scalar::non_empty_text(cx, node, "`shared-credentials`")?;
+        cx.credential(node.span, &name);
         return Some(SharedCredentials { name, scope: None });
     }
     let mut fields = Fields::of(cx, node, &language::SHARED_CREDENTIALS)?;
     let name = fields.need_text(cx, "name");
     let scope = fields.take("scope").and_then(|node| scope(cx, node));
     fields.finish(cx);
-    Some(SharedCredentials { name: name?, scope })
+    let name = name?;
+    cx.credential(node.span, &name);
+    Some(SharedCredentials { name, scope })
 }
 
 /// The address below a key that the type needs.

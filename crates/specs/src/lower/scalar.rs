@@ -221,7 +221,10 @@ pub(super) fn secret(cx: &mut Context<'_>, node: &Node, what: &str) -> Option<Se
         let message = format!("`{what}` was encrypted by another server and cannot be read here");
         cx.add(
             Finding::warning("foreign-secret", node.span, message)
-                .note("put the value into a variable of the server, and name it here: `${bamboo.NAME}`"),
+                .note(
+                "enter it once with `madake variable set NAME --secret --value-stdin` (`--plan PROJ-PLAN` for one plan), and \
+                 write `${bamboo.NAME}` here",
+            ),
         );
     } else if !text.is_empty() && !text.contains("${") {
         let message = format!("everybody who can read the repository can read this `{what}`");

@@ -76,7 +76,10 @@ fn secrets(cx: &mut Context<'_>, name: &str, value: &str, node: &Node) {
         );
         cx.add(
             Finding::warning("foreign-secret", node.span, message)
-                .note("an administrator has to give its value once"),
+                .note(format!(
+                    "an administrator enters it once: `madake variable set {} --plan PROJ-PLAN --secret --value-stdin`",
+                    shown(name)
+                )),
         );
     } else if !value.is_empty() && names_secret(name) {
         let message = format!(

@@ -46,7 +46,7 @@ fn what_cannot_be_written_is_named() {
 }
 
 #[test]
-fn secrets_are_covered_where_a_plan_is_shown() {
+fn s7_secrets_are_covered_where_a_plan_is_shown() {
     let mut text = plan_text(
         "Build:\n  tasks:\n    - ssh: {host: h, command: c, authentication: {username: u, password: hunter2}}\n",
     );

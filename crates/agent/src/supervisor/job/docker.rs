@@ -14,6 +14,7 @@ use madake_domain::plan::{
     DockerBuild, DockerRun, DockerTask, DockerTaskAction, Dockerfile, Registry, RegistryLogin,
 };
 use madake_domain::text::inert;
+use madake_protocol::CredentialContent;
 use madake_protocol::log::LogKind;
 use serde_json::json;
 
@@ -295,34 +296,38 @@ impl Job<'_> {
     ) -> Result<Command, ProgramError> {
         let image = self.image(image)?;
         let mut command = Command::from(vec![verb.to_owned(), image.as_str().to_owned()]);
-        match login {
-            RegistryLogin::Agent => {}
-            RegistryLogin::Shared { id } => {
-                return Err(ProgramError::Refused(format!(
-                    "the task logs in with the shared credentials {}, which are of another server and cannot be read \
-                     here; give `username` and `password`, the latter as a secret variable",
-                    inert(id, 60)
-                )));
-            }
+        let (username, password) = match login {
+            RegistryLogin::Agent => return Ok(command),
+            RegistryLogin::Shared { id } => match self.credential(id).map_err(ProgramError::Refused)? {
+                CredentialContent::Password { username, password } => {
+                    (username, password.reveal().to_owned())
+                }
+                CredentialContent::Refused { reason } => return Err(ProgramError::Refused(reason)),
+                CredentialContent::Key { .. } => {
+                    return Err(ProgramError::Refused(format!(
+                        "a registry wants a user name and a password, and the credential `{}` is an SSH key",
+                        inert(id, 60)
+                    )));
+                }
+            },
             RegistryLogin::Password { username, password } => {
                 if password.is_foreign() {
-                    return Err(ProgramError::Refused(
-                        "the password of the registry was encrypted by another server and cannot be read here; enter \
-                         it anew as a secret variable"
-                            .to_owned(),
-                    ));
+                    return Err(ProgramError::Refused(self.enter_anew("password of the registry")));
                 }
-                let password = self.environment.substituted(password.reveal());
-                let pair = BASE64.encode(format!("{}:{password}", self.environment.substituted(username)));
-                self.log.add_secrets(&[&password, &pair]);
-                let address = match (registry, image.as_str().split_once('/')) {
-                    (Registry::Custom, Some((address, _))) => address,
-                    _ => HUB,
-                };
-                let folder = self.write_login(address, &pair)?;
-                command.environment.push(("DOCKER_CONFIG".into(), folder));
+                (
+                    self.environment.substituted(username),
+                    self.environment.substituted(password.reveal()),
+                )
             }
-        }
+        };
+        let pair = BASE64.encode(format!("{username}:{password}"));
+        self.log.add_secrets(&[&password, &pair]);
+        let address = match (registry, image.as_str().split_once('/')) {
+            (Registry::Custom, Some((address, _))) => address,
+            _ => HUB,
+        };
+        let folder = self.write_login(address, &pair)?;
+        command.environment.push(("DOCKER_CONFIG".into(), folder));
         Ok(command)
     }
 

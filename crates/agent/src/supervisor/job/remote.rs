@@ -9,8 +9,8 @@ use std::io;
 use madake_domain::ant_pattern::AntPatterns;
 use madake_domain::plan::{RemoteAuthentication, RemoteLogin, ScpTask, SecretText, SshTask};
 use madake_domain::text::inert;
-use madake_protocol::Secret;
 use madake_protocol::log::LogKind;
+use madake_protocol::{CredentialContent, Secret};
 use tokio::runtime::Runtime;
 
 use super::{Job, TaskEnd};
@@ -243,12 +243,7 @@ impl Job<'_> {
         if !self.surroundings.has_network() {
             return Err("jobs have no network here, as agent.network says".to_owned());
         }
-        let username = self.environment.substituted(&login.username);
-        if username.is_empty() {
-            return Err(
-                "the task does not say as whom to log in: give `authentication` a `username`".to_owned(),
-            );
-        }
+        let mut username = self.environment.substituted(&login.username);
         let authentication = match &login.authentication {
             RemoteAuthentication::Agent => Authentication::Agent,
             RemoteAuthentication::Password { password } => {
@@ -262,13 +257,28 @@ impl Job<'_> {
                     .transpose()?,
             },
             RemoteAuthentication::Shared { name } => {
-                return Err(format!(
-                    "this version of madake has no shared credentials, so `{}` is not there; give `password` or \
-                     `ssh-key`, best as a secret variable",
-                    inert(name, 100)
-                ));
+                let (of_credential, authentication) = match self.credential(name)? {
+                    CredentialContent::Password { username, password } => {
+                        (username, Authentication::Password(password))
+                    }
+                    CredentialContent::Key {
+                        username,
+                        key,
+                        passphrase,
+                    } => (username, Authentication::Key { key, passphrase }),
+                    CredentialContent::Refused { reason } => return Err(reason),
+                };
+                if username.is_empty() {
+                    username = of_credential;
+                }
+                authentication
             }
         };
+        if username.is_empty() {
+            return Err(
+                "the task does not say as whom to log in: give `authentication` a `username`".to_owned(),
+            );
+        }
         let hosts: Vec<String> = login
             .hosts
             .iter()
@@ -302,9 +312,7 @@ impl Job<'_> {
     /// The secret with its variables replaced; the log does not show it from now on.
     fn secret(&self, what: &str, text: &SecretText) -> Result<Secret, String> {
         if text.is_foreign() {
-            return Err(format!(
-                "the {what} was encrypted by another server and cannot be read here; enter it anew as a secret variable"
-            ));
+            return Err(self.enter_anew(what));
         }
         let secret = self.environment.substituted(text.reveal());
         self.log.add_secrets(&[&secret]);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use madake_domain::credential::named_by_tasks;
 use madake_domain::plan::{Job, PlanConfiguration, Variable};
 use madake_domain::repository::Scm;
 use madake_domain::variables::{
@@ -13,7 +14,8 @@ use madake_domain::variables::{
 use madake_engine::clock;
 use madake_engine::settings::Settings;
 use madake_protocol::{
-    DEFAULT_FINAL_TASKS_SECONDS, Isolation, IsolationChoice, JobOrder, JobRepository, JobVariable,
+    CredentialContent, DEFAULT_FINAL_TASKS_SECONDS, Isolation, IsolationChoice, JobCredential, JobOrder,
+    JobRepository, JobVariable,
 };
 use madake_server::config::Configuration;
 
@@ -111,6 +113,7 @@ pub(super) fn make(here: &Here, plan: &PlanConfiguration, stage: &str, job: &Job
         repositories,
         // Nothing that is tried out here moves a repository.
         push_rights: Vec::new(),
+        credentials: credentials(plan, job),
         capabilities: here.capabilities().to_vec(),
         variables: variables(here, &facts, plan, job),
         environment: Vec::new(),
@@ -221,6 +224,23 @@ fn variables(here: &Here, facts: &BuildFacts, plan: &PlanConfiguration, job: &Jo
             may_refer: one.source.may_refer(),
             name: one.name,
             value: one.value,
+        })
+        .collect()
+}
+
+/// What tasks get that log in with credentials of the server: a sentence, as nothing here has them.
+fn credentials(plan: &PlanConfiguration, job: &Job) -> Vec<JobCredential> {
+    let tasks = plan.tasks_of(job);
+    named_by_tasks(tasks.iter().chain(&job.final_tasks))
+        .into_iter()
+        .map(|name| JobCredential {
+            name: name.to_owned(),
+            content: CredentialContent::Refused {
+                reason: format!(
+                    "the credential `{}` is kept by the server, and runs on this machine do not have it",
+                    madake_domain::text::inert(name, 100)
+                ),
+            },
         })
         .collect()
 }

@@ -8,6 +8,7 @@ mod branch_permissions;
 mod brokers;
 mod builds;
 mod capabilities;
+mod credentials;
 mod deployments;
 mod events;
 mod groups;
@@ -15,6 +16,7 @@ mod hearing;
 mod hooks;
 mod keys;
 mod log;
+mod log_purges;
 mod mirrors;
 mod notifications;
 mod permissions;
@@ -49,6 +51,8 @@ pub(crate) fn routes() -> Routes {
         .merge(telling())
         .merge(notifying())
         .merge(people())
+        .merge(credentials())
+        .merge(purges())
         .merge(running())
         .merge(tested())
         .merge(deployments::routes())
@@ -479,6 +483,37 @@ fn variables() -> Routes {
         .add(Method::GET, path, access, variables::list)
         .add(Method::PUT, path, access, variables::set)
         .add(Method::DELETE, path, access, variables::remove)
+}
+
+/// Lines that are taken out of logs.
+fn purges() -> Routes {
+    let path = "/rest/madake/1.0/logs/{key}/purges";
+    let administer = Access::Permission("ADMINISTRATION on the plan");
+    Routes::default()
+        .add(Method::GET, path, READ, log_purges::list)
+        .add(Method::POST, path, administer, log_purges::purge)
+}
+
+/// What plans log in with elsewhere.
+fn credentials() -> Routes {
+    let access = Access::Permission("ADMINISTRATION on the server or the project");
+    let path = "/rest/madake/1.0/credentials";
+    Routes::default()
+        .add(Method::GET, path, Access::LoggedIn, credentials::list)
+        .add(Method::PUT, path, access, credentials::keep)
+        .add(Method::DELETE, path, access, credentials::remove)
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/credentials/grant",
+            access,
+            credentials::grant,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/credentials/revoke",
+            access,
+            credentials::revoke,
+        )
 }
 
 /// Plans, builds, the ledger, the server.

@@ -76,6 +76,7 @@ pub(super) struct Link {
     url: String,
     username: Option<String>,
     password: Option<String>,
+    credential: Option<String>,
     branch: Option<String>,
     scm: Option<String>,
 }
@@ -91,11 +92,15 @@ pub(super) async fn link(
         (Some(username), Some(password)) => Some((username, password)),
         _ => return Err(invalid("`username` and `password` go together").into()),
     };
+    if credential.is_some() && new.credential.is_some() {
+        return Err(invalid("give `credential`, or `username` and `password`").into());
+    }
     let asked = LinkRepository {
         name: new.name,
         url: new.url,
         scm: scm(new.scm.as_deref())?,
         credential,
+        shared: new.credential,
         default_branch: new.branch,
     };
     let made = app.engine().link_repository(&visitor.caller, asked).await?;
@@ -106,20 +111,27 @@ pub(super) async fn link(
 #[serde(deny_unknown_fields)]
 pub(super) struct NewCredential {
     name: String,
-    username: String,
-    password: String,
+    username: Option<String>,
+    password: Option<String>,
+    credential: Option<String>,
 }
 
-/// `PUT /repositories/credential`: another user name and password of a linked one.
+/// `PUT /repositories/credential`: another user name and password of a linked one, or those of a shared credential.
 pub(super) async fn set_credential(
     State(app): State<App>,
     visitor: Visitor,
     Json(new): Json<NewCredential>,
 ) -> Result<Answer<Value>, Failure> {
-    let changed = app
-        .engine()
-        .set_credential(&visitor.caller, &new.name, &new.username, &new.password)
-        .await?;
+    let (engine, caller) = (app.engine(), &visitor.caller);
+    let changed = match (&new.credential, &new.username, &new.password) {
+        (Some(shared), None, None) => engine.set_shared_credential(caller, &new.name, shared).await?,
+        (None, Some(username), Some(password)) => {
+            engine
+                .set_credential(caller, &new.name, username, password)
+                .await?
+        }
+        _ => return Err(invalid("give `credential`, or `username` and `password`").into()),
+    };
     Ok(Answer(view(&app, &changed)))
 }
 

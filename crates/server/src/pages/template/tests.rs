@@ -98,7 +98,7 @@ fn every_template_renders_and_keeps_text_of_people_inside_its_place() {
             json!({
                 "heading": HOSTILE, "owner": HOSTILE, "version": HOSTILE, "state": "disabled", "conflicts": [HOSTILE],
                 "decided": [HOSTILE], "own_triggers": true, "triggers": [{"words": HOSTILE, "next": HOSTILE}],
-                "last": HOSTILE, "findings": [{
+                "variables_url": HOSTILE, "last": HOSTILE, "findings": [{
                     "severity": "error", "place": HOSTILE, "message": HOSTILE, "help": HOSTILE, "from": HOSTILE}],
             }),
         ),
@@ -190,6 +190,24 @@ fn every_template_renders_and_keeps_text_of_people_inside_its_place() {
             }),
         ),
         ("problem.html", json!({"heading": HOSTILE, "sentence": HOSTILE})),
+        (
+            "variables.html",
+            json!({
+                "heading": HOSTILE, "about": "about", "action": "/variables", "form_token": HOSTILE, "project": HOSTILE,
+                "plan": HOSTILE, "problem": HOSTILE, "others": [{"title": HOSTILE, "url": HOSTILE}],
+                "rows": [{"name": HOSTILE, "value": HOSTILE, "is_secret": false, "by": HOSTILE,
+                          "at": {"exact": HOSTILE, "shown": HOSTILE}}],
+                "explained": [{"name": HOSTILE, "value": HOSTILE, "is_hidden": false, "is_foreign": false,
+                               "source": HOSTILE, "beaten_by": HOSTILE}],
+            }),
+        ),
+        (
+            "credentials.html",
+            json!({"rows": [{
+                "name": HOSTILE, "project": HOSTILE, "kind": HOSTILE, "username": HOSTILE, "fingerprint": HOSTILE,
+                "may_change": true, "grants": [HOSTILE], "uses": [HOSTILE], "changed_by": HOSTILE, "used_by": HOSTILE,
+                "changed": {"exact": HOSTILE, "shown": HOSTILE}, "used": {"exact": HOSTILE, "shown": HOSTILE}}]}),
+        ),
     ];
     for (name, page) in &pages {
         for is_known in [false, true] {
