@@ -248,7 +248,7 @@ mod tests {
             (CredentialGrantee::Repository(1), false),
         ] {
             assert_eq!(
-                person_may_use(&[grant.clone()], "joe", &groups),
+                person_may_use(std::slice::from_ref(&grant), "joe", &groups),
                 expected,
                 "{grant:?}"
             );
