@@ -133,6 +133,10 @@ async fn variables_are_set_on_their_page_with_the_form_token_alone() {
         "correct-horse",
     );
     server.madake_with_input(
+        &["variable", "set", "pin", "--secret", "--value-stdin"],
+        "four-digits",
+    );
+    server.madake_with_input(
         &[
             "credential",
             "add",
@@ -217,6 +221,13 @@ async fn variables_are_set_on_their_page_with_the_form_token_alone() {
     assert!(
         status == 400 && shown.contains("is not the name of a variable"),
         "{shown}"
+    );
+    let again = format!("form-token={token}&do=set&name=pin&value=typed-anew");
+    assert_eq!(post(again, &server.url()).await.0, 303);
+    let (_, shown) = get("/variables").await;
+    assert!(
+        shown.contains("pin") && !shown.contains("typed-anew"),
+        "a secret stays one: {shown}"
     );
     let remove = format!("form-token={token}&plan=PROJ-PLAN&do=remove&name=key_secret");
     assert_eq!(post(remove, &server.url()).await.0, 303);

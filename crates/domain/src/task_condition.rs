@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn an_expression_that_cannot_be_read_is_an_error() {
-        for pattern in ["(", "a)|(b", "(?=x)"] {
+        for pattern in ["(", "a)|(b", "(?=x"] {
             let condition = TaskCondition::Matches {
                 variable: "x".into(),
                 pattern: pattern.into(),

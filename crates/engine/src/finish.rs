@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use madake_agent::local::{JobEnd, RunningJob};
 use madake_domain::schedule::{Input, JobOutcome as Outcome};
+use madake_domain::text::inert;
 use madake_protocol::{JobOutcome, JobResult};
 use madake_store::{StoreError, Topic, build, label};
 
@@ -197,11 +198,11 @@ async fn store_end(
                 if !build::is_active(next.schedule.summary().life_cycle) {
                     start_waiting(tx, next.plan_branch_id, limit, now)?;
                 }
-                Ok::<_, EngineError>(())
+                Ok::<_, EngineError>(next.key)
             })
             .await;
         match stored {
-            Ok(()) => return,
+            Ok(build) => return tell_end(job, &build, &outcome),
             Err(EngineError::NotFound(reason)) => {
                 tracing::warn!(
                     job.id = job.id,
@@ -223,6 +224,33 @@ async fn store_end(
                 );
                 tokio::time::sleep(AGAIN).await;
             }
+        }
+    }
+}
+
+/// A line for the administrator, who sees in the server's log why a build is about to fail.
+fn tell_end(job: &build::Job, build: &str, outcome: &Outcome) {
+    let (id, key) = (job.id, &job.key);
+    match outcome {
+        Outcome::Successful => {}
+        Outcome::Stopped => {
+            tracing::info!(job.id = id, build.key = build, "{build}: job {key} was stopped");
+        }
+        Outcome::Failed { reason } => {
+            tracing::info!(
+                job.id = id,
+                build.key = build,
+                "{build}: job {key} failed: {}",
+                inert(reason, 500)
+            );
+        }
+        Outcome::Error { reason } => {
+            tracing::warn!(
+                job.id = id,
+                build.key = build,
+                "{build}: job {key} could not be done: {}",
+                inert(reason, 500)
+            );
         }
     }
 }

@@ -261,14 +261,15 @@ pub(crate) async fn recover(engine: &Engine) -> Result<(), EngineError> {
                 held.extend(
                     build_query::jobs(tx, build.id)?
                         .into_iter()
-                        .filter(|job| job.holder.is_some()),
+                        .filter(|job| job.holder.is_some())
+                        .map(|job| (build.key.clone(), job)),
                 );
             }
             Ok::<_, EngineError>(held)
         })
         .await?;
     let mut known = BTreeSet::new();
-    for job in held {
+    for (build, job) in held {
         let Some(holder) = job.holder.clone() else {
             continue;
         };
@@ -286,7 +287,8 @@ pub(crate) async fn recover(engine: &Engine) -> Result<(), EngineError> {
             Ok(Adoption::Running(running)) => {
                 tracing::info!(
                     job.id = job.id,
-                    "job {} went on while the server was away and is adopted",
+                    build.key = build,
+                    "{build}: job {} went on while the server was away and is adopted",
                     job.key
                 );
                 engine
@@ -295,19 +297,34 @@ pub(crate) async fn recover(engine: &Engine) -> Result<(), EngineError> {
             }
             Ok(Adoption::NeverStarted(_)) => begin(engine, job, holder, slot).await,
             Ok(Adoption::Finished(outcome)) => {
-                tracing::info!(job.id = job.id, "job {} ended while the server was away", job.key);
+                tracing::info!(
+                    job.id = job.id,
+                    build.key = build,
+                    "{build}: job {} ended while the server was away",
+                    job.key
+                );
                 engine.loops().spawn(async move {
                     crate::finish::record(&task_engine, &job, &holder, slot, Ok(outcome)).await;
                 });
             }
             Ok(Adoption::Lost { reason, .. }) => {
-                tracing::warn!(job.id = job.id, "job {} was lost: {reason}", job.key);
+                tracing::warn!(
+                    job.id = job.id,
+                    build.key = build,
+                    "{build}: job {} was lost: {reason}",
+                    job.key
+                );
                 engine.loops().spawn(async move {
                     crate::finish::record(&task_engine, &job, &holder, slot, Err(reason)).await;
                 });
             }
             Err(error) => {
-                tracing::error!(job.id = job.id, "job {} could not be adopted: {error}", job.key);
+                tracing::error!(
+                    job.id = job.id,
+                    build.key = build,
+                    "{build}: job {} could not be adopted: {error}",
+                    job.key
+                );
                 let reason = error.to_string();
                 engine
                     .loops()

@@ -17,7 +17,7 @@ use madake_store::plan_timer;
 use madake_store::repository::{self, Repository};
 use madake_store::{Millis, hearing};
 
-use crate::decide::would_act;
+use crate::decide::{has_tag_trigger, would_act};
 use crate::listening::moved;
 use crate::{Engine, EngineError, clock, telling};
 
@@ -59,11 +59,14 @@ struct Looking {
     plan_id: i64,
     branch: Option<PlanKey>,
     version_id: i64,
+    /// A plan branch builds tags by triggers of its own; tags are looked for with the plan.
+    branch_tags: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Due {
     version_id: i64,
+    branch_tags: bool,
     at: Instant,
 }
 
@@ -102,11 +105,11 @@ impl DueLook {
 /// Looks at each repository for which a plan's look is due, once for all of its plans.
 pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
     let mut looking = looking(engine).await?;
-    let waits = |key: Whose, version_id: i64| {
+    let waits = |key: Whose, version_id: i64, branch_tags: bool| {
         let looks = engine.looks().due.lock().unwrap_or_else(PoisonError::into_inner);
-        looks
-            .get(&key)
-            .is_some_and(|due| due.version_id == version_id && Instant::now() < due.at)
+        looks.get(&key).is_some_and(|due| {
+            due.version_id == version_id && due.branch_tags == branch_tags && Instant::now() < due.at
+        })
     };
     {
         // Of what is gone nothing is remembered.
@@ -114,13 +117,13 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
         let mut looks = engine.looks().due.lock().unwrap_or_else(PoisonError::into_inner);
         looks.retain(|whose, _| matches!(whose, Whose::Repository(_)) || present.contains(whose));
     }
-    looking.retain(|one| !waits(one.whose, one.version_id));
+    looking.retain(|one| !waits(one.whose, one.version_id, one.branch_tags));
     let mut told: Vec<(Whose, Repository)> = telling::linked_with_receivers(engine)
         .await?
         .into_iter()
         .map(|found| (Whose::Repository(found.id), found))
         .collect();
-    told.retain(|(key, _)| !waits(*key, 0));
+    told.retain(|(key, _)| !waits(*key, 0, false));
     if looking.is_empty() && told.is_empty() {
         return Ok(());
     }
@@ -142,7 +145,7 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
             let Some(found) = engine.repository_of(row).await? else {
                 continue;
             };
-            let Some(rhythm) = rhythm(engine, &configuration, &found) else {
+            let Some(rhythm) = rhythm(engine, &configuration, &found, one.branch_tags) else {
                 continue;
             };
             if one.branch.is_some() && matches!(rhythm, Rhythm::Net) {
@@ -167,6 +170,7 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
             one.whose,
             Due {
                 version_id: one.version_id,
+                branch_tags: one.branch_tags,
                 at: Instant::now() + next,
             },
         );
@@ -174,7 +178,14 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
     for (key, found) in told {
         let at = Instant::now() + stretched(&heard, &found, server_interval(engine));
         let mut looks = engine.looks().due.lock().unwrap_or_else(PoisonError::into_inner);
-        looks.insert(key, Due { version_id: 0, at });
+        looks.insert(
+            key,
+            Due {
+                version_id: 0,
+                branch_tags: false,
+                at,
+            },
+        );
         drop(looks);
         let look = due.entry(found.id).or_insert_with(|| DueLook::of(&found));
         look.keys.push(key);
@@ -216,8 +227,10 @@ async fn looking(engine: &Engine) -> Result<Vec<Looking>, EngineError> {
             plan_id: one.id,
             branch: None,
             version_id: one.version_id,
+            branch_tags: false,
         })
         .collect();
+    let mut tagged = HashSet::new();
     for one in own {
         let Some(of_plan) = versions.get(&one.plan_id) else {
             continue;
@@ -225,14 +238,24 @@ async fn looking(engine: &Engine) -> Result<Vec<Looking>, EngineError> {
         let of_plan = engine.configuration(*of_plan).await?;
         let version = engine.configuration(one.version_id).await?;
         let polls = |trigger: &Trigger| matches!(trigger.kind, TriggerKind::Polling { .. });
-        if version.triggers != of_plan.triggers && version.triggers.iter().flatten().any(polls) {
+        if version.triggers == of_plan.triggers {
+            continue;
+        }
+        if has_tag_trigger(&version) {
+            tagged.insert(one.plan_id);
+        }
+        if version.triggers.iter().flatten().any(polls) {
             looking.push(Looking {
                 whose: Whose::Branch(one.plan_branch_id),
                 plan_id: one.plan_id,
                 branch: Some(one.key),
                 version_id: one.version_id,
+                branch_tags: false,
             });
         }
+    }
+    for one in looking.iter_mut().filter(|one| one.branch.is_none()) {
+        one.branch_tags = tagged.contains(&one.plan_id);
     }
     Ok(looking)
 }
@@ -250,8 +273,13 @@ fn server_interval(engine: &Engine) -> Duration {
 
 /// How a plan wants a repository to be polled: by its polling triggers, or, when it says nothing of triggers and
 /// pushes are not known, at the server's interval (bamboo-specs.md 3.9). Of a linked repository pushes are known by
-/// webhooks, which may be lost: a plan that relies on them has a net.
-fn rhythm(engine: &Engine, configuration: &PlanConfiguration, found: &Repository) -> Option<Rhythm> {
+/// webhooks, which may be lost: a plan that relies on them has a net. `branch_tags`: a plan branch of it builds tags.
+fn rhythm(
+    engine: &Engine,
+    configuration: &PlanConfiguration,
+    found: &Repository,
+    branch_tags: bool,
+) -> Option<Rhythm> {
     let default = server_interval(engine);
     let net = (found.kind == RepositoryKind::Linked && found.hears_pushes).then_some(Rhythm::Net);
     let Some(triggers) = &configuration.triggers else {
@@ -278,11 +306,8 @@ fn rhythm(engine: &Engine, configuration: &PlanConfiguration, found: &Repository
         }
     });
     // Nobody tells of new tags there: they are looked for as often as for anything else.
-    let tags = (!found.pushes_known()
-        && triggers
-            .iter()
-            .any(|one| matches!(one.kind, TriggerKind::Tag { .. })))
-    .then_some(Rhythm::Every(default));
+    let tags = (!found.pushes_known() && (branch_tags || has_tag_trigger(configuration)))
+        .then_some(Rhythm::Every(default));
     polled.or(tags).or(net.filter(|_| !triggers.is_empty()))
 }
 

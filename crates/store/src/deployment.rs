@@ -302,6 +302,13 @@ pub fn rename(tx: &Tx<'_>, deployment_id: i64, name: &str) -> Result<(), StoreEr
 /// # Errors
 /// [`StoreError::Duplicate`] when the project had one of that name.
 pub fn rename_environment(tx: &Tx<'_>, environment_id: i64, name: &str) -> Result<(), StoreError> {
+    // One that was removed keeps its results, and lets its name go.
+    tx.execute(
+        "UPDATE deployment_environment SET name = name || ' (removed ' || id || ')'
+         WHERE deployment_id = (SELECT deployment_id FROM deployment_environment WHERE id = $2)
+           AND name = $1 AND removed_ms IS NOT NULL",
+        params![name, environment_id],
+    )?;
     tx.execute(
         "UPDATE deployment_environment SET name = $1 WHERE id = $2",
         params![name, environment_id],

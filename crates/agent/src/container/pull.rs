@@ -43,7 +43,8 @@ pub(crate) async fn pull(
     let path = format!("/images/create?{query}");
     let mut body = engine
         .open("pull the image", Method::POST, &path, None)
-        .await?
+        .await
+        .map_err(|error| naming(error, image))?
         .into_body();
     let mut progress = Progress::default();
     while let Some(frame) = body.frame().await {
@@ -54,11 +55,30 @@ pub(crate) async fn pull(
     }
     match progress.failure {
         None => Ok(()),
-        Some(message) => Err(ContainerError::Refused {
-            action: "pull the image",
+        Some(message) => Err(naming(
+            ContainerError::Refused {
+                action: "pull the image",
+                message,
+                status: hyper::StatusCode::NOT_FOUND,
+            },
+            image,
+        )),
+    }
+}
+
+/// A refusal that names the image, since engines do not always: it is all that a build's reason has.
+fn naming(error: ContainerError, image: &ImageName) -> ContainerError {
+    match error {
+        ContainerError::Refused {
+            action,
             message,
-            status: hyper::StatusCode::NOT_FOUND,
-        }),
+            status,
+        } if !message.contains(image.as_str()) => ContainerError::Refused {
+            action,
+            message: format!("{}: {message}", image.as_str()),
+            status,
+        },
+        other => other,
     }
 }
 
@@ -108,6 +128,28 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_names_the_image_once() {
+        let image: ImageName = ImageName::parse("registry.example.com/build:7").unwrap();
+        let refused = |message: &str| ContainerError::Refused {
+            action: "pull the image",
+            message: message.to_owned(),
+            status: hyper::StatusCode::NOT_FOUND,
+        };
+        for (message, wanted) in [
+            ("toomanyrequests", "registry.example.com/build:7: toomanyrequests"),
+            (
+                "no registry.example.com/build:7",
+                "no registry.example.com/build:7",
+            ),
+        ] {
+            assert_eq!(
+                naming(refused(message), &image).to_string(),
+                format!("the container engine cannot pull the image: {wanted}")
+            );
+        }
+    }
 
     #[test]
     fn each_step_is_told_once_and_a_failure_is_kept() {

@@ -201,7 +201,8 @@ impl Container {
     }
 
     /// Holds everything that runs in the container. Where an engine cannot pause (that of a person on a system without
-    /// cgroups of its own), what runs is ended by starting the container anew.
+    /// cgroups of its own), the container is stopped, and started again by the next command: started now, the image's own
+    /// shell would run meanwhile.
     pub(crate) fn pause(&mut self) -> Result<(), ContainerError> {
         if !self.is_running || self.is_paused {
             return Ok(());
@@ -212,15 +213,16 @@ impl Container {
             match engine.ask("pause the container", Method::POST, &path, None).await {
                 Ok(_) => Ok(true),
                 Err(ContainerError::Refused { .. }) => {
-                    let path = format!("/containers/{name}/restart?t=0");
+                    let path = format!("/containers/{name}/stop?t=0");
                     engine
-                        .ask("start the container anew", Method::POST, &path, None)
+                        .ask("stop the container", Method::POST, &path, None)
                         .await
                         .map(|_| false)
                 }
                 Err(error) => Err(error),
             }
         })?;
+        self.is_running = self.is_paused;
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! Regular expressions of plans. What the linear engine can read takes time linear in the text (hostile-inputs L1). What
-//! only Java's engine knows (look-around, back references, possessive quantifiers) is matched by backtracking that is
-//! given up after [`MOST_STEPS`] steps.
+//! only Java's engine knows (look-around, back references, possessive quantifiers) is matched by backtracking, which is
+//! bounded for one text and for all texts of a pattern: a step may look at the whole rest of its text.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use regex::{Regex, RegexBuilder};
 
@@ -9,12 +11,18 @@ use crate::text::inert;
 /// The most memory that one compiled expression may take, in bytes.
 const SIZE_LIMIT: usize = 2 << 20;
 
-/// The most steps of one match by backtracking: some milliseconds.
-const MOST_STEPS: usize = 50_000;
+/// The most steps of one match by backtracking.
+const MOST_STEPS: usize = 20_000;
+
+/// The longest text that is matched by backtracking, in bytes.
+const LONGEST_BACKTRACKED: usize = 4096;
+
+/// How much text one pattern is matched with by backtracking, in bytes: seconds at the worst.
+const MOST_BACKTRACKED: usize = 2 << 20;
 
 /// What is said of a match that was given up.
 const GIVEN_UP: &str =
-    "it takes too many steps on this text; one without look-around and back references takes few";
+    "it takes too many steps on these texts; one without look-around and back references takes few";
 
 /// A pattern as the plan writes it, and what became of it.
 pub(crate) struct Pattern {
@@ -26,8 +34,8 @@ pub(crate) struct Pattern {
 enum Engine {
     /// In time linear in the text.
     Linear(Regex),
-    /// By backtracking, up to a limit.
-    Bounded(Box<fancy_regex::Regex>),
+    /// By backtracking, up to limits; with the bytes that it was matched with so far.
+    Bounded(Box<fancy_regex::Regex>, AtomicUsize),
 }
 
 impl Pattern {
@@ -65,7 +73,13 @@ impl Pattern {
     pub(crate) fn matches(&self, text: &str) -> Result<bool, &str> {
         match &self.regex {
             Ok(Engine::Linear(regex)) => Ok(regex.is_match(text)),
-            Ok(Engine::Bounded(regex)) => regex.is_match(text).map_err(|_| GIVEN_UP),
+            Ok(Engine::Bounded(regex, spent)) => {
+                let before = spent.fetch_add(text.len(), Ordering::Relaxed);
+                if text.len() > LONGEST_BACKTRACKED || before > MOST_BACKTRACKED {
+                    return Err(GIVEN_UP);
+                }
+                regex.is_match(text).map_err(|_| GIVEN_UP)
+            }
             Err(problem) => Err(problem),
         }
     }
@@ -95,8 +109,12 @@ fn engine(text: &str, expression: &str) -> Result<Engine, String> {
     if !text.contains("(?") && !text.contains('\\') {
         return Err(unreadable(&refused));
     }
+    // Java does not know it, and its steps are counted by nobody.
+    if text.contains("(?~") {
+        return Err(unreadable(&refused));
+    }
     match bounded(text).and_then(|_| bounded(expression)) {
-        Ok(regex) => Ok(Engine::Bounded(Box::new(regex))),
+        Ok(regex) => Ok(Engine::Bounded(Box::new(regex), AtomicUsize::new(0))),
         Err(other) => Err(problem(&refused, &other)),
     }
 }
@@ -157,6 +175,22 @@ mod tests {
             Pattern::anywhere(r"(?<=\[)skip(?=\])").matches("a [skip] b"),
             Ok(true)
         );
+    }
+
+    #[test]
+    fn l1_backtracking_is_bounded_in_the_text_and_over_all_texts() {
+        let pattern = Pattern::anywhere("(?=.*x)y");
+        let long = "a".repeat(LONGEST_BACKTRACKED + 1);
+        assert_eq!(pattern.matches(&long), Err(GIVEN_UP), "one long text");
+        assert_eq!(pattern.matches("yx"), Ok(true), "the next text");
+        let text = &long[..LONGEST_BACKTRACKED];
+        let given_up = (0..=MOST_BACKTRACKED / LONGEST_BACKTRACKED)
+            .position(|_| pattern.matches(text) == Err(GIVEN_UP) && pattern.matches("yx") == Err(GIVEN_UP));
+        assert!(given_up.is_some(), "many texts");
+        let linear = Pattern::anywhere("x.*y");
+        assert_eq!(linear.matches(&"a".repeat(4 * MOST_BACKTRACKED)), Ok(false));
+        let absent = Pattern::anywhere("(?~ab)(?=c)");
+        assert!(absent.problem().is_some(), "what Java does not know");
     }
 
     #[test]

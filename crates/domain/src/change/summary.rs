@@ -106,7 +106,7 @@ impl<'a> Pass<'a> {
     }
 }
 
-fn names_shown<'n>(names: impl Iterator<Item = &'n String>, count: usize) -> String {
+pub(super) fn names_shown<'n>(names: impl Iterator<Item = &'n String>, count: usize) -> String {
     const SHOWN: usize = 10;
     let shown: Vec<String> = names.take(SHOWN).map(|name| inert(name, SHOWN_NAME)).collect();
     let shown = shown.join(", ");

@@ -4,7 +4,11 @@
 //! detection considered last stays as it is.
 
 use super::first_pass::{Pass, Touched};
-use super::{Candidate, ChangeFacts, ChangeJudge, MovedRef, Outcome, ReasonCode, Rule, Source};
+use super::summary::names_shown;
+use super::{
+    Candidate, ChangeFacts, ChangeJudge, Decision, MovedRef, Outcome, ReasonCode, Rule, Source, Subject,
+};
+use crate::key::PlanKey;
 use crate::plan::TriggerKind;
 
 impl ChangeJudge<'_> {
@@ -53,6 +57,30 @@ impl ChangeJudge<'_> {
                 candidate.rules.push(Rule::new(RULE, Outcome::Passed, input));
                 None
             }
+        }
+    }
+}
+
+impl Decision {
+    /// What is decided for all tags beyond those that are taken up at once. Nobody looks at them again.
+    #[must_use]
+    pub fn too_many_tags(plan: &PlanKey, taken: usize, names: Vec<String>) -> Self {
+        let shown = names_shown(names.iter(), names.len());
+        let why = format!("more tags were pushed at once than are taken up ({taken}); start a build by hand");
+        Self {
+            subject: Subject::Plan { key: plan.clone() },
+            build: false,
+            code: ReasonCode::TooManyTags,
+            sentence: format!("nothing is built for {shown}: {why}"),
+            rules: vec![Rule::new("fan-out", Outcome::Stopped, format!("{shown}: {why}"))],
+            vcs_branch: match &names[..] {
+                [single] => Some(single.clone()),
+                _ => None,
+            },
+            revision: None,
+            previous: None,
+            settles: false,
+            refs: names,
         }
     }
 }

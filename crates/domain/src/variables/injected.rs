@@ -138,15 +138,16 @@ fn joined_lines(text: &str) -> Vec<(usize, String)> {
     let mut joined = Vec::new();
     let mut lines = text.lines().enumerate();
     while let Some((at, line)) = lines.next() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with(['#', '!']) {
+        // A blank at the end may belong to a backslash, and then no line follows.
+        let line = line.trim_start();
+        if line.trim_end().is_empty() || line.starts_with(['#', '!']) {
             continue;
         }
         let mut whole = line.to_owned();
         while ends_open(&whole) {
             whole.pop();
             let Some((_, next)) = lines.next() else { break };
-            whole.push_str(next.trim());
+            whole.push_str(next.trim_start());
         }
         joined.push((at + 1, whole));
     }

@@ -313,6 +313,14 @@ fn files_of_variables_are_read_line_by_line() {
 }
 
 #[test]
+fn blank_behind_a_backslash_ends_the_line() {
+    let (variables, problems) = injected("a=x\\ \nb=1", "n");
+    let wanted = [("n.a", "x"), ("n.b", "1")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(variables, wanted);
+    assert!(problems.is_empty(), "{problems:?}");
+}
+
+#[test]
 fn files_of_variables_are_read_as_java_reads_them() {
     for (line, expected) in [
         (r"a: b=c", Some(("a", "b=c"))),

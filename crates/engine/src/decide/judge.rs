@@ -211,14 +211,14 @@ pub(super) async fn judge_loaded(
     for loaded in plans {
         let configuration = &loaded.configuration;
         let mut whole = arrival(engine, found, loaded, asked);
-        let tagged = tags::parts(engine, loaded, asked, &mut whole).await?;
+        let tagged = tags::parts(engine, found, loaded, asked, &mut whole).await?;
         let elsewhere = timers::elsewhere(engine, loaded, asked, &mut whole).await?;
         let own = own_file::of_arrival(engine, found, loaded, &whole).await?;
         // A branch whose own file or override names other triggers is judged by those.
         let apart = own_file::with_own_triggers(configuration, &own);
         let mut parts: Vec<Part> = Vec::with_capacity(apart.len() + 1);
         let rest = own_file::part_of(&whole, &|name| !apart.contains(name));
-        let divided = !apart.is_empty() || !tagged.is_empty();
+        let divided = !apart.is_empty() || tagged.any();
         let nothing_left = divided && matches!(&rest.news, News::Moved(moved) if moved.is_empty());
         if !nothing_left {
             let rows = loaded
@@ -245,8 +245,13 @@ pub(super) async fn judge_loaded(
                 });
             }
         }
-        parts.extend(tagged);
+        parts.extend(tagged.parts);
         let (mut decided, mut changes) = (Vec::new(), Vec::new());
+        decided.extend(tagged.too_many.map(|decision| Decided {
+            decision,
+            revisions: Vec::new(),
+            tag: None,
+        }));
         for part in &parts {
             let Part {
                 configuration,
@@ -547,7 +552,7 @@ pub(crate) async fn would_act(
 ) -> Result<Vec<i64>, EngineError> {
     let asked = Asked {
         tags: if only.is_none() {
-            tags::new_tags(engine, found, moved).await?
+            tags::new_tags(found, moved)
         } else {
             Vec::new()
         },

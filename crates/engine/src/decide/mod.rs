@@ -8,7 +8,7 @@ mod record;
 mod tags;
 mod timers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use madake_domain::change::{MovedRef, RefKind, Revision, Source};
@@ -23,7 +23,7 @@ use madake_vcs::name::{BranchName, ObjectId};
 
 use self::judge::{Asked, AskedNews, Judged, heads_asked, heads_asked_without, judge, judge_loaded, load};
 use self::record::{Verdict, store};
-use self::tags::new_tags;
+use self::tags::{hand_on, new_tags};
 use crate::heads::RefsRead;
 use crate::listening::moved;
 use crate::reading::{Named, named, refs_of_branch};
@@ -32,6 +32,7 @@ use crate::{Engine, EngineError, clock, specs, telling};
 
 pub(crate) use self::judge::would_act;
 pub(crate) use self::record::set_version;
+pub(crate) use self::tags::has_tag_trigger;
 
 /// How many decisions that nothing comes of share a transaction: enough to share its cost, and few enough that the
 /// arrivals of a flood, which use the same writer and the same processor, hardly wait for it.
@@ -156,7 +157,7 @@ async fn decide_webhooks(engine: &Engine, events: &[Event], decided: &mut usize)
             break;
         }
     }
-    let mut tags = new_tags(engine, &found, &to_tell).await?;
+    let mut tags = new_tags(&found, &to_tell);
     let plan_ids = plans_of(engine, found.id).await?;
     let mut plans = load(engine, Some(&found), plan_ids.clone()).await?;
     let mut verdicts = Vec::new();
@@ -220,6 +221,7 @@ fn verdict(event: &Event, judged: Vec<Judged>, told: Prepared) -> Verdict {
         judged,
         deliveries: told.deliveries,
         notes: told.notes,
+        tags: Vec::new(),
         pull_request_id: None,
     }
 }
@@ -274,6 +276,12 @@ async fn push(
     } else {
         None
     };
+    // All that is read is remembered: what has moved since these refs were found is news with them.
+    let since = match &read {
+        Some(read) => moved::since_last_look(engine, &found, read).await?,
+        None => Vec::new(),
+    };
+    let updates = &followed_by(updates, since)[..];
     apply_plan_files(engine, event, &found, updates, read.as_ref()).await?;
     let beside = beside_bookmarks(engine, &found, updates, read.as_ref()).await?;
     let (moved, mut current_heads) = as_news(&found, updates, read.as_ref(), &beside);
@@ -281,26 +289,13 @@ async fn push(
         add_late_heads(engine, &found, updates, &mut current_heads).await?;
     }
     let plan_ids = plans_of(engine, found.id).await?;
-    let tagged = match &read {
-        Some(read) if via != Via::Reconciliation => moved::since_last_look(engine, &found, read).await?,
-        _ => updates.to_vec(),
-    };
     let asked = Asked {
-        tags: new_tags(engine, &found, &tagged).await?,
+        tags: new_tags(&found, updates),
         received_ms: event.received_ms,
         ..push_asked(&found, via, moved, current_heads, pusher)
     };
     let judged = judge(engine, Some(&found), plan_ids, &asked).await?;
-    let found_moved;
-    let told = match &read {
-        // What reconciliation found stands in the ledger already.
-        Some(read) if via != Via::Reconciliation => {
-            found_moved = moved::since_last_look(engine, &found, read).await?;
-            &found_moved
-        }
-        _ => updates,
-    };
-    let told = telling::prepare(engine, event, &found, told, pusher).await?;
+    let told = telling::prepare(engine, event, &found, updates, pusher).await?;
     store(
         engine,
         vec![verdict(event, judged, told)],
@@ -308,6 +303,25 @@ async fn push(
         read.as_ref(),
     )
     .await
+}
+
+/// Refs that moved, and what moved after them. A ref that moved twice went from where it was first to where it is; one
+/// that was deleted first was made anew.
+fn followed_by(updates: &[RefUpdate], later: Vec<RefUpdate>) -> Vec<RefUpdate> {
+    let mut all = updates.to_vec();
+    let places: HashMap<&str, usize> = updates
+        .iter()
+        .enumerate()
+        .filter(|(_, one)| one.new.is_some())
+        .map(|(place, one)| (one.name.as_str(), place))
+        .collect();
+    for one in later {
+        match places.get(one.name.as_str()) {
+            Some(place) => all[*place].new = one.new,
+            None => all.push(one),
+        }
+    }
+    all
 }
 
 /// Gives an empty hosted repository the branch that was pushed first as its default branch, as the hosts that
@@ -509,6 +523,7 @@ async fn remote_trigger(
     let mut judged = Vec::new();
     let mut first = None;
     let mut told = Prepared::default();
+    let mut tags = Vec::new();
     for row in &rows {
         let Some(one) = engine.repository_of(row).await? else {
             continue;
@@ -519,14 +534,15 @@ async fn remote_trigger(
             asked: asked.clone(),
             skip_branches,
         };
-        let moved = moved::since_last_look(engine, &one, &read).await?;
         let asked = Asked {
-            tags: new_tags(engine, &one, &moved).await?,
             received_ms: event.received_ms,
             ..heads_asked(&one, source, &read)
         };
         judged.extend(judge(engine, Some(&one), vec![plan_id], &asked).await?);
+        // Of one repository alone it is remembered what was read.
         if first.is_none() {
+            let mut moved = moved::since_last_look(engine, &one, &read).await?;
+            tags = hand_on(engine, &one, &mut moved).await?;
             told = telling::prepare(engine, event, &one, &moved, None).await?;
             first = Some((one, read));
         }
@@ -550,13 +566,11 @@ async fn remote_trigger(
             .await;
         }
     };
-    store(
-        engine,
-        vec![verdict(event, judged, told)],
-        found.as_ref(),
-        read.as_ref(),
-    )
-    .await
+    let verdict = Verdict {
+        tags,
+        ..verdict(event, judged, told)
+    };
+    store(engine, vec![verdict], found.as_ref(), read.as_ref()).await
 }
 
 async fn look_at_heads(
@@ -568,12 +582,11 @@ async fn look_at_heads(
 ) -> Result<(), EngineError> {
     let read = engine.refs(found).await?;
     apply_new_plan_file(engine, event, found, &read).await?;
-    let moved = moved::since_last_look(engine, found, &read).await?;
-    let tags = new_tags(engine, found, &moved).await?;
+    let mut moved = moved::since_last_look(engine, found, &read).await?;
+    let tags = hand_on(engine, found, &mut moved).await?;
     let mut judged = Vec::new();
     for (plan_ids, only) in asked_for {
         let asked = Asked {
-            tags: if only.is_none() { tags.clone() } else { Vec::new() },
             received_ms: event.received_ms,
             only,
             ..heads_asked(found, source.clone(), &read)
@@ -581,13 +594,11 @@ async fn look_at_heads(
         judged.extend(judge(engine, Some(found), plan_ids, &asked).await?);
     }
     let told = telling::prepare(engine, event, found, &moved, None).await?;
-    store(
-        engine,
-        vec![verdict(event, judged, told)],
-        Some(found),
-        Some(&read),
-    )
-    .await
+    let verdict = Verdict {
+        tags,
+        ..verdict(event, judged, told)
+    };
+    store(engine, vec![verdict], Some(found), Some(&read)).await
 }
 
 /// A look found something for these plans, and for these plan branches with polling triggers of their own.

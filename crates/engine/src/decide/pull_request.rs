@@ -94,6 +94,7 @@ pub(super) async fn pull_request(engine: &Engine, event: &Event, told: &Told) ->
         judged,
         deliveries: Vec::new(),
         notes,
+        tags: Vec::new(),
         pull_request_id: Some(row.id),
     };
     // What else has moved is not known to be told: it is left to be found.

@@ -8,7 +8,7 @@ use madake_domain::key::{PlanKey, branch_display_name};
 use madake_domain::repository::RepositoryKind;
 use madake_store::build::Reason;
 use madake_store::delivery::NewDelivery;
-use madake_store::event::{self, Content, Event};
+use madake_store::event::{self, Content, Event, NewEvent, RefUpdate, Via};
 use madake_store::plan::{self, NewBranch, Plan, PlanBranch};
 use madake_store::pull_request;
 use madake_store::repository::{self, Repository};
@@ -30,6 +30,8 @@ pub(super) struct Verdict {
     pub(super) deliveries: Vec<NewDelivery>,
     /// Lines for the entry.
     pub(super) notes: Vec<(&'static str, String)>,
+    /// New tags that were seen and are not judged with it: all plans are asked about them by an entry of their own.
+    pub(super) tags: Vec<RefUpdate>,
     /// The pull request that it is about.
     pub(super) pull_request_id: Option<i64>,
 }
@@ -54,7 +56,9 @@ pub(super) async fn store(
     };
     let limit = engine.settings().concurrent_builds;
     let seen = match (found, read) {
-        (Some(found), Some(read)) if found.kind == RepositoryKind::Linked => Some((found.id, read.clone())),
+        (Some(found), Some(read)) if found.kind == RepositoryKind::Linked => {
+            Some((found.clone(), read.clone()))
+        }
         _ => None,
     };
     let unchanged = engine
@@ -67,6 +71,7 @@ pub(super) async fn store(
                 judged,
                 deliveries,
                 notes,
+                tags,
                 pull_request_id,
             } in verdicts
             {
@@ -86,9 +91,12 @@ pub(super) async fn store(
                     };
                     store_plan(tx, &event, one, &shared, now, &mut unchanged)?;
                 }
+                if let Some((found, _)) = &seen {
+                    enter_tags(tx, &event, found, tags)?;
+                }
             }
-            if let Some((repository_id, read)) = &seen {
-                remember_refs(tx, *repository_id, read, last, now)?;
+            if let Some((found, read)) = &seen {
+                remember_refs(tx, found.id, read, last, now)?;
             }
             Ok::<_, EngineError>(unchanged)
         })
@@ -342,6 +350,43 @@ fn change_branch(
             }
         }
     }
+    Ok(())
+}
+
+/// Enters new tags that an arrival which is not about all plans came across, before their refs are remembered: all plans
+/// are asked about them, and each once.
+fn enter_tags(
+    tx: &Tx<'_>,
+    event: &Event,
+    found: &Repository,
+    mut tags: Vec<RefUpdate>,
+) -> Result<(), EngineError> {
+    if tags.is_empty() {
+        return Ok(());
+    }
+    let known = repository::refs(tx, found.id)?;
+    tags.retain(|tag| !known.contains_key(&tag.name));
+    if tags.is_empty() {
+        return Ok(());
+    }
+    let new = NewEvent {
+        kind: "reconciliation",
+        delivery_id: None,
+        address: String::new(),
+        principal: "reconciliation".into(),
+        repository_id: Some(found.id),
+        plan_key: None,
+        summary: format!("{} tags of {} are new", tags.len(), found.name),
+        raw: Vec::new(),
+        content: Content::Push {
+            via: Via::Reconciliation,
+            updates: tags,
+            pusher: None,
+            options: Vec::new(),
+        },
+    };
+    // To a plan that was made since, they are not new.
+    event::receive(tx, new, event.received_ms)?;
     Ok(())
 }
 

@@ -138,7 +138,7 @@ impl Engine {
                     "a deployment project has {MAX_ENVIRONMENTS} environments at most"
                 )));
             }
-            free(configuration, &name)?;
+            free(configuration, &name, None)?;
             configuration.environments.push(Environment {
                 name,
                 description: asked.description.unwrap_or_default(),
@@ -173,7 +173,7 @@ impl Engine {
             if let Some(name) = &asked.name {
                 let name = named(name, "environment")?;
                 if name != before {
-                    free(configuration, &name)?;
+                    free(configuration, &name, Some(&before))?;
                     deployment::rename_environment(tx, id, &name).map_err(|error| taken(error, &name))?;
                 }
                 if let Some(found) = configuration
@@ -316,9 +316,17 @@ fn named(text: &str, what: &str) -> Result<String, EngineError> {
     })
 }
 
-fn free(configuration: &DeploymentConfiguration, name: &str) -> Result<(), EngineError> {
+/// Whether no environment but `itself` has the name.
+fn free(
+    configuration: &DeploymentConfiguration,
+    name: &str,
+    itself: Option<&str>,
+) -> Result<(), EngineError> {
     let folded = name.to_lowercase();
-    let mut names = configuration.environments.iter();
+    let mut names = configuration
+        .environments
+        .iter()
+        .filter(|one| Some(one.name.as_str()) != itself);
     if names.any(|one| one.name.to_lowercase() == folded) {
         return Err(EngineError::Invalid(format!(
             "there is an environment {name} already"

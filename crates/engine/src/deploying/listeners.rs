@@ -9,10 +9,11 @@ use madake_store::deployment::{self, Deployment, EnvironmentRow};
 use madake_store::deployment_release::Release;
 use madake_store::deployment_result::{self, DeploymentReason, DeploymentResult};
 use madake_store::event::{self, Content, NewEvent};
-use madake_store::{Millis, Tx, build, plan, plan_timer};
+use madake_store::{Millis, Tx, build, plan, plan_timer, repository};
 
 use crate::EngineError;
 use crate::dependencies::{CHAIN, chain_of};
+use crate::specs::may_use_project;
 
 /// Enters an arrival for each plan, and each plan branch with triggers of its own, that listens to the environment.
 pub(super) fn start_plans(
@@ -36,7 +37,7 @@ pub(super) fn start_plans(
         });
         // A plan branch that inherits its triggers is the plan's to build.
         let inherits = *key != version.key && plans.get(plan_id) == Some(&version.triggers);
-        if !hears || inherits {
+        if !hears || inherits || !may_listen(tx, *plan_id, found)? {
             continue;
         }
         let chain = match &chain {
@@ -106,4 +107,19 @@ fn way_here(tx: &Tx<'_>, result: &DeploymentResult) -> Result<Vec<PlanKey>, Engi
         }
     }
     Ok(Vec::new())
+}
+
+/// Whether a plan may hear of the deployments of a project: one of another repository needs the right that releasing the
+/// results of its plan needs. Without it, names that were guessed would be answered by builds.
+fn may_listen(tx: &Tx<'_>, plan_id: i64, found: &Deployment) -> Result<bool, EngineError> {
+    let Some(owner) = plan::by_id(tx, plan_id)?.specs_repository_id else {
+        return Ok(true);
+    };
+    if found.specs_repository_id == Some(owner) {
+        return Ok(true);
+    }
+    match repository::by_id(tx, owner)? {
+        Some(owner) => Ok(may_use_project(tx, &owner, &found.plan.project())?.is_ok()),
+        None => Ok(false),
+    }
 }

@@ -192,7 +192,8 @@ async fn attempt(engine: &Engine, one: Message, lease: Progress) {
     let began = Instant::now();
     let outcome = match serde_json::from_str(&one.content) {
         Ok(Content::Mail { text, html, at_ms }) => post(engine, &one, text, html, at_ms).await,
-        Ok(Content::Webhook { name }) => match body_of(engine, &one, name.as_deref()).await {
+        Ok(Content::Webhook { body: Some(body), .. }) => call(engine, &one, body).await,
+        Ok(Content::Webhook { name, body: None }) => match body_of(engine, &one, name.as_deref()).await {
             Ok(body) => call(engine, &one, body).await,
             Err(outcome) => outcome,
         },
@@ -312,7 +313,8 @@ fn as_sent(body: &str, uid: &str, name: Option<&str>) -> Option<String> {
 /// # Errors
 /// When the store cannot be read.
 pub(crate) fn shown_body(tx: &Tx<'_>, one: &Message) -> Result<Option<String>, StoreError> {
-    let (Some(id), Ok(Content::Webhook { name })) = (one.body_id, serde_json::from_str(&one.content)) else {
+    let (Some(id), Ok(Content::Webhook { name, .. })) = (one.body_id, serde_json::from_str(&one.content))
+    else {
         return Ok(None);
     };
     Ok(store::body(tx, id)?.and_then(|body| as_sent(&body, &one.uid, name.as_deref())))

@@ -38,7 +38,12 @@ pub(super) enum Content {
     },
     /// A call of a program, with the body that all calls of the notice have. `name` is what the plan calls the webhook;
     /// `None`: a chat, whose body says nothing of that.
-    Webhook { name: Option<String> },
+    Webhook {
+        name: Option<String>,
+        /// Of messages that were entered before bodies were kept once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<String>,
+    },
 }
 
 /// What is to be entered.
@@ -392,7 +397,10 @@ fn messages(facts: &NotificationFacts, told: &Audience, can_mail: bool, owner: &
             Some(chat) => (chat.body(&letter), None),
             None => (webhook(facts), Some(name.clone())),
         };
-        let content = Content::Webhook { name: name_told };
+        let content = Content::Webhook {
+            name: name_told,
+            body: None,
+        };
         let shown = if name.is_empty() {
             shown_address(url)
         } else {

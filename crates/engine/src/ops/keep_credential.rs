@@ -237,7 +237,7 @@ impl Engine {
         self.store()
             .write(move |tx| {
                 let found = grantable(tx, &caller, &name, &to)?;
-                let grantee = grantee(tx, &found, to, granting)?;
+                let grantee = grantee(tx, &caller, &found, to, granting)?;
                 if granting {
                     let by = caller.name();
                     Ok(credential::grant(tx, found.id, &grantee, by, clock::now_ms())?)
@@ -370,6 +370,7 @@ fn grantable(
 /// Whom the grant is kept for.
 fn grantee(
     tx: &Tx<'_>,
+    caller: &Caller,
     found: &Credential,
     to: CredentialUser,
     granting: bool,
@@ -402,8 +403,12 @@ fn grantee(
             CredentialGrantee::Project(key)
         }
         CredentialUser::Repository(name) => {
-            let one = repository::with_name(tx, &name)?
-                .ok_or_else(|| EngineError::NotFound(format!("a repository named {name} does not exist")))?;
+            let missing = || EngineError::NotFound(format!("a repository named {name} does not exist"));
+            let one = repository::with_name(tx, &name)?.ok_or_else(missing)?;
+            // Whoever may not see it learns nothing of it.
+            if granting && !may(tx, caller, Permission::Read, Target::Repository(&one))? {
+                return Err(missing());
+            }
             CredentialGrantee::Repository(one.id)
         }
     })

@@ -23,7 +23,7 @@ pub struct NewVariable {
     pub name: String,
     /// The value.
     pub value: String,
-    /// Whether it is a secret; `None`: if its name says so.
+    /// Whether it is a secret; `None`: if it was one, or its name says so.
     pub secret: Option<bool>,
 }
 
@@ -60,13 +60,15 @@ impl Engine {
     ) -> Result<SetVariable, EngineError> {
         let name = new.name.strip_prefix("bamboo.").unwrap_or(&new.name).to_owned();
         check(&name, &new.value)?;
-        let secret = new.secret.unwrap_or(false) || looks_secret(&name);
-        let weak = if secret { weakness(&new.value) } else { None };
-        let warning = weak.map(|why| why.to_string());
         let (caller, sealer) = (caller.clone(), self.sealer().clone());
         self.store()
             .write(move |tx| {
                 administrate(tx, &caller, &scope)?;
+                // A secret stays one, unless somebody says that it is none.
+                let was = variable::by_name(tx, &scope, &name)?.is_some_and(|one| one.is_secret());
+                let secret = new.secret.unwrap_or(was) || looks_secret(&name);
+                let weak = if secret { weakness(&new.value) } else { None };
+                let warning = weak.map(|why| why.to_string());
                 let value = if secret {
                     StoredValue::Sealed(sealer.seal(&scope.place(&name), new.value.as_bytes())?)
                 } else {

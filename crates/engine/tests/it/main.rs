@@ -5,6 +5,7 @@ mod ends;
 mod fixture;
 mod plan_files;
 mod push_to_build;
+mod tags;
 mod waiting;
 
 /// Not a test of its own: the program that the engine starts to supervise a job (see [`fixture`]).

@@ -56,7 +56,7 @@ pub(crate) enum Build {
     },
     /// Print a build's log.
     Log {
-        /// The build: PROJ-PLAN-7; a plan's key means its newest.
+        /// The build: PROJ-PLAN-7; a plan's key means its newest, and PROJ-PLAN-JOB1-7 is one job of it.
         build: String,
         /// Only this job.
         #[arg(long)]
@@ -157,7 +157,8 @@ pub(super) fn run(global: &Global, build: Build) -> anyhow::Result<ExitCode> {
             job,
             follow: following,
         } => {
-            let key = build_key(&build);
+            let (key, of_key) = build_and_job(&build);
+            let job = job.or(of_key);
             let connection = if following {
                 Connection::running(global, "following a log")?
             } else {
@@ -205,6 +206,16 @@ fn build_key(text: &str) -> String {
         Ok(EntityKey::Plan(key)) => format!("{key}-latest"),
         _ => text.to_owned(),
     }
+}
+
+/// A build's key, and the job that the key of a job's result names.
+fn build_and_job(text: &str) -> (String, Option<String>) {
+    let (job, number) = match text.parse() {
+        Ok(EntityKey::JobResult(result)) => (result.job, result.number.to_string()),
+        Ok(EntityKey::LatestJobResult(job)) => (job, "latest".to_owned()),
+        _ => return (build_key(text), None),
+    };
+    (format!("{}-{number}", job.plan), Some(job.job))
 }
 
 fn started(

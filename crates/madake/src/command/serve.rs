@@ -53,6 +53,13 @@ pub(crate) fn run(global: &Global, arguments: &Serve) -> anyhow::Result<ExitCode
     runtime()?.block_on(async {
         let prepared = prepare(home, &configuration).await?;
         let stop = stop_on_signals()?;
+        tracing::info!(
+            "madake {} serves {} on {}; links start with {}",
+            env!("CARGO_PKG_VERSION"),
+            prepared.engine.home().root().display(),
+            prepared.bound,
+            prepared.base_url
+        );
         anstream::println!("listening on http://{}", prepared.bound);
         serve(prepared, stop).await?;
         Ok(ExitCode::SUCCESS)

@@ -13,6 +13,7 @@ use flate2::{Compression, Crc};
 use futures_util::Stream;
 use madake_store::artifact::ArtifactFile;
 use madake_store::blob::{BlobHash, BlobStore};
+use tokio::sync::Semaphore;
 
 /// The most files of one ZIP file.
 const MOST_FILES: usize = 65_000;
@@ -44,6 +45,9 @@ pub(super) fn too_large(files: &[ArtifactFile]) -> Option<String> {
     })
 }
 
+/// How many pieces are packed at once: packing takes a processor each.
+static PACKING: Semaphore = Semaphore::const_new(4);
+
 /// The ZIP file in pieces. `front` is left out at the beginning of each path. One that cannot be read breaks it off, so
 /// that nobody takes the part for the whole.
 pub(super) fn stream(
@@ -63,6 +67,7 @@ pub(super) fn stream(
     };
     futures_util::stream::try_unfold(writer, |mut writer| async move {
         // No thread waits for a client that reads slowly: each piece is made when the last has been sent.
+        let _turn = PACKING.acquire().await.map_err(io::Error::other)?;
         tokio::task::spawn_blocking(move || Ok(writer.piece()?.map(|piece| (Bytes::from(piece), writer))))
             .await
             .map_err(io::Error::other)?

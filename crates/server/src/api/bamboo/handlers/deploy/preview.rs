@@ -71,24 +71,32 @@ pub(super) async fn possible_results(
         if plan.key != found.plan {
             return Ok(None);
         }
-        let (builds, _) = build_query::of_branch(loader.tx, branch.id, &Filter::default(), start, limit)?;
-        Ok(Some(builds))
+        if term.is_empty() {
+            let (builds, _) = build_query::of_branch(loader.tx, branch.id, &Filter::default(), start, limit)?;
+            return Ok(Some(builds));
+        }
+        let (mut builds, _) = build_query::of_branch(loader.tx, branch.id, &Filter::default(), 0, i64::MAX)?;
+        builds.retain(|build| build.key.to_lowercase().contains(&term));
+        let found = builds.into_iter();
+        Ok(Some(
+            found
+                .skip(usize::try_from(start).unwrap_or(0))
+                .take(usize::try_from(limit).unwrap_or(0))
+                .collect(),
+        ))
     })
     .await?;
     let Some(builds) = found else {
         return Err(refuse(ApiError::invalid("Please provide a valid plan key")));
     };
-    let results = builds
-        .iter()
-        .filter(|build| build.key.to_lowercase().contains(&term))
-        .map(|build| {
-            let summary = build.schedule.summary();
-            Object::new()
-                .element("planResultKey", Object::new().element("key", build.key.as_str()))
-                .element("key", build.key.as_str())
-                .element("buildNumber", build.number)
-                .element("successful", summary.successful)
-        });
+    let results = builds.iter().map(|build| {
+        let summary = build.schedule.summary();
+        Object::new()
+            .element("planResultKey", Object::new().element("key", build.key.as_str()))
+            .element("key", build.key.as_str())
+            .element("buildNumber", build.number)
+            .element("successful", summary.successful)
+    });
     let list = List::new("possibleResult", results);
     Ok(asked.ok(Document::new("possibleResults", list)))
 }
