@@ -167,10 +167,19 @@ fn code_of(status: std::process::ExitStatus) -> u8 {
     }
 }
 
+/// How many tests run at once: half as many again as there are processors, since most of them wait for programs and
+/// servers for a good part of their time.
+fn threads() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    processors + processors.div_ceil(2)
+}
+
 /// Runs the tests, shows what the runner prints as it comes, and keeps its closing line.
 fn tested(nextest: bool, long: bool) -> anyhow::Result<Ended> {
     let mut command = if nextest {
-        cargo(&["nextest", "run", "--workspace", "--no-fail-fast"])
+        let mut command = cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]);
+        command.args(["--test-threads", &threads().to_string()]);
+        command
     } else {
         cargo(&["test", "--workspace", "--no-fail-fast"])
     };
