@@ -1,7 +1,8 @@
-//! Lines that leave a job's log, and pages on which variables are set.
+//! Lines that leave logs, and pages on which variables are set.
 
-use madake_testkit::{PASSWORD, Server};
+use madake_testkit::{PASSWORD, Server, wait_for};
 use reqwest::{Method, redirect};
+use serde_json::Value;
 
 use crate::hostile_support::{raw, status_as, user};
 use crate::plan_files::one_job;
@@ -86,6 +87,97 @@ async fn s11_purged_line_leaves_disk_and_log_and_who_did_it_is_kept() {
             .madake(&["log", "purges", "PROJ-PLAN-JOB1-1"])
             .contains("local administrator")
     );
+}
+
+/// The number of the line that ends like this.
+fn line_of(log: &str, end: &str) -> String {
+    let at = log.lines().position(|line| line.ends_with(end));
+    (at.expect("the line") + 1).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s11_lines_leave_logs_of_earlier_attempts_and_of_deployments() {
+    let server = Server::start().await;
+    let file = one_job(
+        "test -e again && echo second-leak-$((3*7)) || { touch again; echo first-leak-$((3*7)); exit 1; }",
+        "---\nversion: 2\ndeployment: {name: Deploy it, source-plan: PROJ-PLAN}\nrelease-naming: r-1\n\
+         environments: [QA]\nQA:\n  triggers: [build-success]\n  tasks:\n    - script: ['echo to-qa-leak-$((3*7))']\n",
+    );
+    let _ = server
+        .hosted("PROJ/app")
+        .push("master", &[("bamboo-specs/bamboo.yml", &file)]);
+    server.ended("PROJ-PLAN", 1).await;
+    let again = server.request(Method::PUT, "/rest/api/latest/queue/PROJ-PLAN-1");
+    assert_eq!(again.send().await.expect("an answer").status(), 200);
+    wait_for("the deployment of the second attempt", || async {
+        let path = "/rest/madake/1.0/deployments/results/1";
+        let answer = server.request(Method::GET, path).send().await.ok()?;
+        let found: Value = answer.json().await.ok()?;
+        (found["lifeCycleState"] == "FINISHED").then_some(())
+    })
+    .await;
+
+    let first = server.madake(&["build", "log", "PROJ-PLAN-JOB1-1", "--attempt", "1"]);
+    assert!(
+        first.contains("first-leak-21") && !first.contains("second-leak-21"),
+        "{first}"
+    );
+    let last = server.madake(&["build", "log", "PROJ-PLAN-JOB1-1"]);
+    assert!(
+        last.contains("second-leak-21") && !last.contains("first-leak-21"),
+        "{last}"
+    );
+    let deployed = server.madake(&["deployment", "log", "1"]);
+    let lines = [
+        line_of(&first, "first-leak-21"),
+        line_of(&deployed, "to-qa-leak-21"),
+    ];
+
+    for (attempt, status) in [(0, 404), (3, 404), (1, 200)] {
+        let body = format!("{{\"line\": {}, \"attempt\": {attempt}}}", lines[0]);
+        let path = "/rest/madake/1.0/logs/PROJ-PLAN-JOB1-1/purges";
+        let asked = server
+            .request(Method::POST, path)
+            .header("content-type", "application/json");
+        let answer = asked.body(body).send().await.expect("an answer");
+        assert_eq!(answer.status(), status, "attempt {attempt}");
+    }
+    user(&server, "joe", "joes-password");
+    server.madake(&[
+        "permission",
+        "grant",
+        "plan",
+        "PROJ-PLAN",
+        "READ",
+        "ADMINISTRATION",
+        "--user",
+        "joe",
+    ]);
+    let path = "/rest/madake/1.0/logs/1/purges";
+    let refused = server
+        .anonymous(Method::POST, path)
+        .basic_auth("joe", Some("joes-password"))
+        .header("content-type", "application/json")
+        .body(format!("{{\"line\": {}}}", lines[1]));
+    let refused = refused.send().await.expect("an answer").status();
+    assert!(refused == 403 || refused == 404, "{refused}");
+    assert!(is_kept(&server.home(), b"to-qa-leak-21"));
+    server.madake(&["log", "purge", "1", "--line", &lines[1]]);
+
+    for gone in ["first-leak-21", "to-qa-leak-21"] {
+        assert!(!is_kept(&server.home(), gone.as_bytes()), "{gone}");
+    }
+    assert!(is_kept(&server.home(), b"second-leak-21"));
+    let listed = server.get("/rest/madake/1.0/logs/PROJ-PLAN-JOB1-1/purges").await;
+    assert_eq!(listed["purges"][0]["attempt"], 1);
+    assert_eq!(listed["purges"][1], Value::Null);
+    assert!(
+        server
+            .madake(&["log", "purges", "1"])
+            .contains("local administrator")
+    );
+    let log = server.madake(&["deployment", "log", "1"]);
+    assert_eq!(log.lines().count(), deployed.lines().count());
 }
 
 #[tokio::test(flavor = "multi_thread")]

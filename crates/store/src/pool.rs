@@ -18,7 +18,7 @@ const READERS: usize = 4;
 const QUEUE_LIMIT: usize = 4096;
 
 /// The migrations, in order. Append only.
-const MIGRATIONS: [&str; 19] = [
+const MIGRATIONS: [&str; 20] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_telling.sql"),
     include_str!("migrations/0003_ssh_keys.sql"),
@@ -38,6 +38,7 @@ const MIGRATIONS: [&str; 19] = [
     include_str!("migrations/0017_branch_timers.sql"),
     include_str!("migrations/0018_credentials.sql"),
     include_str!("migrations/0019_log_purges.sql"),
+    include_str!("migrations/0020_deployment_log_purges.sql"),
 ];
 
 /// The tables of which a copy in memory is worth keeping: each webhook and each push asks for a few rows of them.

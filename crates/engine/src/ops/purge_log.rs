@@ -1,85 +1,206 @@
-//! Takes the text of a line out of a job's log, for good: something leaked that no mask could cover (hostile-inputs.md S11).
+//! Takes the text of a line out of the log of a job or a deployment, for good: something leaked that no mask could cover
+//! (hostile-inputs.md S11).
 //!
 //! The bytes are written over where they are, so that neither the file nor what the disk keeps of it has them, and every
 //! other line stays at its place. Who did it and when is kept beside.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, ErrorKind};
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use madake_domain::key::JobResultKey;
 use madake_domain::permission::Permission;
 use madake_store::build::Job;
 use madake_store::log_purge::{self, Tombstone};
-use madake_store::{Tx, build, build_query};
+use madake_store::{StoreError, Tx, build, build_query};
 
 use crate::access::{Caller, plan_for};
+use crate::deploying::{rights, show};
+use crate::home::Home;
 use crate::{Engine, EngineError, clock};
 
 /// What stands in place of the text; as much of it as the text was long.
 const REMOVED: &[u8] = b"[removed by an administrator]";
 
+/// A log that a line can be taken out of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogName {
+    /// That of a job.
+    Job {
+        /// The job's result.
+        key: JobResultKey,
+        /// The attempt at the job, from 1; `None`: the last one.
+        attempt: Option<i64>,
+    },
+    /// That of a deployment, by the number of its result.
+    Deployment(i64),
+}
+
+impl fmt::Display for LogName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Job { key, attempt: None } => write!(f, "{key}"),
+            Self::Job {
+                key,
+                attempt: Some(attempt),
+            } => write!(f, "attempt {attempt} at {key}"),
+            Self::Deployment(id) => write!(f, "the deployment {id}"),
+        }
+    }
+}
+
+/// A log as it was found.
+#[derive(Debug, Clone, Copy)]
+enum Found {
+    Job {
+        build_id: i64,
+        job_id: i64,
+        attempt: i64,
+    },
+    Deployment(i64),
+}
+
+impl Found {
+    fn attempt(self) -> i64 {
+        match self {
+            Self::Job { attempt, .. } => attempt,
+            Self::Deployment(_) => 1,
+        }
+    }
+
+    fn path(self, home: &Home) -> PathBuf {
+        match self {
+            Self::Job {
+                build_id,
+                job_id,
+                attempt,
+            } => home.job_log(build_id, job_id, attempt),
+            Self::Deployment(id) => home.deployment_log(id),
+        }
+    }
+
+    fn note(self, tx: &Tx<'_>, tombstone: &Tombstone) -> Result<(), StoreError> {
+        match self {
+            Self::Job { job_id, .. } => log_purge::insert(tx, job_id, tombstone),
+            Self::Deployment(id) => log_purge::insert_of_deployment(tx, id, tombstone),
+        }
+    }
+
+    fn tombstones(self, tx: &Tx<'_>) -> Result<Vec<Tombstone>, StoreError> {
+        match self {
+            Self::Job { job_id, .. } => log_purge::of_job(tx, job_id),
+            Self::Deployment(id) => log_purge::of_deployment(tx, id),
+        }
+    }
+}
+
 impl Engine {
-    /// Takes the text of a line, counted from 1, out of the log of a job that has ended. It can be said again, and does no
-    /// harm then.
+    /// Takes the text of a line, counted from 1, out of the log of a job or a deployment, once nobody writes it any more.
+    /// It can be said again, and does no harm then.
     ///
     /// # Errors
-    /// When the caller does not administrate the plan, when there is no such log or line, or while the job runs.
+    /// When the caller does not administrate the plan or the deployment project, when there is no such log or line, or
+    /// while the log is written.
     pub async fn purge_log_line(
         &self,
         caller: &Caller,
-        key: &JobResultKey,
+        name: &LogName,
         line: u64,
     ) -> Result<Tombstone, EngineError> {
-        let (asking, wanted) = (caller.clone(), key.clone());
-        let job = self
+        let (asking, wanted) = (caller.clone(), name.clone());
+        let (found, is_written) = self
             .store()
-            .read(move |tx| job_for(tx, &asking, &wanted, Permission::Administration))
+            .read(move |tx| find(tx, &asking, &wanted, Permission::Administration))
             .await?;
-        if job.finished_ms.is_none() {
+        if is_written {
             return Err(EngineError::Conflict(format!(
-                "{key} still writes its log: stop it first, or wait for its end"
+                "the log of {name} is still written: stop what runs first, or wait for its end"
             )));
         }
         let tombstone = Tombstone {
-            attempt: job.attempt,
+            attempt: found.attempt(),
             line: i64::try_from(line).unwrap_or(i64::MAX),
             purged_by: caller.name().to_owned(),
             purged_ms: clock::now_ms(),
         };
-        let path = self.home().job_log(job.build_id, job.id, job.attempt);
-        let no_line = || EngineError::NotFound(format!("the log of {key} has no line {line}"));
+        let path = found.path(self.home());
+        let no_line = || EngineError::NotFound(format!("the log of {name} has no line {line}"));
         let looked_at = path.clone();
         let place = blocking(move || place_of(&looked_at, line)).await?;
         let (from, to) = place.ok_or_else(no_line)?;
         // First who did it, then the deed: what is done without a trace would be worse than what can be done again.
         let kept = tombstone.clone();
         self.store()
-            .write(move |tx| Ok::<_, EngineError>(log_purge::insert(tx, job.id, &kept)?))
+            .write(move |tx| Ok::<_, EngineError>(found.note(tx, &kept)?))
             .await?;
         blocking(move || write_over(&path, from, to)).await?;
         let by = caller.name();
-        tracing::warn!(result = %key, principal = %by, "{by} took line {line} out of the log of {key}");
+        tracing::warn!(result = %name, principal = %by, "{by} took line {line} out of the log of {name}");
         Ok(tombstone)
     }
 
-    /// Which lines were taken out of the logs of a job, by whom and when.
+    /// Which lines were taken out of the log of a deployment or the logs of a job, by whom and when. The attempts at a job
+    /// are all meant, unless one is named.
     ///
     /// # Errors
-    /// When the caller may not read the plan, or there is no such job.
+    /// When the caller may not see it, or there is no such log.
     pub async fn purged_log_lines(
         &self,
         caller: &Caller,
-        key: &JobResultKey,
+        name: &LogName,
     ) -> Result<Vec<Tombstone>, EngineError> {
-        let (caller, key) = (caller.clone(), key.clone());
+        let (caller, name) = (caller.clone(), name.clone());
         self.store()
             .read(move |tx| {
-                let job = job_for(tx, &caller, &key, Permission::Read)?;
-                Ok(log_purge::of_job(tx, job.id)?)
+                let (found, _) = find(tx, &caller, &name, Permission::Read)?;
+                let mut all = found.tombstones(tx)?;
+                if let LogName::Job {
+                    attempt: Some(attempt),
+                    ..
+                } = name
+                {
+                    all.retain(|one| one.attempt == attempt);
+                }
+                Ok(all)
             })
             .await
+    }
+}
+
+/// The log, and whether somebody may still write it.
+fn find(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    name: &LogName,
+    needed: Permission,
+) -> Result<(Found, bool), EngineError> {
+    match name {
+        LogName::Job { key, attempt } => {
+            let job = job_for(tx, caller, key, needed)?;
+            let wanted = attempt.unwrap_or(job.attempt);
+            if !(1..=job.attempt).contains(&wanted) {
+                return Err(EngineError::NotFound(format!(
+                    "{key} was not attempted {wanted} times, but {}",
+                    job.attempt
+                )));
+            }
+            let found = Found::Job {
+                build_id: job.build_id,
+                job_id: job.id,
+                attempt: wanted,
+            };
+            Ok((found, wanted == job.attempt && job.finished_ms.is_none()))
+        }
+        LogName::Deployment(id) => {
+            let result = show::result_for(tx, caller, *id)?;
+            // Who may see the environment sees what became of its logs, whatever the project shows.
+            if needed != Permission::Read {
+                rights::deployment_for(tx, caller, result.deployment_id, needed)?;
+            }
+            Ok((Found::Deployment(result.id), result.state.finished_ms().is_none()))
+        }
     }
 }
 

@@ -61,6 +61,9 @@ pub(crate) enum Build {
         /// Only this job.
         #[arg(long)]
         job: Option<String>,
+        /// The attempt at the job, from 1; otherwise the last one.
+        #[arg(long, conflicts_with = "follow")]
+        attempt: Option<i64>,
         /// Go on printing until the build ends.
         #[arg(long, short)]
         follow: bool,
@@ -155,16 +158,24 @@ pub(super) fn run(global: &Global, build: Build) -> anyhow::Result<ExitCode> {
         Build::Log {
             build,
             job,
+            attempt,
             follow: following,
         } => {
             let (key, of_key) = build_and_job(&build);
             let job = job.or(of_key);
+            if attempt.is_some() && job.is_none() {
+                anyhow::bail!("--attempt is that at a job: say which with --job, or PROJ-PLAN-JOB1-7");
+            }
             let connection = if following {
                 Connection::running(global, "following a log")?
             } else {
                 Connection::look(global)?
             };
-            log(global, &connection, &key, job.as_deref(), following)?;
+            let build = connection.get(at(&["builds", &key]))?;
+            match following {
+                true => follow_log(global, &connection, &text(&build, "key"), job.as_deref())?,
+                false => log(global, &connection, &build, job.as_deref(), attempt)?,
+            }
             Ok(ExitCode::SUCCESS)
         }
         Build::Status { build } => {
@@ -306,16 +317,12 @@ fn status(connection: &Connection, build: &Value) -> anyhow::Result<()> {
 fn log(
     global: &Global,
     connection: &Connection,
-    key: &str,
+    build: &Value,
     job: Option<&str>,
-    following: bool,
+    attempt: Option<i64>,
 ) -> anyhow::Result<()> {
-    let build = connection.get(at(&["builds", key]))?;
-    let key = text(&build, "key");
-    if following {
-        return follow_log(global, connection, &key, job);
-    }
-    let all: Vec<&Value> = list(&build, "stages")
+    let key = text(build, "key");
+    let all: Vec<&Value> = list(build, "stages")
         .iter()
         .flat_map(|stage| list(stage, "jobs"))
         .collect();
@@ -328,7 +335,11 @@ fn log(
         let mut cursor = String::new();
         let mut headed = false;
         loop {
-            let piece = connection.get(log_target(&key, Some(one), &cursor))?;
+            let mut target = log_target(&key, Some(one), &cursor);
+            if let Some(attempt) = attempt {
+                target = target.with("attempt", &attempt.to_string());
+            }
+            let piece = connection.get(target)?;
             let next = text(&piece, "next");
             if global.json {
                 say_json(&piece)?;

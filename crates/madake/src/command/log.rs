@@ -1,4 +1,4 @@
-//! `madake log`: lines that have to leave a job's log.
+//! `madake log`: lines that have to leave the log of a job or a deployment.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -7,33 +7,37 @@ use super::Global;
 use crate::connection::{Connection, at};
 use crate::terminal::{list, local_time, number, say, say_json, say_table, text};
 
-/// Take lines out of the logs of jobs.
+/// Take lines out of the logs of jobs and deployments.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Log {
-    /// Take the text of a line out of a job's log for good; who did it and when is kept.
+    /// Take the text of a line out of a log for good; who did it and when is kept.
     ///
     /// Change the secret besides: whoever looked at the log has it.
     Purge {
-        /// The job's result: PROJ-PLAN-JOB1-7.
-        #[arg(value_name = "RESULTKEY")]
+        /// The job's result, PROJ-PLAN-JOB1-7, or the deployment's number.
+        #[arg(value_name = "LOG")]
         key: String,
         /// The line, from 1.
         #[arg(long)]
         line: u64,
+        /// The attempt at the job, from 1; otherwise the last one.
+        #[arg(long)]
+        attempt: Option<i64>,
     },
     /// List the lines that were taken out, with who did it and when.
     Purges {
-        /// The job's result: PROJ-PLAN-JOB1-7.
-        #[arg(value_name = "RESULTKEY")]
+        /// The job's result, PROJ-PLAN-JOB1-7, or the deployment's number.
+        #[arg(value_name = "LOG")]
         key: String,
     },
 }
 
 pub(super) fn run(global: &Global, log: Log) -> anyhow::Result<()> {
     match log {
-        Log::Purge { key, line } => {
+        Log::Purge { key, line, attempt } => {
             let target = at(&["logs", &key, "purges"]);
-            let answer = Connection::open(global)?.post(target, &json!({ "line": line }))?;
+            let body = json!({ "line": line, "attempt": attempt });
+            let answer = Connection::open(global)?.post(target, &body)?;
             if global.json {
                 return say_json(&answer);
             }
@@ -49,6 +53,7 @@ pub(super) fn run(global: &Global, log: Log) -> anyhow::Result<()> {
                 .iter()
                 .map(|one| {
                     vec![
+                        number(one, "attempt").unwrap_or(0).to_string(),
                         number(one, "line").unwrap_or(0).to_string(),
                         text(one, "purgedBy"),
                         local_time(number(one, "purgedMs").unwrap_or(0)),
@@ -58,7 +63,7 @@ pub(super) fn run(global: &Global, log: Log) -> anyhow::Result<()> {
             if rows.is_empty() {
                 return say(format_args!("no line was taken out of the log of {key}"));
             }
-            say_table(&["line", "taken out by", "when"], &rows)
+            say_table(&["attempt", "line", "taken out by", "when"], &rows)
         }
     }
 }

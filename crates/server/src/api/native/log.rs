@@ -26,7 +26,8 @@ const PIECE: u64 = 256 * 1024;
 /// Pieces that are read and written down at once: a piece is in memory twice while it is, and viewers are many.
 static READING: Semaphore = Semaphore::const_new(4);
 
-/// `GET /builds/{key}/log?job=&after=&behind=`: the log of each job of a build, or of one, behind the cursor `after`.
+/// `GET /builds/{key}/log?job=&attempt=&after=&behind=`: the log of each job of a build, or of one, behind the cursor
+/// `after`; of the last attempt at it, or of an earlier one.
 ///
 /// A line is given when it is complete. `finished` and no lines: there is no more. Whoever is more than `behind` bytes
 /// behind the end of a log goes on with its newest lines, and the answer says how much was passed over.
@@ -38,6 +39,13 @@ pub(super) async fn read(
 ) -> Result<Response, Failure> {
     let parameters = Parameters::from_query(query.as_deref());
     let asked = parameters.text("job").map(str::to_owned);
+    let attempt = match (parameters.text("attempt").map(str::parse::<i64>), &asked) {
+        (None, _) => None,
+        (Some(Ok(attempt)), Some(_)) => Some(attempt),
+        (Some(_), _) => {
+            return Err(invalid("`attempt` is a number from 1, and `job` says of which job").into());
+        }
+    };
     let after = Cursor::parse(parameters.text("after").unwrap_or_default())
         .ok_or_else(|| invalid("`after` is the `next` of an earlier answer"))?;
     let behind = match parameters.text("behind").map(str::parse::<u64>) {
@@ -62,6 +70,18 @@ pub(super) async fn read(
                     )));
                 }
             }
+            if let Some(attempt) = attempt {
+                jobs.retain(|job| (1..=job.attempt).contains(&attempt));
+                if jobs.is_empty() {
+                    return Err(EngineError::NotFound(format!(
+                        "the build {} has no attempt {attempt} at this job",
+                        found.key
+                    )));
+                }
+                for job in &mut jobs {
+                    turn_to(job, attempt);
+                }
+            }
             let finished = !build::is_active(found.schedule.summary().life_cycle);
             Ok::<_, EngineError>((
                 finished,
@@ -83,6 +103,15 @@ pub(super) async fn read(
         .await
         .map_err(|error| EngineError::Internal(error.to_string()))??;
     Ok(([(CONTENT_TYPE, "application/json")], answer).into_response())
+}
+
+/// Makes the row tell of this attempt at its job.
+fn turn_to(job: &mut Job, attempt: i64) {
+    if attempt < job.attempt {
+        // What was tried again had ended by then; the row knows the end of the last attempt alone.
+        job.finished_ms = job.finished_ms.or(job.queued_ms);
+    }
+    job.attempt = attempt;
 }
 
 /// The answer. It is written down line by line: a log may be long, and each of its viewers asks for all of it.

@@ -488,7 +488,7 @@ fn variables() -> Routes {
 /// Lines that are taken out of logs.
 fn purges() -> Routes {
     let path = "/rest/madake/1.0/logs/{key}/purges";
-    let administer = Access::Permission("ADMINISTRATION on the plan");
+    let administer = Access::Permission("ADMINISTRATION on the plan or the deployment project");
     Routes::default()
         .add(Method::GET, path, READ, log_purges::list)
         .add(Method::POST, path, administer, log_purges::purge)
