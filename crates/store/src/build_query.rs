@@ -3,6 +3,9 @@
 use crate::build::{Build, Change, Job, Revision, read_build, select};
 use crate::{Millis, StoreError, Tx, params};
 
+/// Bytes that no key of a build exceeds.
+const LONGEST_KEY: usize = 1000;
+
 /// Which builds a list shows.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
@@ -16,6 +19,8 @@ pub struct Filter {
     pub continuable: bool,
     /// Only those with one of these labels; empty: all.
     pub labels: Vec<String>,
+    /// Only those whose key has this text in it, in whatever case; empty: all.
+    pub key_part: String,
 }
 
 impl Filter {
@@ -52,7 +57,22 @@ impl Filter {
                 words.join(",")
             ));
         }
+        if !self.key_part.is_empty() {
+            condition.push_str(&key_condition(&self.key_part));
+        }
         condition
+    }
+}
+
+/// Keys are of capital letters, digits, `-` and `_`, so what has anything else in it is in none.
+fn key_condition(part: &str) -> String {
+    let is_of_keys = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    match part.len() <= LONGEST_KEY && part.bytes().all(is_of_keys) {
+        true => {
+            let part = part.to_ascii_uppercase().replace('_', "!_");
+            format!(" AND key LIKE '%{part}%' ESCAPE '!'")
+        }
+        false => " AND 1 = 0".to_owned(),
     }
 }
 
@@ -334,4 +354,34 @@ pub fn held_jobs(tx: &Tx<'_>, holder: &str) -> Result<Vec<Job>, StoreError> {
         params![holder],
         read_job,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_keys_are_asked_for_in_sql_and_hold_nothing_else() {
+        for (part, expected) in [
+            ("", " AND life_cycle = 'Finished'"),
+            (
+                "plan-1",
+                " AND life_cycle = 'Finished' AND key LIKE '%PLAN-1%' ESCAPE '!'",
+            ),
+            (
+                "a_b",
+                " AND life_cycle = 'Finished' AND key LIKE '%A!_B%' ESCAPE '!'",
+            ),
+            ("%", " AND life_cycle = 'Finished' AND 1 = 0"),
+            ("' OR '1' = '1", " AND life_cycle = 'Finished' AND 1 = 0"),
+            ("\u{df}", " AND life_cycle = 'Finished' AND 1 = 0"),
+        ] {
+            let filter = Filter {
+                key_part: part.to_owned(),
+                ..Filter::default()
+            };
+            assert_eq!(filter.condition(), expected, "{part}");
+        }
+        assert_eq!(key_condition(&"A".repeat(LONGEST_KEY + 1)), " AND 1 = 0");
+    }
 }

@@ -57,6 +57,7 @@ impl ResultFilter {
                 life_cycles,
                 continuable: parameters.flag("continuable"),
                 labels: parameters.list("label").into_iter().map(str::to_owned).collect(),
+                key_part: String::new(),
             },
             favourite: parameters.flag("favourite"),
             nothing: !parameters.list("issueKey").is_empty(),

@@ -55,11 +55,7 @@ pub(super) async fn possible_results(
         Ok(EntityKey::Plan(key)) => Ok(key),
         _ => Err(()),
     });
-    let term = asked
-        .parameters
-        .text("searchTerm")
-        .unwrap_or_default()
-        .to_lowercase();
+    let term = asked.parameters.text("searchTerm").unwrap_or_default().to_owned();
     let found = load::read(&app, &visitor, move |loader| {
         let found = rights::deployment_for(loader.tx, &loader.caller, project, Permission::Read)?;
         let key = match key {
@@ -71,19 +67,12 @@ pub(super) async fn possible_results(
         if plan.key != found.plan {
             return Ok(None);
         }
-        if term.is_empty() {
-            let (builds, _) = build_query::of_branch(loader.tx, branch.id, &Filter::default(), start, limit)?;
-            return Ok(Some(builds));
-        }
-        let (mut builds, _) = build_query::of_branch(loader.tx, branch.id, &Filter::default(), 0, i64::MAX)?;
-        builds.retain(|build| build.key.to_lowercase().contains(&term));
-        let found = builds.into_iter();
-        Ok(Some(
-            found
-                .skip(usize::try_from(start).unwrap_or(0))
-                .take(usize::try_from(limit).unwrap_or(0))
-                .collect(),
-        ))
+        let filter = Filter {
+            key_part: term,
+            ..Filter::default()
+        };
+        let (builds, _) = build_query::of_branch(loader.tx, branch.id, &filter, start, limit)?;
+        Ok(Some(builds))
     })
     .await?;
     let Some(builds) = found else {
