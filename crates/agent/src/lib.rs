@@ -25,3 +25,4 @@ pub mod program;
 mod remote;
 pub mod supervisor;
 pub mod test_reports;
+pub mod workspaces;

@@ -1,4 +1,4 @@
-//! Removes what has had its time: plan branches by their plan's policy, old deliveries, and results.
+//! Removes what has had its time: plan branches by their plan's policy, old deliveries, results, and working directories.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use madake_store::{build, plan, repository};
 use madake_vcs::git::lfs::LfsObjects;
 
 use crate::ops::keep_receiver::prune_deliveries;
-use crate::{Engine, EngineError, clock, notifying, retention};
+use crate::{Engine, EngineError, clock, notifying, retention, workspaces};
 
 /// An upload that nobody has written to for so long is over, whatever became of it.
 const UPLOAD_REST: Duration = Duration::from_secs(24 * 3600);
@@ -23,7 +23,6 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
         .await?;
     notifying::prune(engine).await?;
     remove_lfs_leftovers(engine).await?;
-    retention::run(engine).await?;
     let plans = engine
         .store()
         .read(|tx| Ok::<_, EngineError>(plan::all(tx)?))
@@ -67,7 +66,9 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
             tracing::info!(plan.key = %one.key, "removed plan branch {}: {}", one.key, one.sentence);
         }
     }
-    Ok(())
+    // What goes with a branch goes in the same run.
+    retention::run(engine).await?;
+    workspaces::clean(engine).await
 }
 
 /// Removes what is left of uploads to Git LFS that ended with an earlier server.

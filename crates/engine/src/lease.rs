@@ -45,6 +45,12 @@ impl Slots {
             .insert(slot);
     }
 
+    /// Takes this slot, whatever its number, if it is free; says whether it was.
+    pub(crate) fn take_this(&self, slot: usize) -> bool {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        busy.insert(slot)
+    }
+
     pub(crate) fn release(&self, slot: usize) {
         self.busy
             .lock()

@@ -49,6 +49,7 @@ mod supply;
 pub mod telling;
 mod timer;
 mod variables;
+mod workspaces;
 
 pub use engine::Engine;
 pub use error::EngineError;

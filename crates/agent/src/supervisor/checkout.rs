@@ -15,6 +15,7 @@ use madake_vcs::process::{GitProgram, HgProgram, ProcessError};
 use super::confine::{self, Refused};
 use super::interruption::{Interruption, Lookout, heard_while};
 use super::script_environment::ScriptEnvironment;
+use crate::workspaces::CHECKOUTS;
 
 /// The longest time that one checkout may take, whatever the job's own limit is.
 const LONGEST_CHECKOUT: Duration = Duration::from_secs(3600);
@@ -128,7 +129,7 @@ pub(crate) fn find<'a>(
 /// for the next build and no job can write to it.
 fn administration(working_directory: &Path, into: &Path) -> PathBuf {
     let mut folder = working_directory.as_os_str().to_owned();
-    folder.push(".checkouts");
+    folder.push(CHECKOUTS);
     let inner = into.strip_prefix(working_directory).unwrap_or(into);
     // FNV-1a: a name for each path. Git's directory says itself which it is of, so two of one name do no harm.
     let hash = inner

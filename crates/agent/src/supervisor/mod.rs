@@ -7,7 +7,7 @@
 
 mod artifacts;
 mod checkout;
-mod clean;
+pub(crate) mod clean;
 mod confine;
 mod container;
 mod interruption;

@@ -18,7 +18,7 @@ use super::{ATTEMPT, job_id};
 use crate::credentials::Asking;
 use crate::order::{LOG_LIMIT, Loaded, add_named, repositories, workspace, zone_name};
 use crate::variables::SetVariables;
-use crate::{Engine, EngineError, supply};
+use crate::{Engine, EngineError, supply, workspaces};
 
 /// A deployment with everything that its order is made of.
 struct ToDeploy {
@@ -137,7 +137,7 @@ pub(super) async fn make(
         result: result_key(result),
     };
     let credentials = engine.credentials_for(named, asking).await?;
-    let folder = format!("DEPLOY-{}-{}", what.found.id, what.environment.id);
+    let folder = workspaces::of_environment(what.found.id, what.environment.id);
     Ok(JobOrder {
         format: madake_protocol::FORMAT,
         job_result_key: result_key(result),
