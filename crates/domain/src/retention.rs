@@ -168,6 +168,29 @@ pub fn judge_results(
         .collect()
 }
 
+/// The same for a plan branch that was removed: nothing is built there any more, so neither the latest results nor the
+/// latest successful one stay for their own sake.
+#[must_use]
+pub fn judge_results_of_removed_branch(
+    policy: &RetentionPolicy,
+    results: &[StoredResult],
+    now_ms: i64,
+) -> Vec<RetentionVerdict> {
+    let policy = RetentionPolicy {
+        min_results: 0,
+        ..policy.clone()
+    };
+    let none_is_latest: Vec<StoredResult> = results
+        .iter()
+        .cloned()
+        .map(|result| StoredResult {
+            is_successful: false,
+            ..result
+        })
+        .collect();
+    judge_results(&policy, &none_is_latest, now_ms)
+}
+
 /// The verdict on one result, beside which there are so many newer finished ones.
 fn judge(
     policy: &RetentionPolicy,

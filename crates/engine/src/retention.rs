@@ -3,10 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
+use std::path::Path;
 
 use madake_domain::plan::{BuildExpiry, PlanConfiguration};
 use madake_domain::retention::{
-    ExpireReason, ExpiredParts, RetentionPolicy, RetentionVerdict, StoredResult, judge_results, period_ms,
+    ExpireReason, ExpiredParts, RetentionPolicy, RetentionVerdict, StoredResult, judge_results,
+    judge_results_of_removed_branch, period_ms,
 };
 use madake_store::expiry::{self, AgingResult};
 use madake_store::{Tx, artifact, label, plan};
@@ -20,23 +22,32 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
         .read(|tx| {
             let mut all = Vec::new();
             for one in plan::all(tx)? {
-                for branch in plan::branches(tx, one.id)? {
-                    all.push((branch.id, branch.version_id.unwrap_or(one.version_id)));
+                let there = plan::branches(tx, one.id)?
+                    .into_iter()
+                    .map(|branch| (branch, false));
+                let removed = plan::removed_branches(tx, one.id)?.into_iter();
+                for (branch, is_removed) in there.chain(removed.map(|branch| (branch, true))) {
+                    let version_id = branch.version_id.unwrap_or(one.version_id);
+                    all.push((branch.id, version_id, is_removed));
                 }
             }
             Ok::<_, EngineError>(all)
         })
         .await?;
     let mut removed_any = false;
-    for (branch_id, version_id) in branches {
+    for (branch_id, version_id, is_removed) in branches {
         let configuration = engine.configuration(version_id).await?;
         let server = engine.settings().results.retention.clone();
         if let Some(policy) = policy_of(&configuration, server) {
-            removed_any |= expire(engine, branch_id, &policy).await?;
+            removed_any |= expire(engine, branch_id, is_removed, &policy).await?;
         }
     }
-    if removed_any || engine.is_first_sweep() {
+    let is_first = engine.is_first_sweep();
+    if removed_any || is_first {
         sweep(engine).await?;
+    }
+    if is_first {
+        sweep_logs(engine).await?;
     }
     Ok(())
 }
@@ -71,7 +82,12 @@ fn policy(expiry: &BuildExpiry) -> RetentionPolicy {
 }
 
 /// Removes what the policy says of the results of a plan branch; says whether artifacts were among it.
-async fn expire(engine: &Engine, branch_id: i64, policy: &RetentionPolicy) -> Result<bool, EngineError> {
+async fn expire(
+    engine: &Engine,
+    branch_id: i64,
+    is_removed: bool,
+    policy: &RetentionPolicy,
+) -> Result<bool, EngineError> {
     let (results, stored) = engine
         .store()
         .read(move |tx| {
@@ -89,7 +105,11 @@ async fn expire(engine: &Engine, branch_id: i64, policy: &RetentionPolicy) -> Re
             Ok::<_, EngineError>((results, stored))
         })
         .await?;
-    let verdicts = judge_results(policy, &stored, clock::now_ms());
+    let judge = match is_removed {
+        true => judge_results_of_removed_branch,
+        false => judge_results,
+    };
+    let verdicts = judge(policy, &stored, clock::now_ms());
     let mut removed_any = false;
     for (one, verdict) in results.iter().zip(verdicts) {
         if let RetentionVerdict::Expire(reason) = verdict {
@@ -125,13 +145,7 @@ async fn remove(
         return Ok(false);
     }
     if logs {
-        let folder = engine.home().build_logs(build_id);
-        match tokio::fs::remove_dir_all(&folder).await {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                tracing::warn!("{} stays: {error}", folder.display());
-            }
-            _ => {}
-        }
+        remove_logs(engine, build_id).await;
     }
     let what = match (parts.result, artifacts, logs) {
         (true, ..) => "the result",
@@ -211,6 +225,69 @@ async fn sweep(engine: &Engine) -> Result<(), EngineError> {
         }
     }
     Ok(())
+}
+
+/// Removes the logs that a server left behind when it died between the rows and the files.
+async fn sweep_logs(engine: &Engine) -> Result<(), EngineError> {
+    let logs = engine.home().logs();
+    let builds = tokio::task::spawn_blocking(move || builds_with_logs(&logs))
+        .await
+        .map_err(|error| EngineError::Internal(error.to_string()))?
+        .map_err(|error| EngineError::Unavailable(format!("logs cannot be listed: {error}")))?;
+    for some in builds.chunks(500) {
+        let some = some.to_vec();
+        let left = engine
+            .store()
+            .read(move |tx| {
+                let mut left = Vec::new();
+                for build_id in some {
+                    if expiry::has_no_logs(tx, build_id)? {
+                        left.push(build_id);
+                    }
+                }
+                Ok::<_, EngineError>(left)
+            })
+            .await?;
+        for build_id in left {
+            remove_logs(engine, build_id).await;
+        }
+    }
+    Ok(())
+}
+
+/// The ids of the builds that have a folder of logs: `logs/ID DIVIDED BY 1000/ID`.
+fn builds_with_logs(logs: &Path) -> io::Result<Vec<i64>> {
+    let mut ids = Vec::new();
+    for thousand in numbered(logs)? {
+        ids.extend(numbered(&logs.join(thousand.to_string()))?);
+    }
+    Ok(ids)
+}
+
+/// The folders whose names are numbers, as we write them.
+fn numbered(folder: &Path) -> io::Result<Vec<i64>> {
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.parse::<i64>().ok());
+        if let Some(number) = number.filter(|number| name.to_str() == Some(&number.to_string()))
+            && entry.file_type()?.is_dir()
+        {
+            numbers.push(number);
+        }
+    }
+    Ok(numbers)
+}
+
+async fn remove_logs(engine: &Engine, build_id: i64) {
+    let folder = engine.home().build_logs(build_id);
+    match tokio::fs::remove_dir_all(&folder).await {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            tracing::warn!("{} stays until the next start: {error}", folder.display());
+        }
+        _ => {}
+    }
 }
 
 #[cfg(test)]
@@ -298,6 +375,35 @@ mod tests {
             .await
             .expect("removed");
         assert_eq!(removed, [2, 3, 4]);
+    }
+
+    #[test]
+    fn folders_of_logs_are_found_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for path in ["0/7", "0/12", "12/12001", "deployments/0", "0/007", "0/x", "x/1"] {
+            std::fs::create_dir_all(folder.path().join(path)).expect("a folder");
+        }
+        std::fs::write(folder.path().join("0/9"), "").expect("a file");
+        let mut found = builds_with_logs(folder.path()).expect("a list");
+        found.sort_unstable();
+        assert_eq!(found, [7, 12, 12001]);
+    }
+
+    #[tokio::test]
+    async fn logs_of_a_build_that_is_gone_or_lost_them_are_of_no_use_until_it_starts_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("madake.db")).expect("a store");
+        let seen = store
+            .write(|tx| {
+                build_row(tx, 1, false, false, false)?;
+                build_row(tx, 2, false, false, false)?;
+                expiry::note(tx, 2, false, true)?;
+                let useless = |id| expiry::has_no_logs(tx, id);
+                Ok::<_, EngineError>([useless(1)?, useless(2)?, useless(3)?])
+            })
+            .await
+            .expect("read");
+        assert_eq!(seen, [false, true, true]);
     }
 
     #[test]

@@ -114,6 +114,19 @@ pub fn removed_of(tx: &Tx<'_>, build_id: i64) -> Result<(bool, bool), StoreError
     Ok((lacks(ARTIFACTS), lacks(LOGS)))
 }
 
+/// Whether the logs of a build are of no use: it was removed, or its logs were, and nobody has started it again since.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn has_no_logs(tx: &Tx<'_>, build_id: i64) -> Result<bool, StoreError> {
+    let expired = tx.first(
+        "SELECT expired FROM build WHERE id = $1",
+        params![build_id],
+        |row| row.get::<String>(0),
+    )?;
+    Ok(expired.is_none_or(|expired| expired.split(',').any(|gone| gone == LOGS)))
+}
+
 /// Removes a result with all that hangs on it in the tables; one that was [released](is_released) cannot be. Entries of the
 /// ledger that speak of it stay.
 ///
@@ -121,7 +134,7 @@ pub fn removed_of(tx: &Tx<'_>, build_id: i64) -> Result<(bool, bool), StoreError
 /// When the store cannot be written.
 pub fn remove(tx: &Tx<'_>, build_id: i64) -> Result<(), StoreError> {
     crate::artifact::remove_of_build(tx, build_id)?;
-    for table in ["test_text", "test_run", "test_count"] {
+    for table in ["test_text", "test_run", "test_count", "log_purge"] {
         tx.execute(
             &format!("DELETE FROM {table} WHERE job_id IN (SELECT id FROM job WHERE build_id = $1)"),
             params![build_id],

@@ -470,6 +470,21 @@ pub fn branches(tx: &Tx<'_>, plan_id: i64) -> Result<Vec<PlanBranch>, StoreError
     )
 }
 
+/// The branches of a plan that were removed, and whose results are still there.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn removed_branches(tx: &Tx<'_>, plan_id: i64) -> Result<Vec<PlanBranch>, StoreError> {
+    tx.all(
+        &format!(
+            "{BRANCH} WHERE plan_id = $1 AND removed_ms IS NOT NULL
+               AND EXISTS (SELECT 1 FROM build WHERE plan_branch_id = plan_branch.id) ORDER BY id"
+        ),
+        params![plan_id],
+        read_branch,
+    )
+}
+
 /// The master of a plan.
 ///
 /// # Errors

@@ -90,6 +90,33 @@ fn what_somebody_needs_stays_and_says_why() {
 }
 
 #[test]
+fn nothing_stays_of_a_removed_branch_but_what_somebody_needs() {
+    let mut results: Vec<StoredResult> = (1..=6).map(result).collect();
+    results[0].is_released = true;
+    results[1].labels.push("keep".into());
+    results[3].is_successful = true;
+    results[4].finished_ms = None;
+    let policy = policy(Some(5), 3, None);
+    let verdicts = judge_results_of_removed_branch(&policy, &results, 100);
+    let goes: Vec<i64> = (1..)
+        .zip(&verdicts)
+        .filter(|(_, verdict)| matches!(verdict, RetentionVerdict::Expire(_)))
+        .map(|(number, _)| number)
+        .collect();
+    assert_eq!(goes, [3, 4, 6]);
+    assert_eq!(expired(&policy, &results, 100), Vec::<i64>::new());
+    let young = RetentionPolicy {
+        max_age_ms: Some(1000),
+        ..policy
+    };
+    let kept = judge_results_of_removed_branch(&young, &results, 100);
+    assert!(
+        kept.iter().all(|one| matches!(one, RetentionVerdict::Keep(_))),
+        "{kept:?}"
+    );
+}
+
+#[test]
 fn the_nearest_policy_counts() {
     let (server, plan, branch) = (
         policy(Some(1), 0, None),
