@@ -14,13 +14,18 @@ const SECTIONS: &str = "branches:\n  create:\n    for-pull-request:\n      accep
 
 /// A scene whose plan follows pull requests and shows what its builds know.
 async fn scene() -> Scene {
-    let scene = Scene::new(86_400, SECTIONS).await;
+    scene_with(SECTIONS).await
+}
+
+/// The same with other sections of the plan file.
+async fn scene_with(sections: &str) -> Scene {
+    let scene = Scene::new(86_400, sections).await;
     let script = "echo \"secret <$(printf %s \"$bamboo_deploy_password\" | wc -c)> greeting <$bamboo_greeting>\"\n\
                   echo \"number <$bamboo_repository_pr_key> from <$bamboo_repository_pr_sourceBranch>\"\n\
                   echo \"agent <$SSH_AUTH_SOCK>\"\ncat shoots || true";
     let head = scene.work.push(
         "master",
-        &[("bamboo-specs/bamboo.yml", &one_job(script, SECTIONS))],
+        &[("bamboo-specs/bamboo.yml", &one_job(script, sections))],
     );
     scene
         .taken(
@@ -320,4 +325,44 @@ async fn a_fork_changes_neither_the_plan_nor_who_it_is_and_strangers_allow_nothi
             .is_some_and(|text| text.contains("does not show its commits")),
         "{decision}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_fork_brings_is_neither_released_nor_deployed() {
+    let scene = scene_with(&format!(
+        "{SECTIONS}---\nversion: 2\ndeployment: {{name: Ship, source-plan: PROJ-PLAN}}\n\
+         release-naming: r-${{bamboo.buildNumber}}\nenvironments: [QA]\nQA:\n  triggers:\n    \
+         - build-success: {{branch: pull-request-7}}\n  tasks:\n    - script: [echo shipped]\n"
+    ))
+    .await;
+    scene.server.madake(&["repo", "forks", "tools", "always"]);
+    let fork = fork_of(&scene);
+    let _ = propose(&fork, "bamboo");
+    let decision = tell(&scene, &told(&scene, "opened", Some("mallory"), "master", 1)).await;
+    assert_eq!(decision["code"], "first-build", "{decision}");
+    let results = scene.server.ended("PROJ-PLAN0", 1).await;
+    assert_eq!(results[0]["buildState"], "Successful", "{results:?}");
+
+    let reason = "PROJ-PLAN0-1 builds what a fork brings, and such results are not released";
+    let why = scene.server.madake(&["deployment", "why", "Ship"]);
+    assert!(why.contains(reason), "{why}");
+    for name in [Value::Null, json!("by hand")] {
+        let path = "/rest/api/latest/deploy/project/1/version";
+        let request = scene.server.request(Method::POST, path);
+        let body = json!({"planResultKey": "PROJ-PLAN0-1", "name": name});
+        let answer = request.json(&body).send().await.expect("an answer");
+        assert_eq!(answer.status().as_u16(), 400, "{name}");
+        let text = answer.text().await.expect("a body");
+        assert!(text.contains(reason), "{text}");
+    }
+    let made = scene
+        .server
+        .get("/rest/api/latest/deploy/project/1/versions")
+        .await;
+    assert_eq!(made["size"], 0, "{made}");
+    let deployed = scene
+        .server
+        .get("/rest/api/latest/deploy/environment/1/results")
+        .await;
+    assert_eq!(deployed["size"], 0, "{deployed}");
 }

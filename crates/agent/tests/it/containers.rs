@@ -129,7 +129,7 @@ impl Drop for Engine {
     }
 }
 
-fn contained(bench: &Bench, bodies: &[&str]) -> JobOrder {
+pub(crate) fn contained(bench: &Bench, bodies: &[&str]) -> JobOrder {
     let mut order = bench.order(bodies.iter().map(|body| script(body)).collect());
     order.isolation = Isolation::Container(container());
     order
@@ -145,7 +145,7 @@ fn container() -> ContainerOrder {
 }
 
 /// Runs an order as a server with this environment would.
-async fn run(bench: &Bench, order: &JobOrder, host: &str) -> JobOutcome {
+pub(crate) async fn run(bench: &Bench, order: &JobOrder, host: &str) -> JobOutcome {
     let status = bench.serve(order, &[("DOCKER_HOST", host)]).wait().unwrap();
     assert!(status.success());
     match bench.agent.adopt(bench.directory()).await.unwrap() {

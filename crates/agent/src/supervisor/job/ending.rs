@@ -80,6 +80,10 @@ impl Job<'_> {
         self.log
             .say(LogKind::Simple, &format!("Finished building {key}: {word}"));
         let message = self.log.masked(&verdict.message);
+        let result = match verdict.result {
+            JobResult::Error(reason) => JobResult::Error(self.log.masked(&reason)),
+            other => other,
+        };
         let LogTotals {
             bytes,
             lines,
@@ -89,7 +93,7 @@ impl Job<'_> {
             format: FORMAT,
             job_id: self.order.job_id,
             attempt: self.order.attempt,
-            result: verdict.result,
+            result,
             exit_code: verdict.exit_code,
             message,
             started_ms,
