@@ -7,7 +7,10 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::audience::{Audience, Committer, LeftOut, Letter, People, Person, Unheard, Wanted, audience};
+pub use self::audience::{
+    Audience, Call, Committer, LeftOut, Letter, People, Person, Unheard, Wanted, audience,
+    looks_like_an_address,
+};
 
 use crate::plan::{EnvironmentEvent, Notification, PlanEvent, Recipient};
 

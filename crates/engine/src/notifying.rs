@@ -5,7 +5,7 @@
 //! here can keep a build from ending.
 
 mod facts;
-mod people;
+pub(crate) mod people;
 mod send;
 mod settle;
 

@@ -73,7 +73,11 @@ fn policy(expiry: &BuildExpiry) -> RetentionPolicy {
             artifacts: expiry.artifacts,
             logs: expiry.logs,
         },
-        max_age_ms: expiry.duration.map(|duration| period_ms(duration, expiry.period)),
+        // Files that were written by Bamboo say 0 where age does not count; taken at its word, all would go at once.
+        max_age_ms: expiry
+            .duration
+            .filter(|duration| *duration > 0)
+            .map(|duration| period_ms(duration, expiry.period)),
         // The newest one says what was built last.
         min_results: count(expiry.builds_to_keep).unwrap_or(1).max(1),
         max_results: count(expiry.maximum_builds_to_keep).filter(|most| *most > 0),
@@ -422,6 +426,11 @@ mod tests {
         assert_eq!((read.min_results, read.max_results), (1, None));
         assert!(read.parts.artifacts && !read.parts.result && !read.parts.logs);
         assert_eq!(read.keep_labels, ["release"]);
+        let ageless = BuildExpiry {
+            duration: Some(0),
+            ..expiry
+        };
+        assert_eq!(policy(&ageless).max_age_ms, None);
     }
 
     #[test]

@@ -473,6 +473,27 @@ pub fn quarantined(tx: &Tx<'_>, plan_id: i64) -> Result<Vec<TestCase>, StoreErro
     )
 }
 
+/// The cases of a plan that are called `text`, in full or by the end of it after a point: `CartTest.adds` and `adds` both
+/// find `shop.CartTest.adds`.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn cases_named(tx: &Tx<'_>, plan_id: i64, text: &str) -> Result<Vec<TestCase>, StoreError> {
+    let mut found = tx.all(
+        &format!(
+            "{CASE} WHERE plan_id = $1 AND substr($2, length($2) - length(name) + 1) = name
+             ORDER BY job_key, class_name, name"
+        ),
+        params![plan_id, text],
+        read_case,
+    )?;
+    found.retain(|case| {
+        let whole = format!("{}.{}", case.class_name, case.name);
+        case.name == text || whole == text || whole.ends_with(&format!(".{text}"))
+    });
+    Ok(found)
+}
+
 /// Puts a case in quarantine, or releases it.
 ///
 /// # Errors

@@ -89,8 +89,8 @@ pub struct People {
 pub struct Audience {
     /// One for each address, however often it is named.
     pub letters: Vec<Letter>,
-    /// Names and addresses of programs that are called; each address once.
-    pub webhooks: Vec<(String, String)>,
+    /// Programs that are called; each address once.
+    pub webhooks: Vec<Call>,
     /// Who is named and not told.
     pub left_out: Vec<LeftOut>,
 }
@@ -104,6 +104,19 @@ pub struct Letter {
     pub user: Option<String>,
     /// Why, each a piece of a sentence behind "because": `you watch the plan`.
     pub because: Vec<String>,
+    /// The rules that name this one, each once, as people call their events.
+    pub under: Vec<String>,
+}
+
+/// A program that is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// What the plan calls it; may be empty.
+    pub name: String,
+    /// The address; may hold a password.
+    pub url: String,
+    /// The rules that name this one, each once, as people call their events.
+    pub under: Vec<String>,
 }
 
 /// Somebody who is named and not told.
@@ -153,12 +166,13 @@ impl Unheard {
     }
 }
 
-/// Says who is told. Nobody is told twice, nobody who may not see the plan is told, and whoever is named and not told is
-/// in the list of those left out.
+/// Says who is told: `named` are the recipients, each with what people call the event of its rule. Nobody is told twice,
+/// nobody who may not see the plan is told, and whoever is named and not told is in the list of those left out.
 #[must_use]
-pub fn audience<'a>(recipients: impl IntoIterator<Item = &'a Recipient>, people: &People) -> Audience {
+pub fn audience<'a>(named: impl IntoIterator<Item = (&'a str, &'a Recipient)>, people: &People) -> Audience {
     let mut told = Collected::default();
-    for recipient in recipients {
+    for (rule, recipient) in named {
+        told.rule = rule;
         match recipient {
             Recipient::Responsible => {
                 for name in &people.responsible {
@@ -196,13 +210,16 @@ pub fn audience<'a>(recipients: impl IntoIterator<Item = &'a Recipient>, people:
                 }
             }
             Recipient::Webhook { name, url } => {
-                if told.audience.webhooks.iter().any(|(_, known)| known == url) {
-                    continue;
-                }
-                if told.audience.webhooks.len() == MOST_WEBHOOKS {
+                if let Some(call) = told.audience.webhooks.iter_mut().find(|one| one.url == *url) {
+                    add_once(&mut call.under, rule);
+                } else if told.audience.webhooks.len() == MOST_WEBHOOKS {
                     told.leave_out(name, Unheard::TooMany);
                 } else {
-                    told.audience.webhooks.push((name.clone(), url.clone()));
+                    told.audience.webhooks.push(Call {
+                        name: name.clone(),
+                        url: url.clone(),
+                        under: vec![rule.to_owned()],
+                    });
                 }
             }
         }
@@ -213,13 +230,15 @@ pub fn audience<'a>(recipients: impl IntoIterator<Item = &'a Recipient>, people:
 }
 
 #[derive(Default)]
-struct Collected {
+struct Collected<'a> {
     audience: Audience,
+    /// The rule whose recipients are looked at.
+    rule: &'a str,
     /// Places in the letters by address in lower case.
     places: BTreeMap<String, usize>,
 }
 
-impl Collected {
+impl Collected<'_> {
     fn user(&mut self, people: &People, name: &str, because: &str) {
         let Some(person) = people.users.get(&name.to_lowercase()) else {
             return self.leave_out(name, Unheard::NoUser);
@@ -243,9 +262,8 @@ impl Collected {
             .get(&folded)
             .and_then(|place| self.audience.letters.get_mut(*place))
         {
-            if !letter.because.iter().any(|known| known == because) {
-                letter.because.push(because.to_owned());
-            }
+            add_once(&mut letter.because, because);
+            add_once(&mut letter.under, self.rule);
             letter.user = letter.user.take().or_else(|| user.map(str::to_owned));
             return;
         }
@@ -257,6 +275,7 @@ impl Collected {
             address: address.to_owned(),
             user: user.map(str::to_owned),
             because: vec![because.to_owned()],
+            under: vec![self.rule.to_owned()],
         });
     }
 
@@ -268,8 +287,15 @@ impl Collected {
     }
 }
 
+fn add_once(list: &mut Vec<String>, text: &str) {
+    if !list.iter().any(|known| known == text) {
+        list.push(text.to_owned());
+    }
+}
+
 /// `name@host` without anything that could end a header; the mail server judges the rest.
-fn looks_like_an_address(text: &str) -> bool {
+#[must_use]
+pub fn looks_like_an_address(text: &str) -> bool {
     let Some((name, host)) = text.rsplit_once('@') else {
         return false;
     };

@@ -214,7 +214,7 @@ fn everybody_is_told_once_with_all_reasons_or_left_out_with_one() {
             url: "https://chat.example/hooks/a".into(),
         },
     ];
-    let told = audience(&recipients, &people());
+    let told = audience(under_one(&recipients), &people());
     let letters: Vec<(&str, Option<&str>, usize)> = told
         .letters
         .iter()
@@ -237,7 +237,11 @@ fn everybody_is_told_once_with_all_reasons_or_left_out_with_one() {
     );
     assert_eq!(
         told.webhooks,
-        [("one".to_owned(), "https://chat.example/hooks/a".to_owned())]
+        [Call {
+            name: "one".into(),
+            url: "https://chat.example/hooks/a".into(),
+            under: vec!["a rule".into()],
+        }]
     );
     let left: Vec<(&str, Unheard)> = told
         .left_out
@@ -274,6 +278,41 @@ fn what_is_to_be_looked_up_is_what_is_named() {
     assert!(wanted.watchers && !wanted.committers && !wanted.responsible);
 }
 
+fn under_one(recipients: &[Recipient]) -> impl Iterator<Item = (&str, &Recipient)> {
+    recipients.iter().map(|one| ("a rule", one))
+}
+
+#[test]
+fn each_hears_the_rules_that_name_it_alone_and_each_once() {
+    let hook = |url: &str| Recipient::Webhook {
+        name: "chat".into(),
+        url: url.into(),
+    };
+    let ann = Recipient::User { name: "ann".into() };
+    let (failed, completed) = ("Failed builds", "All builds completed");
+    let first = hook("https://chat.example/a");
+    let second = hook("https://chat.example/b");
+    let named = [
+        (failed, &ann),
+        (completed, &first),
+        (failed, &Recipient::Watchers),
+        (failed, &second),
+        (completed, &second),
+        (completed, &second),
+    ];
+    let told = audience(named, &people());
+    let ann = told.letters.iter().find(|one| one.user.as_deref() == Some("Ann"));
+    assert_eq!(ann.map(|one| one.under.clone()), Some(vec![failed.to_owned()]));
+    let calls: Vec<Vec<String>> = told.webhooks.into_iter().map(|one| one.under).collect();
+    assert_eq!(
+        calls,
+        [
+            vec![completed.to_owned()],
+            vec![failed.to_owned(), completed.to_owned()]
+        ]
+    );
+}
+
 fn any_recipient() -> impl Strategy<Value = Recipient> {
     let name = "[a-e]{1,2}";
     prop_oneof![
@@ -298,7 +337,7 @@ fn webhooks_beyond_fifty_are_left_out_and_named() {
             url: format!("https://chat.example/{number}"),
         })
         .collect();
-    let told = audience(&recipients, &people());
+    let told = audience(under_one(&recipients), &people());
     assert_eq!((told.webhooks.len(), told.left_out.len()), (50, 10));
 }
 
@@ -339,7 +378,7 @@ proptest! {
         recipients in prop::collection::vec(any_recipient(), 0..12),
         people in any_people(),
     ) {
-        let told = audience(&recipients, &people);
+        let told = audience(under_one(&recipients), &people);
         let addresses: BTreeSet<String> = told.letters.iter().map(|one| one.address.to_lowercase()).collect();
         prop_assert_eq!(addresses.len(), told.letters.len());
         let named: BTreeSet<String> = recipients
@@ -362,7 +401,7 @@ proptest! {
 
     #[test]
     fn whoever_is_named_is_told_or_left_out(name in "[a-e]{1,2}", people in any_people()) {
-        let told = audience(&[Recipient::User { name: name.clone() }], &people);
+        let told = audience(under_one(&[Recipient::User { name: name.clone() }]), &people);
         prop_assert_eq!(told.letters.len() + told.left_out.len(), 1);
     }
 

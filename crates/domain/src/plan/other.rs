@@ -53,7 +53,7 @@ pub enum ConcurrencyStrategy {
 pub struct BuildExpiry {
     /// Whether anything goes.
     pub enabled: bool,
-    /// Age from which something goes, in `period`s; `None`: age does not count.
+    /// Age from which something goes, in `period`s; `None` or 0: age does not count.
     pub duration: Option<u32>,
     /// The unit of `duration`.
     pub period: ExpiryPeriod,

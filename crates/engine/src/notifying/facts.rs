@@ -86,13 +86,11 @@ impl Cover {
     }
 }
 
-/// What there is to tell of something that happened to a build. `event` is what people call the event, `responsible`
-/// who is responsible now.
+/// What there is to tell of something that happened to a build; `responsible` is who is responsible now.
 pub(super) fn of_build(
     tx: &Tx<'_>,
     known: &Known,
     what: &What,
-    event: String,
     responsible: Vec<String>,
     cover: &Cover,
     at_ms: i64,
@@ -197,7 +195,6 @@ pub(super) fn of_build(
         .collect();
     Ok(NotificationFacts {
         at_ms,
-        event,
         path,
         subject: Subject::Build(Box::new(BuildTold {
             happened,
@@ -312,14 +309,12 @@ fn commit_link(server_url: &str, found: &Repository, id: &str) -> Option<String>
 pub(super) fn of_deployment(
     tx: &Tx<'_>,
     notice: &DeploymentNotice,
-    event: String,
     at_ms: i64,
 ) -> Result<NotificationFacts, EngineError> {
     let cover = Cover::nothing();
     let server_url = meta::get(tx, BASE_URL)?.unwrap_or_default();
     Ok(NotificationFacts {
         at_ms,
-        event,
         path: vec![cover.line(&notice.project)],
         subject: Subject::Deployment(Box::new(DeploymentTold {
             id: notice.result_id,

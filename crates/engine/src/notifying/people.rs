@@ -27,7 +27,7 @@ pub(super) struct Where<'a> {
 
 /// What users must be able to see to be told of it.
 #[derive(Clone, Copy)]
-pub(super) enum Seen<'a> {
+pub(crate) enum Seen<'a> {
     /// A plan.
     Plan(&'a PlanKey),
     /// An environment of a deployment project.
@@ -95,17 +95,25 @@ pub(super) fn committers(tx: &Tx<'_>, changes: &[Change]) -> Result<Vec<Committe
     Ok(found)
 }
 
-fn person(tx: &Tx<'_>, found: &User, seen: Seen<'_>) -> Result<Person, EngineError> {
+/// Whether a user may see what is told of.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) fn may_read(tx: &Tx<'_>, found: &User, seen: Seen<'_>) -> Result<bool, EngineError> {
     let caller = Caller {
         principal: Principal::User(user::principal(tx, found, None)?),
         address: String::new(),
     };
-    let may_read = match seen {
-        Seen::Plan(key) => may(tx, &caller, Permission::Read, Target::Plan(key))?,
+    match seen {
+        Seen::Plan(key) => may(tx, &caller, Permission::Read, Target::Plan(key)),
         Seen::Environment(project, environment) => {
-            rights::may_there(tx, &caller, Permission::Read, project, environment)?
+            rights::may_there(tx, &caller, Permission::Read, project, environment)
         }
-    };
+    }
+}
+
+fn person(tx: &Tx<'_>, found: &User, seen: Seen<'_>) -> Result<Person, EngineError> {
+    let may_read = may_read(tx, found, seen)?;
     Ok(Person {
         name: found.name.clone(),
         email: found.email.clone(),

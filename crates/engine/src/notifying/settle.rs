@@ -3,10 +3,10 @@
 use madake_brokers::chat_letter::Chat;
 use madake_domain::key::PlanKey;
 use madake_domain::notification::{
-    Audience, BuildVerdict, Happening, JobVerdict, Unheard, Wanted, audience, environment_title, fitting,
-    tells_of_deployment, title,
+    Audience, BuildVerdict, Call, Happening, JobVerdict, Unheard, Wanted, audience, environment_title,
+    fitting, tells_of_deployment, title,
 };
-use madake_domain::plan::{PlanConfiguration, Recipient};
+use madake_domain::plan::PlanConfiguration;
 use madake_domain::schedule::ResultState;
 use madake_formats::outgoing::notification::{NotificationFacts, compose, mail, webhook};
 use madake_store::build::{self, Build, Change};
@@ -178,15 +178,17 @@ fn of_build(
     if rules.is_empty() {
         return Ok(settled);
     }
-    let recipients: Vec<&Recipient> = rules.iter().flat_map(|rule| rule.recipients).collect();
-    let mut titles: Vec<String> = rules.iter().map(|rule| title(rule.event)).collect();
-    titles.dedup();
+    let titles: Vec<String> = rules.iter().map(|rule| title(rule.event)).collect();
+    let named = || {
+        let rules = titles.iter().zip(&rules);
+        rules.flat_map(|(title, rule)| rule.recipients.iter().map(|one| (title.as_str(), one)))
+    };
     let place = Where {
         seen: Seen::Plan(&known.plan.key),
         branch: Some(&known.branch),
         changes: &known.changes,
     };
-    let mut wanted = Wanted::of(recipients.iter().copied());
+    let mut wanted = Wanted::of(named().map(|(_, recipient)| recipient));
     let names: Vec<String> = responsible.iter().map(|one| one.name.clone()).collect();
     if wanted.responsible {
         wanted.users.extend(names.iter().cloned());
@@ -195,16 +197,15 @@ fn of_build(
     if wanted.responsible {
         people.responsible.clone_from(&names);
     }
-    let told = audience(recipients, &people);
-    let event = titles.join(", ");
-    let facts = facts::of_build(tx, known, what, event, names, cover, at_ms)?;
-    settled.summary = summary(&summary_subject(known, what, &facts), &told, can_mail, "plan");
+    let told = audience(named(), &people);
+    let facts = facts::of_build(tx, known, what, names, cover, at_ms)?;
+    settled.summary = summary(&summary_subject(known, what, &titles), &told, can_mail, "plan");
     settled.messages = messages(&facts, &told, can_mail, &format!("plan {}", known.plan.id));
     Ok(settled)
 }
 
 /// `PROJ-PLAN-7`, or the job's key.
-fn summary_subject(known: &Known, what: &What, facts: &NotificationFacts) -> String {
+fn summary_subject(known: &Known, what: &What, titles: &[String]) -> String {
     let subject = match what {
         What::JobEnded { .. } => "the end of a job of ",
         What::JobTrouble { .. } => "trouble with a job of ",
@@ -212,7 +213,13 @@ fn summary_subject(known: &Known, what: &What, facts: &NotificationFacts) -> Str
         What::ResponsibilityChanged { .. } => "who is responsible for ",
         What::BuildEnded { .. } | What::Deployment(_) => "",
     };
-    format!("{subject}{} ({})", known.build.key, facts.event)
+    let mut each: Vec<&str> = Vec::new();
+    for title in titles {
+        if !each.contains(&title.as_str()) {
+            each.push(title);
+        }
+    }
+    format!("{subject}{} ({})", known.build.key, each.join(", "))
 }
 
 /// What happened, with what was before.
@@ -337,18 +344,21 @@ async fn of_deployment(
                 Some(key) => plan::branch_by_key(tx, key)?,
                 None => None,
             };
-            let recipients: Vec<&Recipient> = fits.iter().flat_map(|(_, recipients)| recipients).collect();
+            let named = || {
+                let rules = fits.iter();
+                rules.flat_map(|(event, recipients)| {
+                    recipients.iter().map(|one| (environment_title(*event), one))
+                })
+            };
             let place = Where {
                 seen: Seen::Environment(&project, &environment),
                 branch: branch.as_ref(),
                 changes: &changes,
             };
-            let wanted = Wanted::of(recipients.iter().copied());
+            let wanted = Wanted::of(named().map(|(_, recipient)| recipient));
             let people = people::look_up(tx, &wanted, &place)?;
-            let audience = audience(recipients, &people);
-            let mut titles: Vec<&str> = fits.iter().map(|(event, _)| environment_title(*event)).collect();
-            titles.dedup();
-            let facts = facts::of_deployment(tx, &told, titles.join(", "), at_ms)?;
+            let audience = audience(named(), &people);
+            let facts = facts::of_deployment(tx, &told, at_ms)?;
             let subject = format!("the deployment of {} to {}", told.release, told.environment);
             Ok::<_, EngineError>(Settled {
                 summary: summary(&subject, &audience, can_mail, "environment"),
@@ -369,13 +379,13 @@ fn messages(facts: &NotificationFacts, told: &Audience, can_mail: bool, owner: &
     let letter = compose(facts);
     let subject = mail::subject(&letter);
     let mut messages = Vec::new();
-    let mut push = |medium, recipient: &str, address: &str, content: &Content, body: Option<String>| {
+    let mut push = |medium, recipient: &str, address: &str, event: String, content: &Content, body| {
         messages.push(NewMessage {
             uid: Uuid::now_v7().to_string(),
             medium,
             recipient: recipient.to_owned(),
             address: address.to_owned(),
-            event: facts.event.clone(),
+            event,
             subject: subject.clone(),
             // What was made of strings has no part that is no JSON.
             content: serde_json::to_string(content).unwrap_or_default(),
@@ -385,17 +395,25 @@ fn messages(facts: &NotificationFacts, told: &Audience, can_mail: bool, owner: &
     };
     for one in told.letters.iter().filter(|_| can_mail) {
         let content = Content::Mail {
-            text: mail::text(&letter, &facts.event, &one.because),
-            html: mail::html(&letter, &facts.event, &one.because),
+            text: mail::text(&letter, &one.under, &one.because),
+            html: mail::html(&letter, &one.under, &one.because),
             at_ms: facts.at_ms,
         };
         let recipient = one.user.as_deref().unwrap_or(&one.address);
-        push("mail", recipient, &one.address, &content, None);
+        push(
+            "mail",
+            recipient,
+            &one.address,
+            one.under.join(", "),
+            &content,
+            None,
+        );
     }
-    for (name, url) in &told.webhooks {
+    for Call { name, url, under } in &told.webhooks {
+        let event = under.join(", ");
         let (body, name_told) = match Chat::of_address(url) {
             Some(chat) => (chat.body(&letter), None),
-            None => (webhook(facts), Some(name.clone())),
+            None => (webhook(facts, &event), Some(name.clone())),
         };
         let content = Content::Webhook {
             name: name_told,
@@ -406,7 +424,7 @@ fn messages(facts: &NotificationFacts, told: &Audience, can_mail: bool, owner: &
         } else {
             name.clone()
         };
-        push("webhook", &shown, url, &content, Some(body.to_string()));
+        push("webhook", &shown, url, event, &content, Some(body.to_string()));
     }
     messages
 }
@@ -429,7 +447,7 @@ fn summary(subject: &str, told: &Audience, can_mail: bool, seen: &str) -> String
     let hooks: Vec<String> = told
         .webhooks
         .iter()
-        .map(|(name, url)| {
+        .map(|Call { name, url, .. }| {
             if name.is_empty() {
                 shown_address(url)
             } else {

@@ -115,7 +115,7 @@ impl Engine {
     }
 
     /// The newest decisions about a plan and its branches, or about the one branch named, of one revision (its
-    /// first digits will do) or of all.
+    /// first digits will do) or of all; each with its entry and the lines that were added to that.
     ///
     /// # Errors
     /// When the plan is not there, or the caller may not see it.
@@ -125,7 +125,7 @@ impl Engine {
         key: &PlanKey,
         revision: Option<String>,
         limit: i64,
-    ) -> Result<Vec<(ExplainedDecision, Event)>, EngineError> {
+    ) -> Result<Vec<(ExplainedDecision, Event, Vec<Note>)>, EngineError> {
         let (caller, key) = (caller.clone(), key.clone());
         self.store()
             .read(move |tx| {
@@ -136,7 +136,8 @@ impl Engine {
                     let Some(event) = event::by_id(tx, decision.event_id)? else {
                         continue;
                     };
-                    explained.push((with_build(tx, decision)?, event));
+                    let notes = event::notes(tx, event.id)?;
+                    explained.push((with_build(tx, decision)?, event, notes));
                 }
                 Ok(explained)
             })

@@ -9,6 +9,8 @@ use crate::{Engine, EngineError, clock};
 
 /// Results of one test that are shown at most.
 const HISTORY: i64 = 200;
+/// Tests of one name that are shown at most.
+const NAMESAKES: usize = 100;
 
 impl Engine {
     /// Puts a test of a plan in quarantine, on all of the plan's branches, until `until_ms` or until it is released.
@@ -104,6 +106,27 @@ impl Engine {
                 let now = clock::now_ms();
                 let mut all = test_result::quarantined(tx, row.id)?;
                 all.retain(|test| test.quarantine.is_in_force(now));
+                Ok(all)
+            })
+            .await
+    }
+
+    /// The tests of a plan that are called so, in full or by the end of it after a point.
+    ///
+    /// # Errors
+    /// When the plan is not there, or the caller may not read it.
+    pub async fn tests_named(
+        &self,
+        caller: &Caller,
+        plan: &PlanKey,
+        name: &str,
+    ) -> Result<Vec<TestCase>, EngineError> {
+        let (caller, plan, name) = (caller.clone(), plan.clone(), name.to_owned());
+        self.store()
+            .read(move |tx| {
+                let (row, _) = plan_for(tx, &caller, &plan, Permission::Read)?;
+                let mut all = test_result::cases_named(tx, row.id, &name)?;
+                all.truncate(NAMESAKES);
                 Ok(all)
             })
             .await

@@ -7,13 +7,14 @@ use madake_store::user::{self, User};
 use madake_store::{Tx, watcher};
 
 use crate::access::{Caller, Target, plan_for, require};
+use crate::notifying::people::{self, Seen};
 use crate::{Engine, EngineError, clock, notifying};
 
 impl Engine {
     /// Has a user watch a plan or plan branch, or no more. For others than oneself it takes ADMINISTRATION on the plan.
     ///
     /// # Errors
-    /// When the plan or the user is not there, or the caller may not.
+    /// When the plan or the user is not there, the user may not see the plan, or the caller may not.
     pub async fn watch_plan(
         &self,
         caller: &Caller,
@@ -30,6 +31,9 @@ impl Engine {
                         let found = existing(tx, &name)?;
                         if !is_self(&caller, &found) {
                             require(tx, &caller, Permission::Administration, Target::Plan(&plan.key))?;
+                        }
+                        if watches {
+                            require_sight(tx, &found, &plan.key)?;
                         }
                         found.id
                     }
@@ -69,7 +73,7 @@ impl Engine {
     /// Makes users responsible for the failure of a plan or plan branch, and nobody else.
     ///
     /// # Errors
-    /// When the plan or a user is not there, or the caller may not.
+    /// When the plan or a user is not there, a user may not see the plan, or the caller may not.
     pub async fn assign_responsibility(
         &self,
         caller: &Caller,
@@ -79,10 +83,12 @@ impl Engine {
         let (caller, key) = (caller.clone(), key.clone());
         self.store()
             .write(move |tx| {
-                let (_, branch) = plan_for(tx, &caller, &key, Permission::Build)?;
+                let (plan, branch) = plan_for(tx, &caller, &key, Permission::Build)?;
                 let mut ids = Vec::with_capacity(names.len());
                 for name in &names {
-                    ids.push(existing(tx, name)?.id);
+                    let found = existing(tx, name)?;
+                    require_sight(tx, &found, &plan.key)?;
+                    ids.push(found.id);
                 }
                 let before: Vec<i64> = watcher::responsible(tx, branch.id)?
                     .iter()
@@ -105,6 +111,17 @@ fn existing(tx: &Tx<'_>, name: &str) -> Result<User, EngineError> {
         let shown = madake_domain::text::inert(name, 80);
         EngineError::NotFound(format!("there is no user named {shown}"))
     })
+}
+
+/// Refuses who would never be told: users hear only of plans that they may see.
+fn require_sight(tx: &Tx<'_>, found: &User, plan: &PlanKey) -> Result<(), EngineError> {
+    if people::may_read(tx, found, Seen::Plan(plan))? {
+        return Ok(());
+    }
+    Err(EngineError::Invalid(format!(
+        "{} may not see {plan} and would not be told: grant READ on it first",
+        found.name
+    )))
 }
 
 fn is_self(caller: &Caller, found: &User) -> bool {

@@ -91,7 +91,7 @@ async fn tags_beyond_the_limit_are_named_as_such() {
         .expect("why");
     let decisions = why
         .iter()
-        .map(|(one, _)| (one.decision.code.as_str(), one.decision.sentence.as_str()));
+        .map(|(one, ..)| (one.decision.code.as_str(), one.decision.sentence.as_str()));
     let decisions: Vec<(&str, &str)> = decisions.collect();
     let too_many = decisions.iter().find(|(code, _)| *code == "too-many-tags");
     assert_eq!(

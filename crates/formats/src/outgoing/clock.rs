@@ -42,6 +42,11 @@ pub(super) fn in_zone(ms: i64, zone: &TimeZone) -> String {
     format!("{} {}", date(time), clock(time))
 }
 
+/// `2026-05-24 14:11:04 UTC`: for people who read it.
+pub(super) fn for_people(ms: i64) -> String {
+    format!("{} UTC", in_zone(ms, &TimeZone::UTC))
+}
+
 /// Seconds since 1970.
 pub(super) fn seconds(ms: i64) -> i64 {
     ms.div_euclid(1000)

@@ -1,5 +1,6 @@
 //! `madake test`: tests of plans, and those of them that do not count for a while.
 
+use anyhow::bail;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -24,15 +25,15 @@ pub(crate) enum Test {
     History {
         /// The plan or plan branch: PROJ-PLAN.
         plan: String,
-        /// The number of the test, as results show it.
-        test: i64,
+        /// The test: its number, or its name (`shop.CartTest.adds`, or the end of it: `CartTest.adds`).
+        test: String,
     },
     /// Let the failures of a test fail no job. Programs that fail do as before.
     Quarantine {
         /// The plan: PROJ-PLAN.
         plan: String,
-        /// The number of the test, as results show it.
-        test: i64,
+        /// The test: its number, or its name (`shop.CartTest.adds`, or the end of it: `CartTest.adds`).
+        test: String,
         /// Release it by itself after so many days.
         #[arg(long)]
         days: Option<u16>,
@@ -41,8 +42,8 @@ pub(crate) enum Test {
     Release {
         /// The plan: PROJ-PLAN.
         plan: String,
-        /// The number of the test.
-        test: i64,
+        /// The test: its number, or its name.
+        test: String,
     },
 }
 
@@ -60,8 +61,9 @@ pub(super) fn run(global: &Global, asked: Test) -> anyhow::Result<()> {
             say_table(&["test", "job", "name", "by", "until"], &rows)
         }
         Test::History { plan, test } => {
-            let target = at(&["plans", &plan, "tests", &test.to_string()]);
-            let answer = Connection::look(global)?.get(target)?;
+            let connection = Connection::look(global)?;
+            let test = number_of(&connection, &plan, &test)?;
+            let answer = connection.get(at(&["plans", &plan, "tests", &test]))?;
             if global.json {
                 return say_json(&answer);
             }
@@ -75,20 +77,48 @@ pub(super) fn run(global: &Global, asked: Test) -> anyhow::Result<()> {
         Test::Quarantine { plan, test, days } => {
             let now_ms = madake_engine::clock::now_ms();
             let until_ms = days.map(|days| now_ms.saturating_add(i64::from(days).saturating_mul(DAY_MS)));
-            let target = at(&["plans", &plan, "tests", &test.to_string(), "quarantine"]);
-            let answer = Connection::look(global)?.post(target, &json!({ "untilMs": until_ms }))?;
+            let connection = Connection::look(global)?;
+            let test = number_of(&connection, &plan, &test)?;
+            let target = at(&["plans", &plan, "tests", &test, "quarantine"]);
+            let answer = connection.post(target, &json!({ "untilMs": until_ms }))?;
             if global.json {
                 return say_json(&answer);
             }
             say(format_args!("{} is in quarantine", name_of(&answer)))
         }
         Test::Release { plan, test } => {
-            let target = at(&["plans", &plan, "tests", &test.to_string(), "release"]);
-            let answer = Connection::look(global)?.post(target, &json!({}))?;
+            let connection = Connection::look(global)?;
+            let test = number_of(&connection, &plan, &test)?;
+            let answer = connection.post(at(&["plans", &plan, "tests", &test, "release"]), &json!({}))?;
             if global.json {
                 return say_json(&answer);
             }
             say("released")
+        }
+    }
+}
+
+/// The number of the test that is meant: by its number, or by its name where no other test is called so.
+fn number_of(connection: &Connection, plan: &str, test: &str) -> anyhow::Result<String> {
+    if test.parse::<i64>().is_ok() {
+        return Ok(test.to_owned());
+    }
+    let answer = connection.get(at(&["plans", plan, "tests"]).with("name", test))?;
+    match list(&answer, "tests") {
+        [] => bail!(
+            "no test of {plan} is called {test}; results show the names: /browse/{plan}, in full or by their end"
+        ),
+        [one] => Ok(text(one, "id")),
+        several => {
+            let named: Vec<String> = several
+                .iter()
+                .map(|one| format!("  {}  {} of {}", text(one, "id"), name_of(one), text(one, "job")))
+                .collect();
+            bail!(
+                "{} tests of {plan} are called {test}; say which by its number:\n{}",
+                several.len(),
+                named.join("\n")
+            )
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `madake why`: what arrived, which rules were looked at, what was decided, and what came of it.
 
 use clap::Args;
+use madake_domain::text::inert;
 use madake_engine::clock;
 use serde_json::Value;
 
@@ -13,6 +14,8 @@ use crate::terminal::{
 
 /// Refs that are shown of a push; the rest is counted.
 const REFS_SHOWN: usize = 10;
+/// Characters of a line that was added to an entry: it may name everybody who was told.
+const LONGEST_NOTE: usize = 20_000;
 
 /// Say why something was built, or was not.
 #[derive(Debug, Args)]
@@ -84,6 +87,9 @@ pub(super) fn run(global: &Global, why: &Why) -> anyhow::Result<()> {
         say("")?;
         say_decision(decision, true)?;
         say_build_of(decision, list(&answer, "builds"))?;
+        if let Some(event) = decision.get("event") {
+            say_notes(event)?;
+        }
     }
     Ok(())
 }
@@ -304,7 +310,8 @@ fn say_notes(event: &Value) -> anyhow::Result<()> {
             "warning" => paint(WARN, "!"),
             _ => paint(DIM, "·"),
         };
-        say(format_args!("  {mark} {}", text(note, "text")))?;
+        let told = note.get("text").and_then(Value::as_str).unwrap_or_default();
+        say(format_args!("  {mark} {}", inert(told, LONGEST_NOTE)))?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use http::StatusCode;
 use madake_domain::key::{EntityKey, JobKey, JobResultKey, PlanKey, ResultKey};
 use madake_domain::permission::Permission;
 use madake_domain::schedule::{BuildOutcome, BuildState};
-use madake_domain::test_history::{CaseVerdict, TestCounts};
+use madake_domain::test_history::{CaseOutcome, CaseVerdict, TestCounts};
 use madake_engine::EngineError;
 use madake_engine::access::{Caller, plan_for};
 use madake_store::artifact::{self, Artifact};
@@ -42,6 +42,8 @@ struct BuildPage {
     tests: String,
     failed: Vec<TestRow>,
     more_failed: u64,
+    /// What else is worth a name: fixed, in quarantine, skipped.
+    others: Vec<TestGroup>,
     artifacts: Vec<ArtifactRow>,
     note: String,
 }
@@ -64,10 +66,27 @@ struct JobRow {
 
 #[derive(Debug, Serialize)]
 struct TestRow {
+    id: i64,
     job: String,
     name: String,
     since: String,
     text: String,
+}
+
+#[derive(Debug, Serialize)]
+struct TestGroup {
+    title: String,
+    names: Vec<TestName>,
+    /// How many there are that are not named.
+    more: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct TestName {
+    id: i64,
+    job: String,
+    name: String,
+    note: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -202,6 +221,7 @@ fn describe(tx: &Tx<'_>, found: &Build, links: &Links) -> Result<BuildPage, Engi
         tests: test_line(&counts),
         failed,
         more_failed: counts.failed.saturating_sub(shown_failures),
+        others: other_tests(tx, &jobs, &counts)?,
         artifacts,
         note: note.to_owned(),
     })
@@ -273,16 +293,59 @@ fn test_line(counts: &TestCounts) -> String {
     .join(", ")
 }
 
-fn test_row(job: &Job, run: TestRun) -> TestRow {
+fn name_of(run: &TestRun) -> String {
     let point = if run.class_name.is_empty() { "" } else { "." };
+    shown::line(&format!("{}{point}{}", run.class_name, run.name))
+}
+
+/// The tests of a build that neither failed nor just passed, by name.
+fn other_tests(tx: &Tx<'_>, jobs: &[Job], counts: &TestCounts) -> Result<Vec<TestGroup>, EngineError> {
+    let kinds = [
+        ("Fixed", RunKind::Fixed, counts.fixed),
+        ("In quarantine", RunKind::Quarantined, counts.quarantined),
+        ("Skipped", RunKind::Skipped, counts.skipped),
+    ];
+    let mut groups = Vec::new();
+    for (title, kind, count) in kinds {
+        if count == 0 {
+            continue;
+        }
+        let mut names = Vec::new();
+        for job in jobs {
+            for run in test_result::runs_of_job(tx, job.id, kind, 0, MOST_TESTS)? {
+                names.push(TestName {
+                    id: run.case_id,
+                    job: shown::line(&job.name),
+                    name: name_of(&run),
+                    note: match (run.verdict, run.outcome) {
+                        (CaseVerdict::Quarantined { .. }, CaseOutcome::Failed) => ", failed",
+                        (CaseVerdict::Quarantined { .. }, CaseOutcome::Successful) => ", passed",
+                        _ => "",
+                    },
+                });
+            }
+        }
+        let named = u64::try_from(names.len()).unwrap_or(u64::MAX);
+        groups.push(TestGroup {
+            title: format!("{title}: {count}"),
+            names,
+            more: count.saturating_sub(named),
+        });
+    }
+    Ok(groups)
+}
+
+fn test_row(job: &Job, run: TestRun) -> TestRow {
+    let name = name_of(&run);
     let text = if run.details.is_empty() {
         run.message
     } else {
         run.details
     };
     TestRow {
+        id: run.case_id,
         job: shown::line(&job.name),
-        name: shown::line(&format!("{}{point}{}", run.class_name, run.name)),
+        name,
         since: match run.verdict {
             CaseVerdict::ExistingFailure { failing_since } => format!("fails since build {failing_since}"),
             _ => "new".to_owned(),

@@ -1,5 +1,6 @@
 //! Notifications of plans and environments (bamboo-specs.md 10).
 
+use madake_domain::notification::looks_like_an_address;
 use madake_domain::plan::{EnvironmentEvent, EnvironmentNotification, Notification, PlanEvent, Recipient};
 
 use super::fields::Fields;
@@ -125,7 +126,7 @@ fn named(cx: &mut Context<'_>, entry: &Entry, to: &mut Vec<Recipient>) {
     match choice.name {
         "users" => to.extend(names(cx, node, "`users`").map(|name| Recipient::User { name })),
         "groups" => to.extend(names(cx, node, "`groups`").map(|name| Recipient::Group { name })),
-        "emails" => to.extend(names(cx, node, "`emails`").map(|address| Recipient::Email { address })),
+        "emails" => to.extend(addresses(cx, node)),
         "webhook" => to.extend(webhook(cx, node)),
         name => {
             let wanted = node.is_null() || node.as_text().and_then(boolean) == Some(true);
@@ -142,6 +143,21 @@ fn names(cx: &mut Context<'_>, node: &Node, what: &str) -> impl Iterator<Item = 
     scalar::texts(cx, node, what)
         .into_iter()
         .filter(|name| !name.trim().is_empty())
+}
+
+fn addresses(cx: &mut Context<'_>, node: &Node) -> Vec<Recipient> {
+    let mut all = Vec::new();
+    for (address, node) in scalar::placed_texts(cx, node, "`emails`") {
+        if address.trim().is_empty() {
+            continue;
+        }
+        if !looks_like_an_address(address.trim()) {
+            let message = format!("`{address}` is no mail address: nobody is told there");
+            cx.add(Finding::warning("unknown-value", node.span, message).expected("`name@host`"));
+        }
+        all.push(Recipient::Email { address });
+    }
+    all
 }
 
 fn webhook(cx: &mut Context<'_>, node: &Node) -> Option<Recipient> {

@@ -20,7 +20,7 @@ fn of_build(facts: &NotificationFacts, build: &BuildTold) -> Letter {
     rows.extend(build.branch.clone().map(|branch| ("Branch", branch)));
     rows.extend(build.revision.clone().map(|revision| ("Revision", revision)));
     if !build.reason.is_empty() {
-        rows.push(("Started", build.reason.clone()));
+        rows.push(("Reason", build.reason.clone()));
     }
     rows.extend(times(build.started_ms, build.finished_ms));
     if !build.responsible.is_empty() {
@@ -181,7 +181,7 @@ fn of_deployment(facts: &NotificationFacts, told: &DeploymentTold) -> Letter {
         ("Release", told.release.clone()),
     ];
     if !told.reason.is_empty() {
-        rows.push(("Started", told.reason.clone()));
+        rows.push(("Reason", told.reason.clone()));
     }
     rows.extend(times(told.started_ms, told.finished_ms));
     if !told.message.is_empty() && told.state != State::Running {
@@ -198,7 +198,7 @@ fn of_deployment(facts: &NotificationFacts, told: &DeploymentTold) -> Letter {
 
 fn times(started_ms: Option<i64>, finished_ms: Option<i64>) -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
-    rows.extend(started_ms.map(|at| ("Began", clock::utc_with_milliseconds(at))));
+    rows.extend(started_ms.map(|at| ("Started", clock::for_people(at))));
     if let (Some(started), Some(finished)) = (started_ms, finished_ms) {
         rows.push(("Took", duration((finished - started).max(0))));
     }

@@ -7,8 +7,6 @@ pub struct NotificationFacts {
     pub server_url: String,
     /// When it happened, in milliseconds since 1970.
     pub at_ms: i64,
-    /// The event of the plan file, as people call it: `Failed builds and first successful`.
-    pub event: String,
     /// Where it happened, from the project to the plan branch or the environment.
     pub path: Vec<String>,
     /// What it is about.

@@ -10,8 +10,9 @@ pub fn subject(letter: &Letter) -> String {
     format!("{SUBJECT_MARK} {}", letter.headline)
 }
 
-/// The text. `because` says why it is sent, each a piece of a sentence.
-pub fn text(letter: &Letter, event: &str, because: &[String]) -> String {
+/// The text. `under` are the rules that name the reader, as people call their events; `because` says why it is sent, each
+/// a piece of a sentence.
+pub fn text(letter: &Letter, under: &[String], because: &[String]) -> String {
     let mut text = format!("{}\n{}\n\n", letter.headline, letter.link);
     let width = letter.facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 1;
     for (name, value) in &letter.facts {
@@ -32,12 +33,12 @@ pub fn text(letter: &Letter, event: &str, because: &[String]) -> String {
             text.push_str(&format!("  and {} more\n", section.more));
         }
     }
-    text.push_str(&format!("\n-- \n{}\n", why(event, because)));
+    text.push_str(&format!("\n-- \n{}\n", why(under, because)));
     text
 }
 
 /// The same as a page without anything that is fetched or run.
-pub fn html(letter: &Letter, event: &str, because: &[String]) -> String {
+pub fn html(letter: &Letter, under: &[String], because: &[String]) -> String {
     let colour = match letter.tone {
         Tone::Good => "#1f7a4d",
         Tone::Bad => "#b3261e",
@@ -71,7 +72,7 @@ pub fn html(letter: &Letter, event: &str, because: &[String]) -> String {
     }
     page.push_str(&format!(
         "<hr>\n<p style=\"color:#6a737d;font-size:small\">{}</p>\n</body></html>\n",
-        escaped(&why(event, because))
+        escaped(&why(under, because))
     ));
     page
 }
@@ -90,13 +91,17 @@ fn list_item(item: &Item) -> String {
     format!("<li>{name}<br>{}</li>\n", text.join("<br>"))
 }
 
-fn why(event: &str, because: &[String]) -> String {
+fn why(under: &[String], because: &[String]) -> String {
     let reasons = if because.is_empty() {
         "the plan names you".to_owned()
     } else {
         because.join(", and ")
     };
-    format!("You get this message because {reasons}. The plan asks for it under \"{event}\".")
+    let rules: Vec<String> = under.iter().map(|event| format!("\"{event}\"")).collect();
+    format!(
+        "You get this message because {reasons}. The plan asks for it under {}.",
+        rules.join(" and ")
+    )
 }
 
 /// Text in HTML, also between quotes.

@@ -9,12 +9,13 @@ use crate::outgoing::clock;
 /// The media type of the body.
 pub const CONTENT_TYPE: &str = "application/json";
 
-/// The body, but for what is different for each webhook: that is for [`addressed`].
-pub fn webhook(facts: &NotificationFacts) -> Value {
+/// The body, but for what is different for each webhook: that is for [`addressed`]. `event` is what people call the
+/// events under which the plan asks for it.
+pub fn webhook(facts: &NotificationFacts, event: &str) -> Value {
     let mut body = json!({
         "uuid": "",
         "timestamp": clock::utc_with_milliseconds(facts.at_ms),
-        "notification": facts.event,
+        "notification": event,
         "webhook": { "webhookTemplatedId": "madake", "webhookTemplatedName": "" },
     });
     match &facts.subject {

@@ -7,7 +7,7 @@ use http::{StatusCode, header};
 use madake_engine::EngineError;
 use madake_engine::ops::explain::{EventDelivery, ExplainedDecision};
 use madake_store::build;
-use madake_store::event::{Content, Event, RefUpdate};
+use madake_store::event::{Content, Event, Note, RefUpdate};
 use serde_json::{Value, json};
 
 use super::body::{id, invalid, plain};
@@ -58,15 +58,19 @@ pub(super) async fn explain(
     let mut answer = view(&explained.event);
     answer["repository"] = json!(explained.repository);
     answer["rawBytes"] = json!(explained.raw_bytes);
-    answer["notes"] = explained
-        .notes
-        .iter()
-        .map(|note| json!({ "atMs": note.at_ms, "level": note.level, "text": note.text }))
-        .collect();
+    answer["notes"] = notes_view(&explained.notes);
     answer["decisions"] = explained.decisions.iter().map(decision_view).collect();
     answer["builds"] = json!(came_of_it);
     answer["deliveries"] = explained.deliveries.iter().map(told_view).collect();
     Ok(Answer(answer))
+}
+
+/// The lines that were added to an entry.
+pub(super) fn notes_view(notes: &[Note]) -> Value {
+    notes
+        .iter()
+        .map(|note| json!({ "atMs": note.at_ms, "level": note.level, "text": note.text }))
+        .collect()
 }
 
 /// What became of telling one receiver.

@@ -84,12 +84,13 @@ pub(super) async fn why(
         .explain_plan(&visitor.caller, &key, revision, limit)
         .await?;
     let shown = app.engine().show_plan(&visitor.caller, &key).await?;
-    let came_of_it = events::came_of(&app, &mut explained.iter().map(|(decision, _)| decision)).await?;
+    let came_of_it = events::came_of(&app, &mut explained.iter().map(|(decision, ..)| decision)).await?;
     let rows: Vec<Value> = explained
         .iter()
-        .map(|(decision, event)| {
+        .map(|(decision, event, notes)| {
             let mut row = events::decision_view(decision);
             row["event"] = events::view(event);
+            row["event"]["notes"] = events::notes_view(notes);
             row
         })
         .collect();

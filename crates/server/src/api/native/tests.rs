@@ -1,7 +1,7 @@
 //! Tests of plans: which are in quarantine, and how one of them ended in each build.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use http::StatusCode;
 use madake_domain::key::PlanKey;
 use madake_domain::test_history::{CaseOutcome, CaseVerdict, Quarantine};
@@ -11,17 +11,23 @@ use serde_json::{Value, json};
 
 use super::body::{Json, Nothing, id, parse};
 use crate::App;
+use crate::api::bamboo::query::Parameters;
 use crate::auth::Visitor;
 use crate::refusal::Failure;
 
-/// `GET /plans/{key}/tests`: those in quarantine.
+/// `GET /plans/{key}/tests?name=`: those of that name, in full or by the end of it; without one, those in quarantine.
 pub(super) async fn list(
     State(app): State<App>,
     visitor: Visitor,
     Path(key): Path<String>,
+    RawQuery(query): RawQuery,
 ) -> Result<Answer<Value>, Failure> {
     let key: PlanKey = parse(&key)?;
-    let found = app.engine().quarantined_tests(&visitor.caller, &key).await?;
+    let parameters = Parameters::from_query(query.as_deref());
+    let found = match parameters.text("name") {
+        Some(name) => app.engine().tests_named(&visitor.caller, &key, name).await?,
+        None => app.engine().quarantined_tests(&visitor.caller, &key).await?,
+    };
     let rows: Vec<Value> = found.iter().map(case_view).collect();
     Ok(Answer(json!({ "tests": rows })))
 }
