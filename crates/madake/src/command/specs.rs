@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
+use madake_domain::text::inert;
 use madake_engine::specs::reading_options;
 use madake_specs::{
     Diagnostic, IncludeError, Reading, Severity, entry_file, read, render_sarif, render_text,
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::Global;
 use crate::connection::{Connection, at};
-use crate::terminal::{BAD, DIM, GOOD, WARN, is_terminal, paint, say, say_json, text};
+use crate::terminal::{BAD, DIM, GOOD, WARN, is_terminal, paint, say, say_json};
 
 /// The largest file that is read, in bytes; the server reads no larger one.
 const FILE_LIMIT: u64 = 1024 * 1024;
@@ -291,5 +292,12 @@ fn export(global: &Global, key: &str) -> anyhow::Result<()> {
     if global.json {
         return say_json(&answer);
     }
-    say(text(&answer, "text").trim_end())
+    let text = answer.get("text").and_then(Value::as_str).unwrap_or_default();
+    if !is_terminal() {
+        return say(text.trim_end());
+    }
+    for line in text.lines() {
+        say(inert(line, usize::MAX))?;
+    }
+    Ok(())
 }

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use super::artifact::zip_url;
 use super::asked::{Asked, Page, Refused};
+use super::build_facts::{self, BuildFacts};
 use super::login::{log_in_page, see_other};
 use super::shown;
 use super::template::render;
@@ -32,6 +33,7 @@ const MOST_TEXT: usize = 4000;
 
 #[derive(Debug, Serialize)]
 struct BuildPage {
+    facts: BuildFacts,
     heading: String,
     about: String,
     /// Why nothing of it ran, or who stopped it.
@@ -59,7 +61,9 @@ struct StageRow {
 struct JobRow {
     name: String,
     state: String,
+    verdict: &'static str,
     message: String,
+    /// Empty where there is none any more.
     log_url: String,
     tests: String,
 }
@@ -176,6 +180,7 @@ fn describe(tx: &Tx<'_>, found: &Build, links: &Links) -> Result<BuildPage, Engi
         .map_err(|error| EngineError::Internal(format!("{error}")))?;
     let summary = found.schedule.summary();
     let jobs = build_query::jobs(tx, found.id)?;
+    let removed = expiry::removed_of(tx, found.id)?;
     let mut failed = Vec::new();
     let mut rows = Vec::with_capacity(jobs.len());
     for job in &jobs {
@@ -184,7 +189,11 @@ fn describe(tx: &Tx<'_>, found: &Build, links: &Links) -> Result<BuildPage, Engi
             let runs = test_result::runs_of_job(tx, job.id, RunKind::Failed, 0, MOST_TESTS)?;
             failed.extend(runs.into_iter().map(|run| test_row(job, run)));
         }
-        rows.push((job.stage, job_row(found, &key, job, &counts, links)));
+        let mut row = job_row(found, &key, job, &counts, links);
+        if removed.1 {
+            row.log_url.clear();
+        }
+        rows.push((job.stage, row));
     }
     let counts = test_result::counts_of_build(tx, found.id)?;
     let mut stages = Vec::new();
@@ -203,7 +212,7 @@ fn describe(tx: &Tx<'_>, found: &Build, links: &Links) -> Result<BuildPage, Engi
         .iter()
         .map(|row| artifact_row(tx, &key, row, links))
         .collect::<Result<_, _>>()?;
-    let note = match expiry::removed_of(tx, found.id)? {
+    let note = match removed {
         (true, true) => "Artifacts and logs had their time and were removed.",
         (true, false) => "The artifacts had their time and were removed.",
         (false, true) => "The logs had their time and were removed.",
@@ -212,6 +221,7 @@ fn describe(tx: &Tx<'_>, found: &Build, links: &Links) -> Result<BuildPage, Engi
     let branch = found.vcs_branch.as_deref().unwrap_or_default();
     let shown_failures = u64::try_from(failed.len()).unwrap_or(u64::MAX);
     Ok(BuildPage {
+        facts: build_facts::facts(tx, found, &key, links)?,
         heading: found.key.clone(),
         about: format!("{} by {}", shown::line(branch), shown::line(&found.triggered_by)),
         problem: problem(found),
@@ -247,13 +257,13 @@ fn job_row(found: &Build, key: &ResultKey, job: &Job, counts: &TestCounts, links
         .as_deref()
         .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default();
-    let state = found
-        .schedule
-        .job_summary(job.id)
-        .map_or("", |state| state.state.as_str());
+    let summary = found.schedule.job_summary(job.id);
     JobRow {
         name: shown::line(&job.name),
-        state: state.to_owned(),
+        state: summary
+            .as_ref()
+            .map_or_else(String::new, |summary| summary.state.as_str().to_owned()),
+        verdict: summary.map_or("", |summary| build_facts::verdict(summary.state)),
         message: shown::line(told["message"].as_str().unwrap_or_default()),
         log_url: links.log_file(&JobResultKey {
             job: JobKey {

@@ -9,6 +9,7 @@ mod artifact;
 mod asked;
 mod browse;
 mod build;
+mod build_facts;
 mod commits;
 mod credentials;
 mod deployments;
