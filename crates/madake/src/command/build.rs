@@ -46,7 +46,7 @@ pub(crate) enum Build {
     },
     /// Stop a build.
     Stop {
-        /// The build: PROJ-PLAN-7.
+        /// The build: PROJ-PLAN-7; a plan's key means its newest.
         build: String,
     },
     /// Follow a build to its end; the exit code is its verdict.
@@ -136,6 +136,8 @@ pub(super) fn run(global: &Global, build: Build) -> anyhow::Result<ExitCode> {
         }
         Build::Stop { build } => {
             let connection = Connection::look(global)?;
+            // A plan's key means its newest, as it does for the other commands.
+            let build = text(&connection.get(at(&["builds", &build_key(&build)]))?, "key");
             connection.post(at(&["builds", &build, "stop"]), &json!({}))?;
             let answer = connection.get(at(&["builds", &build]))?;
             if global.json {
@@ -322,6 +324,9 @@ fn log(
     attempt: Option<i64>,
 ) -> anyhow::Result<()> {
     let key = text(build, "key");
+    if flag(build, "logsRemoved") {
+        anyhow::bail!("the logs of {key} had their time and were removed");
+    }
     let all: Vec<&Value> = list(build, "stages")
         .iter()
         .flat_map(|stage| list(stage, "jobs"))

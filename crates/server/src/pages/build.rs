@@ -247,6 +247,11 @@ fn problem(found: &Build) -> String {
             _,
         ) => shown::line(reason),
         (_, Some(stop)) => shown::line(&format!("Stopped by {}.", stop.by)),
+        (BuildState::Paused { next_stage, .. }, None) => {
+            let stages = found.schedule.stages();
+            let stage = stages.get(*next_stage).map_or("", |stage| stage.name.as_str());
+            shown::line(&format!("It waits for a person before the manual stage {stage}."))
+        }
         _ => String::new(),
     }
 }

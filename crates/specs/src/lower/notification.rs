@@ -163,9 +163,23 @@ fn addresses(cx: &mut Context<'_>, node: &Node) -> Vec<Recipient> {
 fn webhook(cx: &mut Context<'_>, node: &Node) -> Option<Recipient> {
     let mut fields = Fields::of(cx, node, &language::WEBHOOK)?;
     let name = fields.text_or_empty(cx, "name");
-    let url = fields.need_text(cx, "url");
+    let place = fields.need(cx, "url");
     fields.finish(cx);
-    Some(Recipient::Webhook { name, url: url? })
+    let place = place?;
+    let url = scalar::non_empty_text(cx, place, "`url` of a webhook")?;
+    let lower = url.trim_start().to_lowercase();
+    // The address may be a password: it is not repeated.
+    let problem = if lower.starts_with("${bamboo") {
+        Some("variables are not put into the address of a webhook: nobody is told there")
+    } else if lower.starts_with("http://") || lower.starts_with("https://") {
+        None
+    } else {
+        Some("only addresses of HTTP are called: nobody is told there")
+    };
+    if let Some(problem) = problem {
+        cx.add(Finding::warning("unknown-value", place.span, problem).expected("`https://...`"));
+    }
+    Some(Recipient::Webhook { name, url })
 }
 
 fn plan_event(cx: &mut Context<'_>, node: &Node) -> Option<PlanEvent> {

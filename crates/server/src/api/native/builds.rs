@@ -17,7 +17,7 @@ use madake_store::artifact;
 use madake_store::build::{self, Build, Job, Reason};
 use madake_store::build_query::{self, Filter};
 use madake_store::test_result::{self, RunKind};
-use madake_store::{Tx, event};
+use madake_store::{Tx, event, expiry};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -232,6 +232,7 @@ fn full_view(tx: &Tx<'_>, build: &Build, links: &Links) -> Result<Value, EngineE
     answer["tests"] = counts_view(&test_result::counts_of_build(tx, build.id)?);
     answer["failedTests"] = json!(failed_tests(tx, &jobs, &counts)?);
     answer["artifacts"] = json!(artifacts(tx, build, links)?);
+    answer["logsRemoved"] = json!(expiry::removed_of(tx, build.id)?.1);
     if let Ok(key) = build.key.parse::<ResultKey>() {
         answer["links"] = json!({
             "result": links.result(&key),
