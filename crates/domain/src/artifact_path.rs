@@ -42,6 +42,8 @@ pub enum BadPath {
     Climbs,
     /// It has a character that other systems or terminals give a meaning to.
     BadCharacter,
+    /// It is to be one name, and has a slash.
+    Slash,
     /// A name ends with a point or a blank, which some systems leave out.
     BadEnd,
     /// It is too long, or a name in it.
@@ -55,6 +57,7 @@ impl fmt::Display for BadPath {
             Self::Absolute => f.write_str("it must be relative"),
             Self::Climbs => f.write_str("it must not have a name `.` or `..`"),
             Self::BadCharacter => f.write_str("it must not have backslashes or control characters"),
+            Self::Slash => f.write_str("it must not have a slash"),
             Self::BadEnd => f.write_str("a name in it ends with a point or a blank"),
             Self::TooLong => write!(f, "names have at most {MAX_NAME} bytes, paths {MAX_PATH}"),
         }
@@ -106,7 +109,7 @@ impl fmt::Display for ArtifactPath {
 /// With the reason why it cannot.
 pub fn check_artifact_name(name: &str) -> Result<(), BadPath> {
     if name.contains('/') {
-        return Err(BadPath::BadCharacter);
+        return Err(BadPath::Slash);
     }
     check_path(name)
 }
@@ -176,7 +179,7 @@ mod tests {
             assert_eq!(reason, *expected, "{path:?}");
         }
         assert_eq!(check_artifact_name("All jars"), Ok(()));
-        assert_eq!(check_artifact_name("a/b"), Err(BadPath::BadCharacter));
+        assert_eq!(check_artifact_name("a/b"), Err(BadPath::Slash));
         assert_eq!(check_artifact_name(".."), Err(BadPath::Climbs));
         assert_eq!(
             ArtifactPath::parse("../\u{1b}[2Jx").unwrap_err().to_string(),

@@ -118,8 +118,9 @@ pub fn read(name: &str, text: &str, tree: &dyn SourceTree, options: &Options<'_>
     let mut report = report::Report::default();
     let documents = yaml::load(name, text, tree, options, &mut report);
     let mut reading = Reading::default();
+    let stream = lower::document::stream(name, &documents);
     for document in documents {
-        lower::document::lower(document, options, &mut report, &mut reading);
+        lower::document::lower(document, &stream, options, &mut report, &mut reading);
     }
     lower::reference::across(&mut report, &mut reading);
     reading.mentions = report.take_mentions();

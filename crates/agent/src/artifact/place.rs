@@ -50,12 +50,18 @@ pub struct Destination {
 
 impl Destination {
     /// The folder `destination` below the working directory; it is made when it is missing. Empty, `.`, `./` and a lone
-    /// `/` are the working directory itself (bamboo-specs.md 4.4).
+    /// `/` are the working directory itself (bamboo-specs.md 4.4), and so is its own path, which
+    /// `${bamboo.working.directory}` stands for.
     ///
     /// # Errors
     /// When it is not below, or cannot be made.
     pub fn open(working_directory: &Path, destination: &str) -> Result<Self, PlaceError> {
         let destination = destination.trim();
+        let destination = Path::new(destination)
+            .strip_prefix(working_directory)
+            .ok()
+            .and_then(Path::to_str)
+            .unwrap_or(destination);
         let names: Vec<&str> = destination
             .split('/')
             .filter(|name| !name.is_empty() && *name != ".")
@@ -188,6 +194,19 @@ mod tests {
     fn place(root: &Path, destination: &str, path: &str, content: &str) -> Result<u64, PlaceError> {
         let path = ArtifactPath::parse(path).unwrap();
         Destination::open(root, destination)?.write(&path, false, &mut content.as_bytes())
+    }
+
+    #[test]
+    fn the_path_of_the_working_directory_is_the_working_directory() {
+        let work = workspace();
+        let own = work.root.to_str().unwrap().to_owned();
+        place(&work.root, &own, "a", "one").unwrap();
+        place(&work.root, &format!("{own}/sub"), "b", "two").unwrap();
+        assert_eq!(fs::read_to_string(work.root.join("a")).unwrap(), "one");
+        assert_eq!(fs::read_to_string(work.root.join("sub/b")).unwrap(), "two");
+        for outside in [format!("{own}/../outside"), format!("{own}2"), "/etc".to_owned()] {
+            assert!(place(&work.root, &outside, "c", "x").is_err(), "{outside}");
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(super) fn place(
         if artifact.files.is_empty() {
             log.say(
                 LogKind::Build,
-                &format!("Artifact '{name}' is not there: no job of an earlier stage kept it"),
+                &format!("Artifact '{name}' is not there: no job of an earlier stage kept and shared it"),
             );
             continue;
         }

@@ -99,7 +99,7 @@ pub(crate) fn prepare(
     let in_path = |what| move |source| ScriptError::Path { what, source };
     let directory = confine::existing(root, &environment.substituted(&task.working_directory))
         .map_err(in_path("working directory"))?;
-    let (folder, file, arguments) = match &task.source {
+    let (folder, file) = match &task.source {
         ScriptSource::Inline(body) => {
             let file = write_body(
                 tmp_directory,
@@ -107,16 +107,17 @@ pub(crate) fn prepare(
                 task.interpreter,
                 &environment.substituted(body),
             )?;
-            (tmp_directory, file, Vec::new())
+            (tmp_directory, file)
         }
         ScriptSource::File(name) => {
             let name = environment.substituted(name);
             let file = confine::existing(&directory, &name)
                 .or_else(|error| confine::existing(root, &name).map_err(|_| error))
                 .map_err(in_path("script file"))?;
-            (root, file, environment.words(&task.argument)?)
+            (root, file)
         }
     };
+    let arguments = environment.words(&task.argument)?;
     let mut line = match task.interpreter {
         Interpreter::BinShOrCmdExe => vec![SHELL.to_owned()],
         Interpreter::CmdExe => return Err(ScriptError::NoWindows),

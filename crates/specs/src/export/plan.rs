@@ -177,7 +177,7 @@ fn dependencies(dependencies: &Dependencies) -> Entries {
     match dependencies.block_strategy {
         BlockStrategy::None => {}
         BlockStrategy::ParentInProgress => entries.text("block-strategy", "block_if_parent_in_progress"),
-        BlockStrategy::UnbuiltChanges => entries.text("block-strategy", "block_if_unbuilt_changes"),
+        BlockStrategy::UnbuiltChanges => entries.text("block-strategy", "block_if_parent_has_changes"),
     }
     let plans: Vec<String> = dependencies.plans.iter().map(ToString::to_string).collect();
     entries.texts("plans", &plans);

@@ -313,7 +313,11 @@ pub(crate) static DEPENDENCIES: Section = Section {
         .default("true"),
         key(
             "block-strategy",
-            Shape::Word(&["none", "block_if_parent_in_progress", "block_if_unbuilt_changes"]),
+            Shape::Word(&[
+                "none",
+                "block_if_parent_in_progress",
+                "block_if_parent_has_changes",
+            ]),
             "When this plan waits for the plans that start it.",
         )
         .default("none"),

@@ -164,7 +164,7 @@ pub(crate) static SCRIPT: Section = Section {
         key(
             "argument",
             Shape::Text,
-            "Arguments of the file, split as a shell splits words; an inline script gets none.",
+            "Arguments of the script, split as a shell splits words.",
         ),
         key(
             "interpreter",

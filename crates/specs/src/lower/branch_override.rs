@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use madake_domain::change::matches_whole;
 use madake_domain::plan::{BranchOverride, Job, PlanRepository, Stage};
 
 use super::fields::Fields;
@@ -20,6 +21,15 @@ pub(super) struct ReadOverride<'n> {
     pub(super) stages: Option<Vec<ReadStage<'n>>>,
     jobs: Vec<ReadJob>,
     definitions: Vec<&'n Entry>,
+}
+
+impl ReadOverride<'_> {
+    /// Whether it is for every branch that no earlier one is for: `.*`, `^.*`.
+    pub(super) fn is_for_all(&self) -> bool {
+        ["main", "feature/ABC-1_x"]
+            .iter()
+            .all(|branch| matches_whole(&self.sections.pattern, branch))
+    }
 }
 
 /// The `branch-overrides` section: a list of one-key maps, the first of which that matches counts. `jobs` are the names
@@ -175,7 +185,7 @@ pub(super) fn settle(
             }
         }
         let stages = sections.stages.as_deref().unwrap_or(plan_stages);
-        reference::artifacts(cx, stages, &running, Some(&sections.pattern), told);
+        reference::artifacts(cx, stages, &running, Some(&sections.pattern), false, told);
         settled.push(sections);
     }
     settled

@@ -10,7 +10,11 @@ use crate::mention::MentionKind;
 use crate::report::Reference;
 use crate::yaml::{Node, Value};
 
-const STRATEGIES: [&str; 3] = ["none", "block_if_parent_in_progress", "block_if_unbuilt_changes"];
+const STRATEGIES: [&str; 3] = [
+    "none",
+    "block_if_parent_in_progress",
+    "block_if_parent_has_changes",
+];
 
 /// The `dependencies` section of the plan with this key.
 pub(super) fn dependencies(cx: &mut Context<'_>, node: &Node, parent: Option<&PlanKey>) -> Dependencies {
@@ -55,7 +59,7 @@ fn strategy(cx: &mut Context<'_>, node: &Node) -> Option<BlockStrategy> {
     match folded.as_str() {
         "none" => Some(BlockStrategy::None),
         "block_if_parent_in_progress" => Some(BlockStrategy::ParentInProgress),
-        "block_if_unbuilt_changes" => Some(BlockStrategy::UnbuiltChanges),
+        "block_if_parent_has_changes" | "block_if_unbuilt_changes" => Some(BlockStrategy::UnbuiltChanges),
         _ => {
             scalar::unknown_word(cx, node, "way to wait", &text, &STRATEGIES);
             None

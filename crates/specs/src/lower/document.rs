@@ -1,22 +1,46 @@
 //! Tells the kinds of document apart (bamboo-specs.md 2.1) and hands each to its section.
 
 use madake_domain::change::matches_whole;
+use madake_domain::key::{PlanKey, ProjectKey};
 
-use super::{Context, deployment, permission, plan, scalar, version_1};
+use super::{Context, Stream, deployment, job, permission, plan, scalar, task, version_1};
+use crate::language::{job as job_language, task as task_language};
 use crate::options::Options;
 use crate::report::{Finding, Report, nearest, shown};
 use crate::source::Span;
-use crate::yaml::{Entry, Map, Node, Value};
+use crate::yaml::{Entry, Key, Map, Node, Value};
 use crate::{DeploymentDocument, DocumentPosition, OtherDocument, OtherKind, PlanDocument, Reading};
 
 use crate::yaml::Document;
 
+/// What the documents of the plan file `name` have in common.
+pub(crate) fn stream(name: &str, documents: &[Document]) -> Stream {
+    let key = |document: &Document| -> Option<PlanKey> {
+        let plan = document.root.as_map()?.get("plan")?.value.as_map()?;
+        let text = |key: &str| plan.get(key)?.value.as_text().map(str::trim);
+        let project: ProjectKey = text("project-key")?.parse().ok()?;
+        PlanKey::new(&project, text("key")?).ok()
+    };
+    let file = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    Stream {
+        plans: documents.iter().filter_map(key).collect(),
+        is_entry: ["bamboo.yml", "bamboo.yaml"].contains(&file),
+    }
+}
+
 /// Adds what a document says to the reading.
-pub(crate) fn lower(document: Document, options: &Options<'_>, report: &mut Report, reading: &mut Reading) {
+pub(crate) fn lower(
+    document: Document,
+    stream: &Stream,
+    options: &Options<'_>,
+    report: &mut Report,
+    reading: &mut Reading,
+) {
     let Document { root, faulty, id } = document;
     report.resume_document(id);
     let mut cx = Context {
         options,
+        stream,
         report,
         downloads: Vec::new(),
         in_environment: false,
@@ -25,7 +49,7 @@ pub(crate) fn lower(document: Document, options: &Options<'_>, report: &mut Repo
         Value::Map(map) => map,
         Value::Null | Value::Broken => return,
         Value::Scalar(_) | Value::List(_) => {
-            if !faulty {
+            if !faulty && !part(&mut cx, &root) {
                 unrecognised(&mut cx, &root, None);
             }
             return;
@@ -65,9 +89,10 @@ pub(crate) fn lower(document: Document, options: &Options<'_>, report: &mut Repo
             } else {
                 (version_1::plan(&mut cx, map, &root), "project")
             };
+            let key = configuration.as_ref().map(|configuration| &configuration.key);
             let permissions = map
                 .get("plan-permissions")
-                .and_then(|entry| permission::beside_plan(&mut cx, map, entry));
+                .and_then(|entry| permission::beside_plan(&mut cx, key, entry));
             if let (Some(permissions), Some(entry)) = (&permissions, map.get("plan-permissions")) {
                 let what = format!("the permissions of the plan {}", permissions.plan);
                 once(&mut cx, &what, entry.key.span);
@@ -144,7 +169,7 @@ pub(crate) fn lower(document: Document, options: &Options<'_>, report: &mut Repo
                 reading.deployment_permissions.extend(permissions);
             }
         }
-        Kind::Unknown if faulty => {}
+        Kind::Unknown if faulty || part(&mut cx, &root) => {}
         Kind::Unknown => unrecognised(&mut cx, &root, Some(map)),
     }
 }
@@ -245,6 +270,55 @@ fn kind(map: &Map) -> Kind {
         return Kind::Plan;
     }
     Kind::Unknown
+}
+
+/// Whether a document that stands alone is a job or a list of tasks, which other files include; looks at what is in it.
+fn part(cx: &mut Context<'_>, root: &Node) -> bool {
+    if cx.stream.is_entry {
+        return false;
+    }
+    let what = match &root.value {
+        Value::Map(map) => {
+            let is_job = ["tasks", "final-tasks"].iter().any(|key| map.has(key))
+                && map
+                    .entries
+                    .iter()
+                    .all(|entry| job_language::JOB.key(&entry.key.text).is_some());
+            if !is_job {
+                return false;
+            }
+            let (text, span) = (String::new(), root.span);
+            job::job(
+                cx,
+                &Entry {
+                    key: Key { text, span },
+                    value: root.clone(),
+                },
+            );
+            "a job"
+        }
+        Value::List(items) => {
+            let name = |item: &Node| match &item.value {
+                Value::Scalar(name) => Some(name.clone()),
+                Value::Map(map) => map.entries.first().map(|entry| entry.key.text.clone()),
+                _ => None,
+            };
+            let is_task =
+                |item: &Node| name(item).is_some_and(|name| task_language::TASKS.item(&name).is_some());
+            if items.is_empty() || !items.iter().all(is_task) {
+                return false;
+            }
+            task::tasks(cx, root, "the tasks");
+            "a list of tasks"
+        }
+        _ => return false,
+    };
+    let message = format!("this is {what}, which makes no plan by itself");
+    cx.add(
+        Finding::warning("part", root.span, message)
+            .note("a plan file takes it in with `!include 'file.yml'`; what is in it has been checked"),
+    );
+    true
 }
 
 fn unrecognised(cx: &mut Context<'_>, root: &Node, map: Option<&Map>) {

@@ -175,8 +175,35 @@ impl<'n> Fields<'n> {
         }
     }
 
-    /// A path below the working directory where a lone `/` means the directory itself, as it does in Bamboo.
+    /// A folder that artifacts are put into. Bamboo's own samples write `/workdir` there, and a lone `/` means the working
+    /// directory (bamboo-specs.md 4.4): what begins with `/` is read as a path below it, and that is said.
     pub(super) fn destination(&mut self, cx: &mut Context<'_>, key: &'static str) -> String {
+        let node = self.take(key);
+        let text = node.and_then(Node::as_text).map(str::trim).unwrap_or_default();
+        let below = text.trim_start_matches('/');
+        match node {
+            Some(node) if text.starts_with('/') && !below.is_empty() => {
+                let called = self.called(key);
+                let path = path::checked(cx, below.to_owned(), node.span, &called);
+                if path.is_some() {
+                    let message = format!(
+                        "{called} `{}` is read as `{}` below the working directory",
+                        shown(text),
+                        shown(below)
+                    );
+                    cx.add(
+                        Finding::warning("absolute-destination", node.span, message)
+                            .expected("a path below the working directory"),
+                    );
+                }
+                path.unwrap_or_default()
+            }
+            _ => self.location(cx, key),
+        }
+    }
+
+    /// A path below the working directory where a lone `/` means the directory itself, as it does in Bamboo.
+    pub(super) fn location(&mut self, cx: &mut Context<'_>, key: &'static str) -> String {
         match self.take(key) {
             Some(node) if node.as_text().is_some_and(|text| text.trim() == "/") => String::new(),
             Some(node) => path::relative(cx, node, &self.called(key)).unwrap_or_default(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use madake_domain::artifact_path::check_artifact_name;
 use madake_domain::key::MAX_PART_LENGTH;
 use madake_domain::plan::{Artifact, ArtifactSubscription, Job, Requirement};
 
@@ -91,7 +92,7 @@ fn artifacts(cx: &mut Context<'_>, node: &Node) -> Vec<(Artifact, Span)> {
         let name_node = fields.need(cx, "name");
         let name = name_node.and_then(|node| scalar::non_empty_text(cx, node, "`name` of an artifact"));
         let pattern = fields.need_text(cx, "pattern");
-        let location = fields.destination(cx, "location");
+        let location = fields.location(cx, "location");
         let required = fields.flag(cx, "required").unwrap_or(false);
         let shared = fields.flag(cx, "shared").unwrap_or(true);
         let http_compression = fields.flag(cx, "httpCompressionOn").unwrap_or(true);
@@ -100,6 +101,13 @@ fn artifacts(cx: &mut Context<'_>, node: &Node) -> Vec<(Artifact, Span)> {
             continue;
         };
         let span = name_node.map_or(item.span, |node| node.span);
+        if let Err(reason) = check_artifact_name(&name) {
+            let message = format!("`{}` cannot be the name of an artifact: {reason}", shown(&name));
+            cx.add(
+                Finding::warning("artifact-name", span, message)
+                    .note("a job with files for it fails when it ends"),
+            );
+        }
         // Two that are shared are reported where those of all jobs are.
         if let Some((other, first)) = artifacts.iter().find(|(other, _)| other.name == name)
             && !(shared && other.shared)
@@ -193,11 +201,15 @@ fn given_key(cx: &mut Context<'_>, node: &Node) -> Option<String> {
 
 /// What is left of a name in a key: its ASCII letters and digits in upper case from the first letter on.
 pub(super) fn key_from(name: &str) -> String {
+    letters_and_digits(name).chars().take(MAX_MADE_KEY).collect()
+}
+
+/// The same, however long.
+pub(super) fn letters_and_digits(name: &str) -> String {
     name.chars()
         .filter(char::is_ascii_alphanumeric)
         .map(|c| c.to_ascii_uppercase())
         .skip_while(char::is_ascii_digit)
-        .take(MAX_MADE_KEY)
         .collect()
 }
 

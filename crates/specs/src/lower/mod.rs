@@ -44,9 +44,19 @@ use crate::options::Options;
 use crate::report::{Finding, Report};
 use crate::source::Span;
 
+/// What is known of all documents of a plan file before one of them is looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Stream {
+    /// The plans that it describes, as far as their keys are right.
+    pub(crate) plans: Vec<PlanKey>,
+    /// Whether it is what a server reads, by its name (bamboo-specs.md 1), and no file that such a one includes.
+    pub(crate) is_entry: bool,
+}
+
 /// What every section needs: the caller's checks, and where findings go.
 pub(crate) struct Context<'a> {
     pub(crate) options: &'a Options<'a>,
+    pub(crate) stream: &'a Stream,
     pub(crate) report: &'a mut Report,
     /// Artifacts that the tasks read so far fetch, of another plan or (`None`) of the plan or release that they are of.
     downloads: Vec<(Option<PlanKey>, String, Span)>,
@@ -59,7 +69,6 @@ impl Context<'_> {
         self.report.add(finding);
     }
 
-    /// Says that `what` is read but not acted on, and what happens instead.
     /// Notes that a credential of the server is named here. Whether it is there, only the server can say.
     fn credential(&mut self, span: Span, name: &str) {
         self.report
@@ -72,6 +81,7 @@ impl Context<'_> {
         ));
     }
 
+    /// Says that `what` is read but not acted on, and what happens instead.
     fn not_run(&mut self, span: Span, what: &str, instead: &str) {
         self.add(Finding::warning("not-run", span, format!("read, not run yet: {what}")).note(instead));
     }

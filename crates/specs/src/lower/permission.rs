@@ -40,14 +40,15 @@ pub(super) fn document(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<P
 }
 
 /// Permissions inside a plan document, which stand for that plan.
-pub(super) fn beside_plan(cx: &mut Context<'_>, map: &Map, entry: &Entry) -> Option<PlanPermissions> {
+pub(super) fn beside_plan(
+    cx: &mut Context<'_>,
+    plan: Option<&PlanKey>,
+    entry: &Entry,
+) -> Option<PlanPermissions> {
     cx.report.mention(MentionKind::Permissions, entry.key.span);
     let entries = plan_entries(cx, &entry.value);
-    let plan = map.get("plan")?.value.as_map()?;
-    let project = plan.get("project-key")?.value.as_text()?.parse().ok()?;
-    let short = plan.get("key")?.value.as_text()?;
     Some(PlanPermissions {
-        plan: PlanKey::new(&project, short).ok()?,
+        plan: plan?.clone(),
         entries,
     })
 }

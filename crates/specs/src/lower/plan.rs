@@ -30,6 +30,7 @@ pub(super) fn plan(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<PlanC
     fields.entry("plan");
     let header = header(cx, map, root);
     let docker = fields.take("docker").and_then(|node| docker::docker(cx, node));
+    let errors = cx.report.errors();
     let stages = match fields.entry("stages") {
         Some(entry) => stage::stages(cx, entry),
         None => {
@@ -37,6 +38,8 @@ pub(super) fn plan(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<PlanC
             Vec::new()
         }
     };
+    // What runs when is not known then: nothing is said that follows from it.
+    let stages_are_clear = cx.report.errors() == errors;
     let repositories = fields
         .entry("repositories")
         .and_then(|entry| repository::repositories(cx, &entry.value));
@@ -53,7 +56,7 @@ pub(super) fn plan(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<PlanC
         }
         None => Vec::new(),
     };
-    let (jobs, places) = jobs(cx, map, &fields, &stages, &overrides);
+    let (jobs, places) = jobs(cx, map, &fields, (&stages, stages_are_clear), &overrides);
     let variables = match fields.take("variables") {
         Some(node) => variable::variables(cx, node),
         None => Vec::new(),
@@ -88,7 +91,12 @@ pub(super) fn plan(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<PlanC
     let stages: Vec<Stage> = stages.into_iter().map(|stage| stage.stage).collect();
     let placed: Vec<PlacedJob<'_>> = jobs.iter().zip(&places).collect();
     let mut told = Vec::new();
-    reference::artifacts(cx, &stages, &placed, None, &mut told);
+    if stages_are_clear {
+        let overridden = overrides
+            .iter()
+            .any(|one| one.stages.is_some() && one.is_for_all());
+        reference::artifacts(cx, &stages, &placed, None, overridden, &mut told);
+    }
     let branch_overrides = branch_override::settle(cx, overrides, &stages, &placed, &mut told);
     let Header {
         key,
@@ -211,14 +219,13 @@ fn header(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<Header> {
     fields.finish(cx);
     let (short, node) = short?;
     cx.report.mention(MentionKind::Plan, node.span);
-    if let Ok(whole) = short.trim().parse::<PlanKey>() {
-        whole_key(cx, node, &whole);
-        return None;
-    }
-    let checked = project_key.clone().or_else(|| "P".parse().ok())?;
-    let parsed = PlanKey::new(&checked, &short).ok();
-    let key = or_bad_key(cx, node, parsed, "a plan's key")?;
-    project_key?;
+    let key = match short.trim().parse::<PlanKey>() {
+        Ok(whole) if Some(whole.project()) != project_key => {
+            whole_key(cx, node, &whole);
+            return None;
+        }
+        _ => own_key(cx, node, project_key)?,
+    };
     Some(Header {
         key,
         name: name?,
@@ -227,6 +234,36 @@ fn header(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<Header> {
         rerunnable,
         master_branch,
     })
+}
+
+/// The key of the plan that a document describes, which `node` gives without the project's. Where Bamboo would refuse
+/// what stands there and only one thing can be meant, that is taken, with a warning.
+pub(super) fn own_key(cx: &mut Context<'_>, node: &Node, project: Option<ProjectKey>) -> Option<PlanKey> {
+    let text = node.as_text().unwrap_or_default().trim();
+    let known = project.clone().or_else(|| "P".parse().ok())?;
+    let meant = match text.parse::<PlanKey>() {
+        Ok(whole) if whole.project() == known => Some(whole),
+        _ => PlanKey::new(&known, &job::letters_and_digits(text)).ok(),
+    };
+    match (PlanKey::new(&known, text), meant, project) {
+        (Err(_), Some(meant), Some(_)) => {
+            let message = format!(
+                "`{}` is not a plan's key, and `{}` is taken",
+                shown(text),
+                meant.short()
+            );
+            cx.add(
+                Finding::warning("bad-key", node.span, message)
+                    .expected("upper-case letters and digits, a letter first")
+                    .suggestion(Some(meant.short().to_string())),
+            );
+            Some(meant)
+        }
+        (parsed, _, project) => {
+            let key = or_bad_key(cx, node, parsed.ok(), "a plan's key");
+            project.and(key)
+        }
+    }
 }
 
 /// Says that the key of project and plan stands where they are two keys.
@@ -270,7 +307,7 @@ fn jobs(
     cx: &mut Context<'_>,
     map: &Map,
     fields: &Fields<'_>,
-    stages: &[stage::ReadStage<'_>],
+    (stages, stages_are_clear): (&[stage::ReadStage<'_>], bool),
     overrides: &[ReadOverride<'_>],
 ) -> (Vec<Job>, Vec<JobPlaces>) {
     let entries: Vec<&Entry> = fields.others().collect();
@@ -287,7 +324,7 @@ fn jobs(
             not_a_job(cx, map, entry, &language::DOCUMENT);
             continue;
         }
-        if !named {
+        if !named && stages_are_clear {
             let message = format!(
                 "no stage names the job `{}`, so it never runs",
                 shown(&entry.key.text)

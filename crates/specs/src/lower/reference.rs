@@ -27,13 +27,14 @@ pub(super) struct JobPlaces {
 pub(super) type PlacedJob<'j> = (&'j Job, &'j JobPlaces);
 
 /// Reports artifacts that jobs get and that no earlier stage makes, and names that two shared artifacts have.
-/// `branches` is the pattern of the branches that the stages and jobs are of, if not of all. Places in `told` are not
-/// reported again.
+/// `branches` is the pattern of the branches that the stages and jobs are of, if not of all; `overridden`, whether
+/// an override has other stages for all branches. Places in `told` are not reported again.
 pub(super) fn artifacts(
     cx: &mut Context<'_>,
     stages: &[Stage],
     jobs: &[PlacedJob<'_>],
     branches: Option<&str>,
+    overridden: bool,
     told: &mut Vec<Span>,
 ) {
     let noted = |finding: Finding| match branches {
@@ -59,7 +60,9 @@ pub(super) fn artifacts(
             }
             match shared.get(artifact.name.as_str()) {
                 Some((earlier, maker)) if !told.contains(span) => {
-                    told.push(*span);
+                    if !overridden {
+                        told.push(*span);
+                    }
                     let message = format!(
                         "the jobs `{}` and `{}` both share an artifact `{}`",
                         shown(&maker.name),
@@ -71,8 +74,14 @@ pub(super) fn artifacts(
                     } else {
                         message
                     };
-                    cx.add(noted(
+                    // What an override for `^.*` replaces never runs, and may be there for its jobs alone.
+                    let finding = if overridden && maker.name != job.name {
+                        Finding::warning("duplicate-artifact", *span, message)
+                    } else {
                         Finding::error("duplicate-artifact", *span, message)
+                    };
+                    cx.add(noted(
+                        finding
                             .related(*earlier, "the first one")
                             .expected("another name, or `shared: false`"),
                     ));
@@ -94,21 +103,28 @@ pub(super) fn artifacts(
                 continue;
             }
             told.push(*span);
-            cx.add(noted(missing(name, *span, made, stages, found.keys().copied())));
+            cx.add(noted(missing(
+                name,
+                (*span, stage),
+                made,
+                stages,
+                found.keys().copied(),
+            )));
         }
     }
 }
 
-/// Why a job does not get an artifact.
+/// Why a job, which is of the stage at `stage`, does not get an artifact.
 fn missing<'n>(
     name: &str,
-    span: Span,
+    (span, stage): (Span, usize),
     made: &[(usize, &Job, bool)],
     stages: &[Stage],
     names: impl Iterator<Item = &'n str>,
 ) -> Finding {
     let code = "missing-artifact";
-    if let Some((_, job, _)) = made.iter().find(|(_, _, shared)| !shared) {
+    if let Some((_, job, _)) = made.iter().find(|(first, _, _)| *first < stage) {
+        // Earlier and not got: it is not shared.
         let message = format!(
             "the artifact `{}` of the job `{}` is not shared",
             shown(name),

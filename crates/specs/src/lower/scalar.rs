@@ -202,16 +202,28 @@ pub(super) fn foreign_key(cx: &mut Context<'_>, node: &Node) {
 /// The key of a plan with its project's, `PROJ-PLAN`.
 pub(super) fn plan_key(cx: &mut Context<'_>, node: &Node) -> Option<PlanKey> {
     let text = non_empty_text(cx, node, "the plan's key")?;
-    match text.trim().parse() {
-        Ok(key) => Some(key),
-        Err(error) => {
-            cx.add(
-                Finding::error("bad-key", node.span, format!("{error}"))
-                    .expected("project and plan, `PROJ-PLAN`"),
-            );
-            None
-        }
+    let text = text.trim();
+    let error = match text.parse() {
+        Ok(key) => return Some(key),
+        Err(error) => error,
+    };
+    let mut called_so = cx.stream.plans.iter().filter(|key| key.short() == text);
+    if let (Some(key), None) = (called_so.next(), called_so.next()) {
+        let message = format!(
+            "`{}` names no project, and `{key}` of this file is taken",
+            shown(text)
+        );
+        cx.add(
+            Finding::warning("bad-key", node.span, message)
+                .expected("project and plan")
+                .suggestion(Some(key.to_string())),
+        );
+        return Some(key.clone());
     }
+    cx.add(
+        Finding::error("bad-key", node.span, format!("{error}")).expected("project and plan, `PROJ-PLAN`"),
+    );
+    None
 }
 
 /// A password, key or passphrase. Warns of one that cannot be read, and of one that everybody can.

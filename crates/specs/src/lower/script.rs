@@ -31,19 +31,13 @@ pub(super) fn script(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
         return Some(Common::default().task(TaskAction::Script(script)));
     };
     let common = Common::of(cx, &mut fields);
-    if let Some(node) = fields.take("interpreter") {
+    let interpreter_node = fields.take("interpreter");
+    if let Some(node) = interpreter_node {
         script.interpreter = interpreter(cx, node).unwrap_or(Interpreter::Shell);
     }
     let scripts = fields.take("scripts");
     let file = fields.take("file");
-    let argument = fields
-        .entry("argument")
-        .filter(|entry| !entry.value.says_nothing());
     script.argument = fields.text_or_empty(cx, "argument");
-    if let Some(argument) = argument.filter(|_| file.is_none()) {
-        let instead = "only a script in a `file` gets arguments; write them into the script";
-        cx.not_run(argument.key.span, "`argument` of an inline script", instead);
-    }
     script.environment = fields.environment(cx);
     script.working_directory = fields.path(cx, "working-dir");
     let has_body = fields.others().any(|entry| entry.key.text == "body");
@@ -69,6 +63,9 @@ pub(super) fn script(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
     };
     fields.finish(cx);
     script.source = source?;
+    if let (Some(node), ScriptSource::Inline(body)) = (interpreter_node, &script.source) {
+        ignored_first_line(cx, node.span, script.interpreter, body);
+    }
     substitution(cx, item, &script.source);
     Some(common.task(TaskAction::Script(script)))
 }
@@ -103,6 +100,34 @@ fn substitution(cx: &mut Context<'_>, item: &Item<'_>, source: &ScriptSource) {
             )),
         );
     }
+}
+
+/// Warns of a `#!` line that names another program than the one that runs the script: under `BINSH_OR_CMDEXE` that is
+/// `/bin/sh`, here as in Bamboo, whose log shows `/bin/sh FILE`.
+pub(super) fn ignored_first_line(cx: &mut Context<'_>, place: Span, interpreter: Interpreter, body: &str) {
+    let line = body.lines().next().unwrap_or_default().trim_end();
+    if interpreter != Interpreter::BinShOrCmdExe || !line.starts_with("#!") {
+        return;
+    }
+    let named = |word: &str| word.rsplit('/').next().unwrap_or_default().to_owned();
+    let mut words = line[2..].split_whitespace();
+    let program = match words.next().map(named) {
+        Some(program) if program == "env" => words
+            .find(|word| !word.starts_with('-') && !word.contains('='))
+            .map(named),
+        program => program,
+    };
+    if program.is_none_or(|program| program == "sh") {
+        return;
+    }
+    let message = format!(
+        "the script is run by `/bin/sh`, and its first line `{}` has no effect",
+        shown(line)
+    );
+    cx.add(
+        Finding::warning("ignored-first-line", place, message)
+            .expected("`SHELL`, under which the first line chooses"),
+    );
 }
 
 /// One body: several items are the lines of one script.

@@ -86,8 +86,7 @@ fn stage<'n>(cx: &mut Context<'_>, item: &'n Node) -> Option<(&'n Entry, ReadSta
     };
     if !siblings.is_empty() {
         if !key.value.is_null() {
-            let message = "a stage is a list item of its own";
-            cx.add(Finding::error("stage-shape", siblings[0].key.span, message).expected(SHAPE));
+            beside(cx, key, &siblings[0]);
             return None;
         }
         item::indentation(cx, siblings[0].key.span, &key.key.text);
@@ -111,6 +110,29 @@ fn stage<'n>(cx: &mut Context<'_>, item: &'n Node) -> Option<(&'n Entry, ReadSta
         Value::Broken => {}
     }
     Some((key, read))
+}
+
+/// Reports what stands beside a stage in the same item of the list.
+fn beside(cx: &mut Context<'_>, stage: &Entry, sibling: &Entry) {
+    let name = shown(&sibling.key.text);
+    let is_of_stage = language::STAGE.key(&sibling.key.text).is_some();
+    let finding = if is_of_stage || job::JOB.key(&sibling.key.text).is_some() {
+        let stage = shown(&stage.key.text);
+        Finding::error(
+            "stage-shape",
+            sibling.key.span,
+            format!("`{name}` stands beside the stage `{stage}`, and not in it"),
+        )
+        .expected(if is_of_stage {
+            format!("`- {stage}:` with `{name}` and `jobs: [Job name]` below it, indented")
+        } else {
+            format!("`{name}` in the definition of a job, at the root of the document")
+        })
+    } else {
+        let message = "a stage is a list item of its own";
+        Finding::error("stage-shape", sibling.key.span, message).expected(SHAPE)
+    };
+    cx.add(finding);
 }
 
 fn options<'n>(cx: &mut Context<'_>, mut fields: Fields<'n>, read: &mut ReadStage<'n>) {

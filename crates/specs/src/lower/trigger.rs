@@ -243,6 +243,13 @@ pub(super) fn expression(cx: &mut Context<'_>, node: &Node) -> Option<String> {
     match (cx.options.validate_cron)(&text) {
         Ok(()) => Some(text),
         Err(fault) => {
+            if let Some(meant) = any_value(&text).filter(|meant| (cx.options.validate_cron)(meant).is_ok()) {
+                let message = format!("`{}` is read as `{}`", shown(&text), shown(&meant));
+                cx.add(Finding::warning("bad-cron", node.span, message).note(
+                    "`?` stands for a day of month or of week that is left open, and for nothing else",
+                ));
+                return Some(meant);
+            }
             let message = format!("`{}` is not a cron expression: {fault}", shown(&text));
             cx.add(
                 Finding::error("bad-cron", node.span, message).note(
@@ -252,4 +259,17 @@ pub(super) fn expression(cx: &mut Context<'_>, node: &Node) -> Option<String> {
             None
         }
     }
+}
+
+/// The expression with `*` where `?` stands in fields of other things than days, as in a sample of Bamboo's own
+/// documentation (`0 0 * * ? *`); nothing when there is no such field.
+fn any_value(expression: &str) -> Option<String> {
+    const DAY_FIELDS: [usize; 2] = [3, 5];
+    let fields: Vec<&str> = expression.split_whitespace().collect();
+    let open = |(index, field): (usize, &&str)| *field == "?" && !DAY_FIELDS.contains(&index);
+    fields.iter().enumerate().any(open).then(|| {
+        let fields = fields.iter().enumerate();
+        let fields: Vec<&str> = fields.map(|one| if open(one) { "*" } else { *one.1 }).collect();
+        fields.join(" ")
+    })
 }

@@ -78,13 +78,8 @@ fn project(cx: &mut Context<'_>, node: &Node) -> Option<(PlanKey, String, String
     let (key_node, short_node) = (key_node?, short_node?);
     let text = scalar::non_empty_text(cx, key_node, "the project's key")?;
     let project: ProjectKey = plan::or_bad_key(cx, key_node, text.parse().ok(), "a project's key")?;
-    let short = scalar::non_empty_text(cx, short_node, "the plan's key")?;
-    let key = plan::or_bad_key(
-        cx,
-        short_node,
-        PlanKey::new(&project, &short).ok(),
-        "a plan's key",
-    )?;
+    scalar::non_empty_text(cx, short_node, "the plan's key")?;
+    let key = plan::own_key(cx, short_node, Some(project))?;
     Some((key, name?, description))
 }
 
@@ -131,7 +126,11 @@ fn one_job(cx: &mut Context<'_>, node: &Node, number: usize) -> Option<Job> {
     let interpreter = match fields.take("interpreter") {
         Some(node) => {
             let text = scalar::text(cx, node, "the interpreter")?;
-            script::interpreter_named(cx, node.span, &text)
+            let interpreter = script::interpreter_named(cx, node.span, &text);
+            if let (Some(interpreter), Some(body)) = (interpreter, &body) {
+                script::ignored_first_line(cx, node.span, interpreter, body);
+            }
+            interpreter
         }
         None => script::interpreter_named(cx, node.span, ""),
     };

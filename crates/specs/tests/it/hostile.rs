@@ -108,7 +108,10 @@ fn y6_paths_that_lead_out_are_refused() {
         ] {
             let task = task.replace('@', path);
             let result = reading(&plan_text(&format!("Build:\n  tasks:\n    - {task}\n")));
-            assert!(result.has_errors(), "{task}");
+            // What Bamboo's samples have: it is put below the working directory, and that is said.
+            let below = path == "/etc" && task.contains("destination");
+            assert_eq!(result.has_errors(), !below, "{task}");
+            assert!(!result.diagnostics.is_empty(), "{task}");
         }
         for rest in [
             "artifacts: [{name: a, pattern: b, location: @}]",
@@ -116,7 +119,9 @@ fn y6_paths_that_lead_out_are_refused() {
         ] {
             let rest = rest.replace('@', path);
             let result = reading(&plan_text(&format!("Build:\n  {rest}\n")));
-            assert!(result.has_errors(), "{rest}");
+            let below = path == "/etc" && rest.contains("destination");
+            assert_eq!(result.has_errors(), !below, "{rest}");
+            assert!(!result.diagnostics.is_empty(), "{rest}");
         }
     }
 }

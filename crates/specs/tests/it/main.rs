@@ -8,6 +8,7 @@ mod format;
 mod hostile;
 mod language;
 mod properties;
+mod real_files;
 mod sections;
 
 use madake_domain::plan::PlanConfiguration;

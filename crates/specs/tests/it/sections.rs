@@ -143,6 +143,8 @@ fn scripts_have_five_spellings() {
         ("--fast 'x y'", "A=1")
     );
     assert_eq!(full.working_directory, "sub");
+    let inline = script("    - script: {scripts: 'echo $1', argument: --fast}\n");
+    assert_eq!(inline.argument, "--fast");
 }
 
 #[test]
