@@ -16,7 +16,7 @@ use madake_store::plan::{self, Plan, PlanBranch, PlanRepositoryRow};
 use madake_store::repository::{self, Repository};
 use madake_store::{Millis, Tx, pull_request};
 
-use super::own_file::{self, Own, OwnFile};
+use super::own_file::{self, OwnFile};
 use super::tags::{self, NewTag};
 use super::timers;
 use crate::enqueue::RequestedRevision;
@@ -215,35 +215,33 @@ pub(super) async fn judge_loaded(
         let elsewhere = timers::elsewhere(engine, loaded, asked, &mut whole).await?;
         let own = own_file::of_arrival(engine, found, loaded, &whole).await?;
         // A branch whose own file or override names other triggers is judged by those.
-        let apart = own_file::with_own_triggers(configuration, &own);
+        let apart = own_file::with_own_triggers(engine, loaded, &own).await?;
         let mut parts: Vec<Part> = Vec::with_capacity(apart.len() + 1);
-        let rest = own_file::part_of(&whole, &|name| !apart.contains(name));
+        let rest = own_file::part_of(&whole, &|name| !apart.contains_key(name));
         let divided = !apart.is_empty() || tagged.any();
         let nothing_left = divided && matches!(&rest.news, News::Moved(moved) if moved.is_empty());
         if !nothing_left {
             let rows = loaded
                 .rows
                 .iter()
-                .filter(|row| !apart.contains(&row.vcs_branch) && !elsewhere.contains(&row.key));
+                .filter(|row| !apart.contains_key(&row.vcs_branch) && !elsewhere.contains(&row.key));
             parts.push(Part {
                 configuration: timers::of_only(engine, loaded, asked).await?,
                 arrival: rest,
                 rows: rows.cloned().collect(),
             });
         }
-        for branch in &apart {
-            if let Some(Own::Version(version)) = own.get(branch).map(|file| &file.own) {
-                let of_branch = timers::with_triggers_of(configuration, version);
-                let rows = loaded
-                    .rows
-                    .iter()
-                    .filter(|row| row.vcs_branch == *branch && !elsewhere.contains(&row.key));
-                parts.push(Part {
-                    configuration: Arc::new(of_branch),
-                    arrival: own_file::part_of(&whole, &|name| name == branch),
-                    rows: rows.cloned().collect(),
-                });
-            }
+        for (branch, version) in &apart {
+            let of_branch = timers::with_triggers_of(configuration, version);
+            let rows = loaded
+                .rows
+                .iter()
+                .filter(|row| row.vcs_branch == *branch && !elsewhere.contains(&row.key));
+            parts.push(Part {
+                configuration: Arc::new(of_branch),
+                arrival: own_file::part_of(&whole, &|name| name == branch),
+                rows: rows.cloned().collect(),
+            });
         }
         parts.extend(tagged.parts);
         let (mut decided, mut changes) = (Vec::new(), Vec::new());

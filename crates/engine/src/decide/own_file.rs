@@ -1,7 +1,8 @@
 //! What the plan file of a branch makes of a plan: its own file where it has one, the overrides of the default branch's
 //! file otherwise. Everything is read here, nothing is written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use madake_domain::change::{Arrival, Heads, MovedRef, News, RefKind, Source};
 use madake_domain::plan::PlanConfiguration;
@@ -208,16 +209,28 @@ pub(super) fn part_of(arrival: &Arrival, keep: &dyn Fn(&str) -> bool) -> Arrival
     }
 }
 
-/// The branches on which something else starts builds than what the plan says.
-pub(super) fn with_own_triggers(
-    configuration: &PlanConfiguration,
+/// The branches on which something else starts builds than what the plan says, each with what its builds are of.
+pub(super) async fn with_own_triggers(
+    engine: &Engine,
+    loaded: &Loaded,
     own: &BTreeMap<String, OwnFile>,
-) -> BTreeSet<String> {
-    own.iter()
-        .filter(|(_, file)| match &file.own {
-            Own::Version(version) => version.triggers != configuration.triggers,
-            Own::Inherited | Own::Broken => false,
-        })
-        .map(|(name, _)| name.clone())
-        .collect()
+) -> Result<BTreeMap<String, Arc<PlanConfiguration>>, EngineError> {
+    let versions = own.iter().filter_map(|(name, file)| match &file.own {
+        Own::Version(version) => Some((name.clone(), Arc::new((**version).clone()))),
+        Own::Inherited | Own::Broken => None,
+    });
+    let mut apart: BTreeMap<_, _> = versions.collect();
+    // The default branch has no file beside the plan's, but may have an override.
+    for row in loaded
+        .rows
+        .iter()
+        .filter(|row| row.is_master && loaded.is_default)
+    {
+        let branch = loaded.branches.iter().find(|branch| branch.key == row.key);
+        if let Some(version_id) = branch.and_then(|branch| branch.version_id) {
+            apart.insert(row.vcs_branch.clone(), engine.configuration(version_id).await?);
+        }
+    }
+    apart.retain(|_, version| version.triggers != loaded.configuration.triggers);
+    Ok(apart)
 }

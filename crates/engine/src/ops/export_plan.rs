@@ -18,7 +18,9 @@ impl Engine {
             .store()
             .read(move |tx| {
                 let (plan, branch) = plan_for(tx, &caller, &key, Permission::ViewConfiguration)?;
-                Ok::<_, EngineError>(branch.version_id.unwrap_or(plan.version_id))
+                // That of the plan has all overrides, those for its default branch too.
+                let own = branch.version_id.filter(|_| !branch.is_master);
+                Ok::<_, EngineError>(own.unwrap_or(plan.version_id))
             })
             .await?;
         let configuration = self.configuration(version_id).await?;

@@ -12,6 +12,8 @@ use madake_vcs::name::ObjectId;
 
 use super::examine::{Examined, examine};
 use super::{findings, read_commit, repository_rows};
+use crate::decide::own_file::Own;
+use crate::decide::set_version;
 use crate::{Engine, EngineError, clock, deploying};
 
 /// Puts the plans of a default branch's plan file in force and notes findings in the entry.
@@ -163,11 +165,31 @@ fn put_plan_in_force(
         plan::adopt_version(tx, plan_id, version_id, configuration)?;
         plan::set_repositories(tx, plan_id, &repository_rows(tx, found, configuration)?)?;
     }
+    override_default(tx, found, plan_id, configuration, now)?;
     // A file that says nothing of labels leaves them alone.
     if let Some(labels) = &configuration.labels {
         label::set_of_plan(tx, plan_id, labels)?;
     }
     Ok(())
+}
+
+/// Gives the default branch what an override says of it: overrides are for every branch that a file is read on, and real
+/// files end with `^.*` (bamboo-specs.md 8.1). The plan itself keeps what its file says, for its other branches.
+fn override_default(
+    tx: &Tx<'_>,
+    found: &Repository,
+    plan_id: i64,
+    configuration: &PlanConfiguration,
+    now: Millis,
+) -> Result<(), EngineError> {
+    let overridden = configuration.on_branch(&found.default_branch);
+    let own = if overridden.branch_overrides == configuration.branch_overrides {
+        Own::Inherited
+    } else {
+        Own::Version(Box::new(overridden))
+    };
+    let master = plan::master(tx, plan_id)?;
+    set_version(tx, plan_id, &master, &own, found, now)
 }
 
 /// Replaces what is granted to people on a plan.

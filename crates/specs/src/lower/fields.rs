@@ -144,6 +144,16 @@ impl<'n> Fields<'n> {
         };
         let text = scalar::text(cx, node, &self.called("environment")).unwrap_or_default();
         scalar::secrets_among(cx, &text, node.span);
+        scalar::open_quote(cx, &text, node.span);
+        text
+    }
+
+    /// `argument` of a task, which is split as a shell splits words.
+    pub(super) fn argument(&mut self, cx: &mut Context<'_>) -> String {
+        let text = self.text_or_empty(cx, "argument");
+        if let Some(entry) = self.map.get("argument") {
+            scalar::open_quote(cx, &text, entry.value.span);
+        }
         text
     }
 

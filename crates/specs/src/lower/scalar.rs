@@ -280,6 +280,26 @@ pub(super) fn secrets_among(cx: &mut Context<'_>, text: &str, span: Span) {
     }
 }
 
+/// Warns of a text whose words cannot be told apart, as a quote is opened in it and not closed.
+pub(super) fn open_quote(cx: &mut Context<'_>, text: &str, span: Span) {
+    let mut characters = text.chars();
+    let mut open = None;
+    while let Some(character) = characters.next() {
+        match (open, character) {
+            (None | Some('"'), '\\') => {
+                characters.next();
+            }
+            (None, '"' | '\'') => open = Some(character),
+            (Some(quote), _) if quote == character => open = None,
+            _ => {}
+        }
+    }
+    if let Some(quote) = open {
+        let message = format!("a `{quote}` is opened here and never closed");
+        cx.add(Finding::warning("open-quote", span, message).note("the task fails when the job comes to it"));
+    }
+}
+
 /// Says that a word is none of those that there are.
 pub(super) fn unknown_word(
     cx: &mut Context<'_>,

@@ -37,10 +37,12 @@ pub(super) fn script(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
     }
     let scripts = fields.take("scripts");
     let file = fields.take("file");
-    script.argument = fields.text_or_empty(cx, "argument");
+    script.argument = fields.argument(cx);
     script.environment = fields.environment(cx);
     script.working_directory = fields.path(cx, "working-dir");
-    let has_body = fields.others().any(|entry| entry.key.text == "body");
+    let has_body = fields
+        .others()
+        .any(|entry| ["body", "script", "inline", "command", "commands"].contains(&entry.key.text.as_str()));
     let source = match (scripts.or(beside), file) {
         (Some(node), None) => body(cx, node).map(ScriptSource::Inline),
         (None, Some(node)) => scalar::non_empty_text(cx, node, "`file`")

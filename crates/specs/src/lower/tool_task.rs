@@ -46,7 +46,7 @@ pub(super) fn command(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
     let common = Common::of(cx, &mut fields);
     let executable = fields.need_text(cx, "executable");
     let task = CommandTask {
-        argument: fields.text_or_empty(cx, "argument"),
+        argument: fields.argument(cx),
         environment: fields.environment(cx),
         working_directory: fields.path(cx, "working-dir"),
         executable: String::new(),
