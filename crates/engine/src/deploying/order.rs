@@ -81,7 +81,11 @@ impl ToDeploy {
             ),
         });
         // What the environment says stands above what was given for the build and what its jobs handed on.
-        let is_own = |one: &&Variable| self.definition.variables.iter().any(|own| own.name == one.name);
+        // Of what another server encrypted, the value counts that was entered for the plan.
+        let readable = self.definition.variables.iter();
+        let readable = readable.filter(|one| !one.is_foreign_secret());
+        let own: Vec<Variable> = readable.cloned().collect();
+        let is_own = |one: &&Variable| own.iter().any(|own| own.name == one.name);
         let kept = |all: &[Variable]| all.iter().filter(|one| !is_own(one)).cloned().collect::<Vec<_>>();
         let injected = kept(&self.variables.injected);
         let mut manual = kept(&self.variables.manual);
@@ -93,7 +97,7 @@ impl ToDeploy {
             global: self.set.global(),
             project: self.set.project(),
             plan: &self.set.of_file(&self.variables.plan),
-            environment: &self.definition.variables,
+            environment: &own,
             manual: &manual,
             injected: &injected,
             build_specific: &specific,

@@ -217,6 +217,9 @@ fn environment(
     if let Some(node) = fields.take("final-tasks") {
         environment.final_tasks = task::tasks(cx, node, "`final-tasks`");
     }
+    if let Some(node) = fields.take("variables") {
+        environment.variables = variable::variables(cx, node);
+    }
     cx.in_environment = false;
     for (plan, name, span) in std::mem::take(&mut cx.downloads) {
         if let Some(plan) = plan.as_ref().or(source_plan).cloned()
@@ -224,9 +227,6 @@ fn environment(
         {
             cx.report.refer(Reference::Artifact { plan, name }, span);
         }
-    }
-    if let Some(node) = fields.take("variables") {
-        environment.variables = variable::variables(cx, node);
     }
     if let Some(node) = fields.take("requirements") {
         environment.requirements = job::requirements(cx, node);

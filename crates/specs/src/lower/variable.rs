@@ -74,10 +74,15 @@ fn secrets(cx: &mut Context<'_>, name: &str, value: &str, node: &Node) {
             "the value of `{}` was encrypted by another server and cannot be read here",
             shown(name)
         );
+        let whose = if cx.in_environment {
+            ", for the source plan"
+        } else {
+            ""
+        };
         cx.add(
             Finding::warning("foreign-secret", node.span, message)
                 .note(format!(
-                    "an administrator enters it once: `madake variable set {} --plan PROJ-PLAN --secret --value-stdin`",
+                    "an administrator enters it once: `madake variable set {} --plan PROJ-PLAN --secret --value-stdin`{whose}",
                     shown(name)
                 )),
         );
