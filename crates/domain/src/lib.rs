@@ -27,6 +27,7 @@ pub mod deployment;
 pub mod mask;
 pub mod mirror;
 pub mod notification;
+pub mod push_chain;
 pub mod retention;
 pub mod schedule;
 pub mod stage_selection;

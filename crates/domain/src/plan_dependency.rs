@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::key::PlanKey;
-use crate::plan::{BlockStrategy, Dependencies};
+use crate::plan::{BlockStrategy, Dependencies, Trigger, TriggerKind};
 
 /// The most plans that are looked at for a loop.
 const MAX_PLANS: usize = 10_000;
@@ -51,6 +51,21 @@ pub struct ParentState {
     pub in_progress: bool,
     /// It has changes that it has not built.
     pub unbuilt_changes: bool,
+}
+
+/// Whether a plan with these triggers builds changes by itself: a child waits for no others, as Atlassian's page on dependency
+/// blocking says that parents are looked at for unbuilt changes where a trigger names their repository.
+#[must_use]
+pub fn looks_for_changes(triggers: Option<&[Trigger]>) -> bool {
+    // A plan that names no triggers is built on push, or polled.
+    triggers.is_none_or(|triggers| {
+        triggers.iter().any(|one| {
+            matches!(
+                one.kind,
+                TriggerKind::Push | TriggerKind::Remote { .. } | TriggerKind::Polling { .. }
+            )
+        })
+    })
 }
 
 /// The parent that a build waits for, and why; none if it may start.
@@ -185,6 +200,32 @@ mod tests {
         ] {
             let found = waits_for(strategy, &parents).map(|(parent, _)| parent.key.to_string());
             assert_eq!(found.as_deref(), waits, "{strategy:?} {parents:?}");
+        }
+    }
+
+    #[test]
+    fn children_wait_for_changes_that_a_parent_builds_by_itself() {
+        let trigger = |kind: TriggerKind| Trigger::from(kind);
+        let cron = || {
+            trigger(TriggerKind::Cron {
+                expression: "0 0 3 * * ?".into(),
+            })
+        };
+        assert!(looks_for_changes(None));
+        for (triggers, looks) in [
+            (vec![], false),
+            (vec![cron()], false),
+            (vec![cron(), trigger(TriggerKind::Push)], true),
+            (vec![trigger(TriggerKind::Remote { addresses: vec![] })], true),
+            (
+                vec![trigger(TriggerKind::Polling {
+                    period_seconds: None,
+                    cron: None,
+                })],
+                true,
+            ),
+        ] {
+            assert_eq!(looks_for_changes(Some(&triggers)), looks, "{triggers:?}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Variables of a build: which there are, which value wins, and how they get into texts and environments
 //! (bamboo-specs.md 5).
 
+mod given;
 mod injected;
 mod kinds;
 
@@ -9,8 +10,9 @@ use std::collections::BTreeMap;
 use crate::key::PlanKey;
 use crate::plan::Variable;
 
+pub use given::{GivenVariable, give, is_replaced};
 pub use injected::{DEFAULT_NAMESPACE, Injected, InjectionProblem, InjectionScope, read_injected};
-pub use kinds::{DeploymentFacts, capability_variables, deployment_specific};
+pub use kinds::{DeploymentFacts, agent_specific, capability_variables, deployment_specific};
 
 /// How deep a variable may refer to others.
 pub const MAX_DEPTH: usize = 10;
@@ -407,6 +409,9 @@ pub fn build_specific(build: &BuildFacts) -> Vec<Variable> {
         all.push(variable("repository.name", &*default.name));
         all.push(variable("repository.branch.name", &*default.branch));
         all.push(variable("repository.revision.number", &*default.revision));
+        if let Some(previous) = &default.previous_revision {
+            all.push(variable("repository.previous.revision.number", &**previous));
+        }
         let kind = if default.is_git { "git" } else { "hg" };
         all.push(variable(format!("repository.{kind}.branch"), &*default.branch));
         all.push(variable(

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use madake_domain::key::PlanKey;
 use madake_domain::plan::{BlockStrategy, PlanConfiguration};
-use madake_domain::plan_dependency::{ParentEnd, ParentState, find_loop, starts_children, waits_for};
+use madake_domain::plan_dependency::{
+    ParentEnd, ParentState, find_loop, looks_for_changes, starts_children, waits_for,
+};
 use madake_store::build::{self, Build, Reason};
 use madake_store::event::{self, Content, NewEvent};
 use madake_store::plan::{self, Plan, PlanBranch};
-use madake_store::repository;
 use madake_store::{Millis, Tx};
+use madake_store::{held_build, repository};
 
 use crate::EngineError;
 use crate::listening::forks;
@@ -172,15 +174,17 @@ pub(crate) fn wait_for_parents(
             states.push(ParentState {
                 in_progress: building.contains(&parent.key)
                     || build::count_active(tx, parent.id)? > 0
-                    || !build::waiting(tx, parent.id)?.is_empty(),
-                unbuilt_changes: has_unbuilt_changes(tx, id, &parent)?,
+                    || !build::waiting(tx, parent.id)?.is_empty()
+                    || held_build::of(tx, parent.id)?.is_some(),
+                unbuilt_changes: looks_for_changes(configuration.triggers.as_deref())
+                    && has_unbuilt_changes(tx, id, &parent)?,
                 key: parent.key,
             });
         }
     }
     Ok(waits_for(strategy, &states).map(|(parent, why)| {
         format!(
-            "{} is not built now, because its parent {} {why}: it is built when that was successful",
+            "{} is not built now, because its parent {} {why}: it is built after that",
             branch.key, parent.key
         )
     }))
@@ -188,6 +192,9 @@ pub(crate) fn wait_for_parents(
 
 /// Whether something arrived for a parent's default repository, or its branch is elsewhere than what was considered last.
 fn has_unbuilt_changes(tx: &Tx<'_>, plan_id: i64, parent: &PlanBranch) -> Result<bool, EngineError> {
+    if !parent.enabled || !plan::by_id(tx, plan_id)?.enabled {
+        return Ok(false);
+    }
     let rows = plan::repositories(tx, plan_id)?;
     let Some(id) = rows.first().and_then(|row| row.repository_id) else {
         return Ok(false);

@@ -37,7 +37,7 @@ use crate::settings::Settings;
 use crate::settled::Settled;
 use crate::telling::TellingLanes;
 use crate::{
-    EngineError, changes, clean, deploying, hanging, intake, lease, mirrors, notifying, order, poll,
+    EngineError, changes, clean, deploying, hanging, held, intake, lease, mirrors, notifying, order, poll,
     reconcile, telling, timer,
 };
 
@@ -222,6 +222,12 @@ impl Engine {
                 let (builds, deployments) = (timer::run(&engine).await?, deploying::tick(&engine).await?);
                 Ok([builds, deployments].into_iter().flatten().min())
             },
+        );
+        self.spawn(
+            "held",
+            Topic::Builds,
+            Duration::from_secs(5),
+            |engine| async move { held::run(&engine).await },
         );
         self.spawn(
             "deliver",

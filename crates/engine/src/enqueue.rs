@@ -10,8 +10,8 @@ use madake_store::plan::{Plan, PlanBranch};
 use madake_store::{Millis, Tx, build, decision, label, plan};
 use serde::{Deserialize, Serialize};
 
-use crate::EngineError;
 use crate::schedule::apply;
+use crate::{EngineError, held};
 
 /// What a build will be made of. Stored as it is while its revision waits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -218,6 +218,9 @@ fn insert(
     let configuration = plan::configuration(tx, request.version_id)?;
     let new = new_build(tx, &plan, &branch, &configuration, request, stages)?;
     let made = build::insert(tx, &new, now)?;
+    if !request.once_off {
+        held::overtaken(tx, branch.id, Some((made.id, &made.key)))?;
+    }
     let labels = match configuration.labels {
         // What the file of a branch, or an override, says of labels is said of that branch.
         Some(own) if !branch.is_master => own,

@@ -3,7 +3,9 @@
 //! secret ones are sealed there.
 
 use madake_domain::plan::Variable;
+use madake_domain::variables::is_replaced;
 use madake_protocol::JobVariable;
+use madake_store::build::Build;
 use madake_store::seal::Sealer;
 use madake_store::{StoreError, Tx, build_query};
 use serde::Deserialize;
@@ -47,42 +49,66 @@ pub struct ShownVariable {
 /// When the store cannot be read.
 pub fn shown(tx: &Tx<'_>, build_id: i64) -> Result<Vec<ShownVariable>, StoreError> {
     let mut all: Vec<ShownVariable> = Vec::new();
-    for job in build_query::jobs(tx, build_id)? {
-        for one in JobEnd::read(job.outcome.as_deref()).variables {
-            all.retain(|known| known.name != one.name);
-            all.push(ShownVariable {
-                value: if one.secret { String::new() } else { one.value },
-                name: one.name,
-                secret: one.secret,
-            });
-        }
+    for Made { variable: one, .. } in made_before(tx, build_id, i64::MAX)? {
+        all.retain(|known| known.name != one.name);
+        all.push(ShownVariable {
+            value: if one.secret { String::new() } else { one.value },
+            name: one.name,
+            secret: one.secret,
+        });
     }
     all.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(all)
 }
 
-/// What the jobs of the stages before this one handed on, in the order of stages.
-pub(crate) fn before_stage(
+/// What the jobs of the stages before this one handed on, in the order of stages, but for what a person replaced when a
+/// later stage was let run. Without a sealer the secret ones are left out.
+pub(crate) fn in_force(
     tx: &Tx<'_>,
-    sealer: &Sealer,
-    build_id: i64,
+    sealer: Option<&Sealer>,
+    build: &Build,
     stage: i64,
 ) -> Result<Vec<Variable>, EngineError> {
+    let mut all = Vec::new();
+    for made in made_before(tx, build.id, stage)? {
+        let one = made.variable;
+        if is_replaced(&one.name, made.stage, &build.variables) {
+            continue;
+        }
+        let value = match (one.value.strip_prefix(SEALED), sealer) {
+            _ if !one.secret => one.value,
+            (_, None) => continue,
+            (Some(sealed), Some(sealer)) => open(sealer, made.job_id, &one.name, sealed)?,
+            (None, Some(_)) => one.value,
+        };
+        all.push(Variable {
+            name: one.name,
+            value,
+        });
+    }
+    Ok(all)
+}
+
+/// A variable with where it was made.
+struct Made {
+    job_id: i64,
+    stage: usize,
+    variable: JobVariable,
+}
+
+/// What the jobs of the stages before this one handed on, in the order of stages.
+fn made_before(tx: &Tx<'_>, build_id: i64, stage: i64) -> Result<Vec<Made>, StoreError> {
     let mut jobs = build_query::jobs(tx, build_id)?;
     jobs.retain(|job| job.stage < stage);
     jobs.sort_by_key(|job| (job.stage, job.id));
     let mut all = Vec::new();
     for job in jobs {
-        for one in JobEnd::read(job.outcome.as_deref()).variables {
-            let value = match one.value.strip_prefix(SEALED).filter(|_| one.secret) {
-                Some(sealed) => open(sealer, job.id, &one.name, sealed)?,
-                None => one.value,
-            };
-            all.push(Variable {
-                name: one.name,
-                value,
-            });
-        }
+        let end = JobEnd::read(job.outcome.as_deref());
+        all.extend(end.variables.into_iter().map(|variable| Made {
+            job_id: job.id,
+            stage: usize::try_from(job.stage).unwrap_or(0),
+            variable,
+        }));
     }
     Ok(all)
 }

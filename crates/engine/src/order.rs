@@ -7,7 +7,8 @@ use madake_domain::credential::named_by_tasks;
 use madake_domain::plan::{CheckoutTask, Job, Task, TaskAction, Variable};
 use madake_domain::repository::{RepositoryKind, Scm};
 use madake_domain::variables::{
-    BuildFacts, BuildRepository, JobFacts, ProposedBy, build_specific, job_specific, looks_secret,
+    BuildFacts, BuildRepository, JobFacts, ProposedBy, agent_specific, build_specific, job_specific,
+    looks_secret,
 };
 use madake_protocol::{
     DEFAULT_FINAL_TASKS_SECONDS, Isolation, JobOrder, JobRepository, JobVariable, PushRight,
@@ -65,7 +66,7 @@ pub(crate) async fn make(
             let loaded = load(tx, build_id)?;
             let set = SetVariables::of_plan(tx, &sealer, &loaded.plan)?;
             Ok::<_, EngineError>(Loaded {
-                handed_on: handed_on::before_stage(tx, &sealer, build_id, stage)?,
+                handed_on: handed_on::in_force(tx, Some(&sealer), &loaded.build, stage)?,
                 pushable: pushable(tx, &loaded.plan, &loaded.revisions)?,
                 // Strangers wrote what runs: it gets no secrets.
                 set: if loaded.of_fork {
@@ -134,7 +135,7 @@ pub(crate) async fn make(
             .collect(),
         push_rights,
         credentials,
-        variables: variables(&facts, &loaded, &configuration.variables, definition),
+        variables: variables(&facts, &loaded, &configuration.variables, definition, slot),
         capabilities: engine
             .capabilities()
             .await?
@@ -436,13 +437,20 @@ pub fn clone_url(base_url: &str, found: &Repository) -> String {
     }
 }
 
-fn variables(facts: &BuildFacts, loaded: &Loaded, plan: &[Variable], job: &Job) -> Vec<JobVariable> {
+fn variables(
+    facts: &BuildFacts,
+    loaded: &Loaded,
+    plan: &[Variable],
+    job: &Job,
+    slot: usize,
+) -> Vec<JobVariable> {
     let mut specific = build_specific(facts);
     specific.extend(job_specific(&JobFacts {
         build: facts,
         key: &job.key,
         name: &job.name,
     }));
+    specific.extend(agent_specific(slot));
     // A stranger's commit gets none of the plan's secrets either.
     let file: Vec<Variable> = plan
         .iter()
@@ -453,9 +461,9 @@ fn variables(facts: &BuildFacts, loaded: &Loaded, plan: &[Variable], job: &Job) 
         .build
         .variables
         .iter()
-        .map(|(name, value)| Variable {
-            name: name.clone(),
-            value: value.clone(),
+        .map(|one| Variable {
+            name: one.name.clone(),
+            value: one.value.clone(),
         })
         .collect();
     let layers = JobLayers {

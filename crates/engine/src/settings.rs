@@ -29,6 +29,8 @@ pub struct Settings {
     pub agents: usize,
     /// How many builds of one plan branch may run at once, where the plan says nothing. `None`: any number.
     pub concurrent_builds: Option<u32>,
+    /// How many pushes of builds may follow from one another before what the last one pushed is not built. 0: any number.
+    pub pushes_in_a_row: usize,
     /// The longest time that a job may run, in seconds, where the plan says nothing.
     pub job_timeout_seconds: u64,
     /// How long a job that is told to stop may take before it is killed, in seconds.

@@ -193,6 +193,7 @@ pub const KEYS: [(&str, &[&str]); 12] = [
         &[
             "agents",
             "concurrent",
+            "pushes-in-a-row",
             "job-timeout-minutes",
             "stop-grace-seconds",
             "hanging-multiplier",
@@ -347,6 +348,7 @@ impl Configuration {
                 self.builds.agents
             },
             concurrent_builds: (self.builds.concurrent > 0).then_some(self.builds.concurrent),
+            pushes_in_a_row: self.builds.pushes_in_a_row,
             job_timeout_seconds: self.builds.job_timeout_minutes.max(1) * 60,
             stop_grace_seconds: self.builds.stop_grace_seconds,
             hanging: self.builds.hanging()?,

@@ -7,6 +7,7 @@ use madake_domain::schedule::{
     self, Build as Schedule, JobState, LifeCycleState, NewBuildError, NewJob, NewStage,
 };
 use madake_domain::stage_selection::StageRequest;
+use madake_domain::variables::GivenVariable;
 use serde::{Deserialize, Serialize};
 
 use crate::{Millis, StoreError, Topic, Tx, params};
@@ -97,8 +98,8 @@ pub struct Build {
     pub reason: Reason,
     /// Who started it.
     pub triggered_by: String,
-    /// Variables given for this build alone, name to value.
-    pub variables: Vec<(String, String)>,
+    /// Variables given for this build alone.
+    pub variables: Vec<GivenVariable>,
     /// Was asked for with a revision of its own.
     pub once_off: bool,
     /// The state machine.
@@ -492,7 +493,7 @@ pub fn set_reason(tx: &Tx<'_>, id: i64, reason: &Reason) -> Result<(), StoreErro
 ///
 /// # Errors
 /// When the store cannot be written.
-pub fn set_variables(tx: &Tx<'_>, id: i64, variables: &[(String, String)]) -> Result<(), StoreError> {
+pub fn set_variables(tx: &Tx<'_>, id: i64, variables: &[GivenVariable]) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE build SET variables = $1 WHERE id = $2",
         params![serde_json::to_string(variables)?, id],

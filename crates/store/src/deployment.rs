@@ -428,15 +428,35 @@ pub fn set_restricted(tx: &Tx<'_>, environment_id: i64, restricted: bool) -> Res
     Ok(())
 }
 
-/// When the cron triggers of environments are due: environment, position of the trigger, time.
+/// When a cron trigger of an environment is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EnvironmentTimer {
+    /// The environment.
+    pub environment_id: i64,
+    /// The place of the trigger in the environment's list.
+    pub position: i64,
+    /// When it is due.
+    pub next_ms: Millis,
+    /// When that was found out.
+    pub set_ms: Millis,
+}
+
+/// When the cron triggers of environments are due.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn timers(tx: &Tx<'_>) -> Result<Vec<(i64, i64, Millis)>, StoreError> {
+pub fn timers(tx: &Tx<'_>) -> Result<Vec<EnvironmentTimer>, StoreError> {
     tx.all(
-        "SELECT environment_id, position, next_ms FROM deployment_timer",
+        "SELECT environment_id, position, next_ms, set_ms FROM deployment_timer",
         &[],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        |row| {
+            Ok(EnvironmentTimer {
+                environment_id: row.get(0)?,
+                position: row.get(1)?,
+                next_ms: row.get(2)?,
+                set_ms: row.get(3)?,
+            })
+        },
     )
 }
 
@@ -449,12 +469,13 @@ pub fn set_timer(
     environment_id: i64,
     position: i64,
     next_ms: Option<Millis>,
+    now: Millis,
 ) -> Result<(), StoreError> {
     match next_ms {
         Some(next_ms) => tx.execute(
-            "INSERT INTO deployment_timer (environment_id, position, next_ms) VALUES ($1, $2, $3)
-             ON CONFLICT (environment_id, position) DO UPDATE SET next_ms = $3",
-            params![environment_id, position, next_ms],
+            "INSERT INTO deployment_timer (environment_id, position, next_ms, set_ms) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (environment_id, position) DO UPDATE SET next_ms = $3, set_ms = $4",
+            params![environment_id, position, next_ms, now],
         )?,
         None => tx.execute(
             "DELETE FROM deployment_timer WHERE environment_id = $1 AND position = $2",

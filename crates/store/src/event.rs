@@ -189,6 +189,19 @@ pub fn is_delivered(tx: &Tx<'_>, delivery_id: &str) -> Result<bool, StoreError> 
     Ok(found.is_some())
 }
 
+/// Whether the success of a parent waits to be decided, which starts the plan or plan branch with this key.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn is_started_by_parent(tx: &Tx<'_>, key: &str) -> Result<bool, StoreError> {
+    let found = tx.first(
+        "SELECT id FROM event WHERE state = 'received' AND kind = 'parent' AND plan_key = $1",
+        params![key],
+        |row| row.get::<i64>(0),
+    )?;
+    Ok(found.is_some())
+}
+
 /// As [`receive`], for a webhook. `same_body` is an earlier arrival that may have the same bytes: if it has, and
 /// nobody has looked at it yet, this is a sender that repeats itself without an id.
 ///

@@ -27,6 +27,7 @@ pub mod deployment_result;
 pub mod event;
 pub mod expiry;
 pub mod hearing;
+pub mod held_build;
 pub mod label;
 pub mod lfs_lock;
 pub mod log_purge;

@@ -18,7 +18,7 @@ const READERS: usize = 4;
 const QUEUE_LIMIT: usize = 4096;
 
 /// The migrations, in order. Append only.
-const MIGRATIONS: [&str; 20] = [
+const MIGRATIONS: [&str; 22] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_telling.sql"),
     include_str!("migrations/0003_ssh_keys.sql"),
@@ -39,6 +39,8 @@ const MIGRATIONS: [&str; 20] = [
     include_str!("migrations/0018_credentials.sql"),
     include_str!("migrations/0019_log_purges.sql"),
     include_str!("migrations/0020_deployment_log_purges.sql"),
+    include_str!("migrations/0021_held_builds.sql"),
+    include_str!("migrations/0022_environment_timers.sql"),
 ];
 
 /// The tables of which a copy in memory is worth keeping: each webhook and each push asks for a few rows of them.

@@ -108,6 +108,8 @@ reason_codes! {
     BranchNotWatched = "branch-not-watched",
     /// A build of the plan itself pushed it.
     OwnPush = "own-push",
+    /// Too many builds pushed one behind the other, each starting the next.
+    PushChain = "push-chain",
     /// The branch has moved on.
     Superseded = "superseded",
     /// More branches changed at once than are taken up.

@@ -32,8 +32,19 @@ pub fn deployment_specific(deployment: &DeploymentFacts) -> Vec<Variable> {
             "deploy.release.previous",
             deployment.previous_release.as_deref().unwrap_or(""),
         ),
+        variable(
+            "deploy.version.previous",
+            deployment.previous_release.as_deref().unwrap_or(""),
+        ),
         variable("deploy.rollback", deployment.is_rollback.to_string()),
     ]
+}
+
+/// What the agent that runs a job or a deployment is called, besides the folders that it adds itself. Scripts and tools tell by
+/// `agentId` that they run in Bamboo.
+#[must_use]
+pub fn agent_specific(number: usize) -> Vec<Variable> {
+    vec![variable("agentId", number.to_string())]
 }
 
 /// The capabilities of the agent that runs a job, as `capability.KEY`.

@@ -216,8 +216,9 @@ fn build_specific_names_are_those_of_bamboo() {
             url: "http://ci.example/scm/proj/app.git".into(),
             branch: "feature/x".into(),
             revision: "abc".into(),
+            previous_revision: Some("aba".into()),
+            username: Some("reader".into()),
             is_git: true,
-            ..BuildRepository::default()
         }],
     };
     let mut own = build_specific(&build);
@@ -226,27 +227,66 @@ fn build_specific_names_are_those_of_bamboo() {
         key: "JOB1",
         name: "Job",
     }));
+    own.extend(agent_specific(2));
     let resolved = resolve(&VariableLayers {
         build_specific: &own,
         ..VariableLayers::default()
     });
+    // All of bamboo-specs.md 5 and of Atlassian's page but for folders and capabilities, which the agent knows
+    // (tests/scenarios/101_build_specific_names).
     let rows = [
-        ("buildNumber", "7"),
+        ("agentId", "2"),
         ("buildKey", "PROJ-PLAN0-JOB1"),
+        ("buildNumber", "7"),
+        ("buildPlanName", "Project - Plan - Job"),
         ("buildResultKey", "PROJ-PLAN0-JOB1-7"),
         ("buildResultsUrl", "http://ci.example/browse/PROJ-PLAN0-JOB1-7"),
+        ("buildTimeStamp", "2024-02-01T17:30:00.000+01:00"),
+        ("resultsUrl", "http://ci.example/browse/PROJ-PLAN0-JOB1-7"),
         ("planKey", "PROJ-PLAN0"),
-        ("shortPlanKey", "PLAN0"),
         ("planName", "Project - Plan - feature-x"),
+        ("shortPlanKey", "PLAN0"),
         ("shortPlanName", "feature-x"),
+        ("shortJobKey", "JOB1"),
+        ("shortJobName", "Job"),
+        ("planRepository.branch", "feature/x"),
+        ("planRepository.branchDisplayName", "feature/x"),
         ("planRepository.branchName", "feature/x"),
+        ("planRepository.name", "app"),
+        ("planRepository.previousRevision", "aba"),
+        (
+            "planRepository.repositoryUrl",
+            "http://ci.example/scm/proj/app.git",
+        ),
+        ("planRepository.revision", "abc"),
+        ("planRepository.type", "git"),
+        ("planRepository.username", "reader"),
+        ("planRepository.1.branch", "feature/x"),
+        ("planRepository.1.branchDisplayName", "feature/x"),
+        ("planRepository.1.branchName", "feature/x"),
+        ("planRepository.1.name", "app"),
+        ("planRepository.1.previousRevision", "aba"),
+        (
+            "planRepository.1.repositoryUrl",
+            "http://ci.example/scm/proj/app.git",
+        ),
         ("planRepository.1.revision", "abc"),
+        ("planRepository.1.type", "git"),
+        ("planRepository.1.username", "reader"),
+        ("repository.branch.name", "feature/x"),
         ("repository.git.branch", "feature/x"),
+        (
+            "repository.git.repositoryUrl",
+            "http://ci.example/scm/proj/app.git",
+        ),
+        ("repository.name", "app"),
         ("repository.pr.key", "12"),
         ("repository.pr.sourceBranch", "feature/x"),
         ("repository.pr.targetBranch", "main"),
-        ("ManualBuildTriggerReason.userName", "joe"),
+        ("repository.previous.revision.number", "aba"),
+        ("repository.revision.number", "abc"),
         ("repository.tag", "v1"),
+        ("ManualBuildTriggerReason.userName", "joe"),
     ];
     for (name, expected) in rows {
         let text = substitute(&format!("${{bamboo.{name}}}"), &resolved, &system).text;
@@ -398,6 +438,7 @@ fn deployments_and_agents_have_variables_of_their_own() {
         ("deploy.release", "release-7"),
         ("deploy.version", "release-7"),
         ("deploy.release.previous", ""),
+        ("deploy.version.previous", ""),
         ("deploy.rollback", "false"),
     ] {
         assert_eq!(value(&deployment, name).as_deref(), Some(expected), "{name}");

@@ -1,6 +1,6 @@
 //! Puts an event before the judge for each plan that it concerns. Everything is read here, nothing is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use madake_domain::change::{
@@ -14,7 +14,7 @@ use madake_store::build_query;
 use madake_store::event::RefUpdate;
 use madake_store::plan::{self, Plan, PlanBranch, PlanRepositoryRow};
 use madake_store::repository::{self, Repository};
-use madake_store::{Millis, Tx, pull_request};
+use madake_store::{Millis, Tx, held_build, pull_request};
 
 use super::own_file::{self, OwnFile};
 use super::tags::{self, NewTag};
@@ -24,7 +24,7 @@ use crate::heads::{Looked, RefsRead};
 use crate::job_right::pushing_build;
 use crate::listening::forks;
 use crate::reading::branches;
-use crate::{Engine, EngineError, clock, facts};
+use crate::{Engine, EngineError, clock, facts, push_chain};
 
 /// What is put before the judge, for any number of plans.
 pub(super) struct Asked {
@@ -206,6 +206,8 @@ pub(super) async fn judge_loaded(
     plans: &[Loaded],
     asked: &Asked,
 ) -> Result<Vec<Judged>, EngineError> {
+    let pusher = asked.pusher.as_ref().map(|pusher| pusher.name.as_str());
+    let too_many_pushes = push_chain::refused(engine, pusher).await?;
     let mut all = Vec::with_capacity(plans.len());
     let mut looked = Looked::default();
     for loaded in plans {
@@ -272,6 +274,11 @@ pub(super) async fn judge_loaded(
             for mut decision in decisions {
                 if let Some(build) = own_build(loaded, asked) {
                     pass_over(&mut decision, build);
+                }
+                if let (true, Some(sentence)) = (decision.build, &too_many_pushes) {
+                    decision.build = false;
+                    decision.code = ReasonCode::PushChain;
+                    decision.sentence.clone_from(sentence);
                 }
                 let mut made = prepare(engine, found, loaded, configuration, decision, &mut looked).await?;
                 made.tag = part.tag().map(ToOwned::to_owned);
@@ -557,11 +564,28 @@ pub(crate) async fn would_act(
         only,
         ..heads_asked(found, Source::Poll, read)
     };
+    // What a parent holds back is known, and not found again by each look.
+    let held: BTreeSet<(PlanKey, String)> = engine
+        .store()
+        .read(|tx| {
+            let mut held = BTreeSet::new();
+            for one in held_build::all(tx)? {
+                held.insert((plan::branch_by_id(tx, one.plan_branch_id)?.key, one.revision));
+            }
+            Ok::<_, EngineError>(held)
+        })
+        .await?;
     let mut acting = Vec::new();
     for judged in judge(engine, Some(found), plan_ids, &asked).await? {
         let acts = !judged.changes.is_empty()
             || judged.decisions.iter().any(|one| {
                 let decision = &one.decision;
+                if let (true, Subject::Branch { key }, Some(revision)) =
+                    (decision.build, &decision.subject, &decision.revision)
+                    && held.contains(&(key.clone(), revision.to_string()))
+                {
+                    return false;
+                }
                 decision.build
                     || engine.looks().is_news(&format!(
                         "{} {:?} {:?} {:?}",

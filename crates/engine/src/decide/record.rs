@@ -20,7 +20,7 @@ use crate::dependencies::wait_for_parents;
 use crate::enqueue::{BuildRequest, Enqueued, enqueue_change};
 use crate::heads::RefsRead;
 use crate::specs::findings;
-use crate::{Engine, EngineError, clock, telling};
+use crate::{Engine, EngineError, clock, held, telling};
 
 /// What was decided about one event.
 pub(super) struct Verdict {
@@ -182,10 +182,13 @@ fn store_plan(
             decision.code = ReasonCode::NoChanges;
             decision.sentence = format!("No changes found for '{}'", decision.subject);
         }
+        let found = decision.code;
         if let (true, None, Some(branch)) = (decision.build, &tag, &branch)
+            // Bamboo holds back what change detection found, and neither fixed times nor what another parent starts.
+            && !BUILT_ANYWAY.contains(&decision.code)
             && let Some(sentence) = wait_for_parents(tx, strategy, &plan, branch, shared.building)?
         {
-            // What the parent starts is the newest then: nothing is lost.
+            // It is held, or the parent starts the newest: nothing is lost.
             decision.build = false;
             decision.settles = false;
             decision.code = ReasonCode::WaitsForParent;
@@ -224,7 +227,8 @@ fn store_plan(
         {
             plan::set_last_revision(tx, branch.id, revision.as_str(), now)?;
         }
-        if decision.build {
+        let is_held = decision.code == ReasonCode::WaitsForParent;
+        if decision.build || is_held {
             let version_id = match branch.version_id {
                 Some(own) => own,
                 None => plan::by_id(tx, plan.id)?.version_id,
@@ -233,13 +237,18 @@ fn store_plan(
                 plan_branch_id: branch.id,
                 version_id,
                 event_id: Some(event.id),
-                reason: reason_of(decision.code, &event.content, tag.as_deref()),
+                reason: reason_of(found, &event.content, tag.as_deref()),
                 triggered_by: event.principal.clone(),
                 variables: Vec::new(),
                 once_off: tag.is_some(),
                 revisions,
             };
-            enqueue_decided(tx, &request, decision_id, shared.limit, now)?;
+            if is_held {
+                let revision = decision.revision.as_ref().map(ToString::to_string);
+                held::hold(tx, &request, (decision_id, revision.unwrap_or_default()), now)?;
+            } else {
+                enqueue_decided(tx, &request, decision_id, shared.limit, now)?;
+            }
         }
     }
     Ok(())
@@ -258,6 +267,9 @@ fn enqueue_decided(
             ledger_decision::set_outcome(tx, decision_id, Some(build.id), &format!("became {}", build.key))?;
         }
         Enqueued::Waiting => {
+            if !request.once_off {
+                held::overtaken(tx, request.plan_branch_id, None)?;
+            }
             let sentence = "waits: as many builds of the plan branch run as may run at once";
             ledger_decision::set_outcome(tx, decision_id, None, sentence)?;
         }

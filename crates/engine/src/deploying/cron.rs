@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use madake_domain::cron::CronSchedule;
+use madake_domain::cron::timer::{KeptMoment, Tick};
 use madake_domain::deployment::BranchNames;
 use madake_domain::plan::EnvironmentTriggerKind;
 use madake_store::build_query::{self, Filter};
-use madake_store::deployment::{self, Deployment, EnvironmentRow};
+use madake_store::deployment::{self, Deployment, EnvironmentRow, EnvironmentTimer};
 use madake_store::deployment_result::{self, DeploymentReason};
 use madake_store::{Millis, Tx, deployment_release, plan};
 
@@ -21,7 +22,7 @@ struct Due {
     schedule: CronSchedule,
     branch: Option<String>,
     skip_if_deployed: bool,
-    known: Option<Millis>,
+    known: Option<EnvironmentTimer>,
 }
 
 /// Starts the deployments that are due and says when the next one is.
@@ -30,17 +31,20 @@ pub(crate) async fn tick(engine: &Engine) -> Result<Option<Duration>, EngineErro
     let mut next_wait = None;
     for one in triggers {
         let now = clock::now();
-        let next = one
-            .schedule
-            .next_after(&now.to_zoned(engine.settings().time_zone.clone()))
-            .map(|next| next.timestamp().as_millisecond());
         let now_ms = now.as_millisecond();
-        let due = match one.known {
-            Some(due) if due > now_ms => Some(due),
-            _ => {
+        let kept = one.known.map(|timer| KeptMoment {
+            next_ms: Some(timer.next_ms),
+            set_ms: timer.set_ms,
+        });
+        let zoned = now.to_zoned(engine.settings().time_zone.clone());
+        let tick = one.schedule.tick(kept, &zoned);
+        let due = match tick {
+            Tick::Wait(due) => due,
+            Tick::Set(next) | Tick::Run(next) => {
+                let runs = matches!(tick, Tick::Run(_));
                 engine
                     .store()
-                    .write(move |tx| fire(tx, &one, next, now_ms))
+                    .write(move |tx| move_on(tx, &one, next, runs, now_ms))
                     .await?;
                 next
             }
@@ -81,10 +85,7 @@ fn all(tx: &Tx<'_>) -> Result<Vec<Due>, EngineError> {
                     schedule,
                     branch: artifact_branch.clone(),
                     skip_if_deployed: *skip_if_version_deployed,
-                    known: timers
-                        .iter()
-                        .find(|(id, at, _)| *id == row.id && *at == position)
-                        .map(|(.., at)| *at),
+                    known: timer_of(&timers, row.id, position),
                 });
             }
         }
@@ -92,18 +93,22 @@ fn all(tx: &Tx<'_>) -> Result<Vec<Due>, EngineError> {
     Ok(triggers)
 }
 
-/// Moves the timer on and starts the deployment. A trigger that is new is counted from now.
-fn fire(tx: &Tx<'_>, due: &Due, next: Option<Millis>, now: Millis) -> Result<(), EngineError> {
-    let current = deployment::timers(tx)?
-        .into_iter()
-        .find(|(id, at, _)| *id == due.environment.id && *at == due.position)
-        .map(|(.., at)| at);
+fn timer_of(timers: &[EnvironmentTimer], environment_id: i64, position: i64) -> Option<EnvironmentTimer> {
+    timers
+        .iter()
+        .find(|timer| timer.environment_id == environment_id && timer.position == position)
+        .copied()
+}
+
+/// Moves the timer on and, where it `runs`, starts the deployment.
+fn move_on(tx: &Tx<'_>, due: &Due, next: Option<Millis>, runs: bool, now: Millis) -> Result<(), EngineError> {
+    let current = timer_of(&deployment::timers(tx)?, due.environment.id, due.position);
     // Whoever moves the timer on starts the deployment.
     if current != due.known {
         return Ok(());
     }
-    deployment::set_timer(tx, due.environment.id, due.position, next)?;
-    let (Some(_), Some(found)) = (due.known, deployment::by_id(tx, due.deployment_id)?) else {
+    deployment::set_timer(tx, due.environment.id, due.position, next, now)?;
+    let (true, Some(found)) = (runs, deployment::by_id(tx, due.deployment_id)?) else {
         return Ok(());
     };
     if let Some(reason) = deploy_newest(tx, &found, due, now)? {

@@ -3,6 +3,7 @@
 use jiff::tz::TimeZone;
 use madake_domain::plan::Variable;
 use madake_domain::variables::{ResolvedVariable, VariableLayers, build_specific, looks_secret, resolve};
+use madake_store::build::Build;
 use madake_store::seal::Sealer;
 use madake_store::{Tx, meta, plan};
 
@@ -36,19 +37,12 @@ impl ResultVariables {
                 .build
                 .variables
                 .iter()
-                .map(|(name, value)| Variable {
-                    name: name.clone(),
-                    value: value.clone(),
-                })
-                .collect(),
-            injected: handed_on::shown(tx, loaded.build.id)?
-                .into_iter()
-                .filter(|one| !one.secret)
                 .map(|one| Variable {
-                    name: one.name,
-                    value: one.value,
+                    name: one.name.clone(),
+                    value: one.value.clone(),
                 })
                 .collect(),
+            injected: handed_on::in_force(tx, None, &loaded.build, i64::MAX)?,
             specific: build_specific(&facts),
         })
     }
@@ -58,10 +52,10 @@ impl ResultVariables {
         self,
         tx: &Tx<'_>,
         sealer: &Sealer,
-        build_id: i64,
+        build: &Build,
     ) -> Result<Self, EngineError> {
         Ok(Self {
-            injected: handed_on::before_stage(tx, sealer, build_id, i64::MAX)?,
+            injected: handed_on::in_force(tx, Some(sealer), build, i64::MAX)?,
             ..self
         })
     }

@@ -3,7 +3,7 @@
 use madake_domain::credential::named_by_tasks;
 use madake_domain::plan::Variable;
 use madake_domain::variables::{
-    DeploymentFacts, ResolvedVariable, VariableLayers, deployment_specific, resolve,
+    DeploymentFacts, ResolvedVariable, VariableLayers, agent_specific, deployment_specific, resolve,
 };
 use madake_protocol::{DEFAULT_FINAL_TASKS_SECONDS, Isolation, JobOrder, TestOrder};
 use madake_store::Tx;
@@ -45,7 +45,7 @@ impl ToDeploy {
             None => None,
         };
         let (loaded, variables) = facts::of_build(tx, release.build_id)?;
-        let variables = variables.with_secrets(tx, sealer, release.build_id)?;
+        let variables = variables.with_secrets(tx, sealer, &loaded.build)?;
         let set = SetVariables::of_plan(tx, sealer, &loaded.plan)?;
         Ok(Self {
             set: if loaded.of_fork {
@@ -63,7 +63,7 @@ impl ToDeploy {
         })
     }
 
-    fn resolved(&self, result: &DeploymentResult, base_url: &str) -> Vec<ResolvedVariable> {
+    fn resolved(&self, result: &DeploymentResult, base_url: &str, slot: usize) -> Vec<ResolvedVariable> {
         let previous = self.previous.as_ref();
         let mut specific = self.variables.specific.clone();
         specific.extend(deployment_specific(&DeploymentFacts {
@@ -73,6 +73,7 @@ impl ToDeploy {
             previous_release: previous.map(|one| one.name.clone()),
             is_rollback: previous.is_some_and(|one| one.id > self.release.id),
         }));
+        specific.extend(agent_specific(slot));
         specific.push(Variable {
             name: "resultsUrl".into(),
             value: format!(
@@ -119,7 +120,7 @@ pub(super) async fn make(
         .read(move |tx| ToDeploy::of(tx, &sealer, &asked))
         .await?;
     let settings = engine.settings();
-    let resolved = what.resolved(result, &settings.base_url);
+    let resolved = what.resolved(result, &settings.base_url, slot);
     let definition = &what.definition;
     let mut checked_out = repositories(&settings.base_url, &what.loaded);
     add_named(

@@ -52,7 +52,7 @@ impl Cover {
         let of_build = build
             .variables
             .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
+            .map(|one| (one.name.as_str(), one.value.as_str()));
         let secrets = of_plan
             .chain(of_build)
             .filter(|(name, _)| looks_secret(name))

@@ -4,6 +4,7 @@ use madake_domain::key::ResultKey;
 use madake_domain::permission::Permission;
 use madake_domain::schedule::Input;
 use madake_domain::stage_selection::{ContinuationKind, StageRequest, plan_continuation};
+use madake_domain::variables::give;
 use madake_domain::waiting::{Newcomer, admit};
 use madake_store::build::{self, Build, Reason};
 use madake_store::event;
@@ -60,12 +61,8 @@ impl Engine {
                             .unwrap_or_default(),
                     },
                 };
-                let mut merged = found.variables.clone();
-                for (name, value) in variables {
-                    merged.retain(|(known, _)| *known != name);
-                    merged.push((name, value));
-                }
-                build::set_variables(tx, found.id, &merged)?;
+                let given = give(found.variables.clone(), &variables, continuation.from);
+                build::set_variables(tx, found.id, &given)?;
                 build::set_reason(tx, found.id, &reason)?;
                 if let Some(event_id) = found.event_id {
                     event::note(

@@ -1,6 +1,7 @@
 //! `[builds]`: how many jobs and builds run, for how long, and what counts as hanging.
 
 use madake_domain::hanging::HangingRules;
+use madake_domain::push_chain::PUSHES_IN_A_ROW;
 use madake_engine::settings::WhenHanging;
 use serde::Deserialize;
 
@@ -14,6 +15,8 @@ pub struct BuildsSection {
     pub agents: usize,
     /// How many builds of one plan branch may run at once, where the plan says nothing; 0: any number.
     pub concurrent: u32,
+    /// How many pushes of builds may follow from one another before what the last one pushed is not built; 0: any number.
+    pub pushes_in_a_row: usize,
     /// The longest time that a job may run, in minutes, where the plan says nothing.
     pub job_timeout_minutes: u64,
     /// Seconds between telling a job to stop and killing it.
@@ -33,6 +36,7 @@ impl Default for BuildsSection {
         Self {
             agents: 0,
             concurrent: 5,
+            pushes_in_a_row: PUSHES_IN_A_ROW,
             job_timeout_minutes: 24 * 60,
             stop_grace_seconds: 10,
             hanging_multiplier: 2.5,

@@ -48,6 +48,7 @@ impl Fixture {
             time_zone: TimeZone::UTC,
             agents: 1,
             concurrent_builds: None,
+            pushes_in_a_row: madake_domain::push_chain::PUSHES_IN_A_ROW,
             job_timeout_seconds: 60,
             stop_grace_seconds: 1,
             hanging: madake_domain::hanging::HangingRules::default(),

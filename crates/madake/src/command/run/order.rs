@@ -8,8 +8,8 @@ use madake_domain::credential::named_by_tasks;
 use madake_domain::plan::{Job, PlanConfiguration, Variable};
 use madake_domain::repository::Scm;
 use madake_domain::variables::{
-    BuildFacts, BuildRepository, JobFacts, VariableLayers, build_specific, job_specific, looks_secret,
-    resolve,
+    BuildFacts, BuildRepository, JobFacts, VariableLayers, agent_specific, build_specific, job_specific,
+    looks_secret, resolve,
 };
 use madake_engine::clock;
 use madake_engine::settings::Settings;
@@ -189,6 +189,7 @@ fn variables(here: &Here, facts: &BuildFacts, plan: &PlanConfiguration, job: &Jo
         key: &job.key,
         name: &job.name,
     }));
+    specific.extend(agent_specific(1));
     let own: Vec<Variable> = plan
         .variables
         .iter()

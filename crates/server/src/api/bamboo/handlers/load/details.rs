@@ -2,7 +2,7 @@
 
 use madake_domain::key::ResultKey;
 use madake_domain::schedule::{LifeCycleState, ResultState};
-use madake_domain::variables::looks_secret;
+use madake_domain::variables::{GivenVariable, looks_secret};
 use madake_engine::EngineError;
 use madake_engine::handed_on::{self, ShownVariable};
 use madake_store::build::{self, Build};
@@ -148,11 +148,11 @@ impl Loader<'_, '_> {
     /// Those given by hand, and those that its jobs made for the result.
     fn variables_of(&mut self, build: &Build) -> Result<Vec<VariableView>, EngineError> {
         let secrets = self.secrets_of(build.plan_id)?;
-        let given = |(name, value): &(String, String)| VariableView {
-            name: name.clone(),
-            value: value.clone(),
+        let given = |one: &GivenVariable| VariableView {
+            name: one.name.clone(),
+            value: one.value.clone(),
             kind: "MANUAL",
-            is_password: looks_secret(name) || secrets.contains(name),
+            is_password: looks_secret(&one.name) || secrets.contains(&one.name),
         };
         let made = |one: ShownVariable| VariableView {
             name: one.name,
