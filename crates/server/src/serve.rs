@@ -1,7 +1,6 @@
 //! Connections: accepts them over TCP and on the local socket, with deadlines, until the server is told to stop.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -19,8 +18,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+mod lingering;
 mod per_address;
 
+use self::lingering::{Lingering, Unread};
 pub use self::per_address::PerAddress;
 use crate::auth::LocalSocket;
 
@@ -58,13 +59,12 @@ pub async fn serve(
                 () = socket_stop.cancelled() => return,
                 accepted = socket.accept() => match accepted {
                     Ok((stream, _)) => {
-                        let router = for_socket.clone();
-                        let service = tower::service_fn(move |mut request: http::Request<Incoming>| {
-                            request.extensions_mut().insert(LocalSocket);
-                            router.clone().oneshot(with_deadlines(request))
-                        });
+                        let unread = Unread::default();
+                        let service = service(for_socket.clone(), LocalSocket, unread.clone());
                         let stop = socket_stop.clone();
-                        tracker.spawn(async move { connection(stream, service, stop).await });
+                        tracker.spawn(async move {
+                            connection(Lingering::new(stream, unread), service, stop).await;
+                        });
                     }
                     Err(error) => pause_after(&error).await,
                 },
@@ -87,10 +87,11 @@ pub async fn serve(
                     };
                     // Answers are small and wanted at once.
                     let _ = stream.set_nodelay(true);
-                    let service = for_peer(router.clone(), peer);
+                    let unread = Unread::default();
+                    let service = service(router.clone(), ConnectInfo(peer), unread.clone());
                     let stop = stop.clone();
                     connections.spawn(async move {
-                        connection(stream, service, stop).await;
+                        connection(Lingering::new(stream, unread), service, stop).await;
                         drop((place, counted));
                     });
                 }
@@ -102,9 +103,11 @@ pub async fn serve(
     let _ = tokio::time::timeout(GRACE, connections.wait()).await;
 }
 
-fn for_peer(
+/// Answers the requests of one connection; `from` says in each of them where it comes from.
+fn service<F: Clone + Send + Sync + 'static>(
     router: Router,
-    peer: SocketAddr,
+    from: F,
+    unread: Unread,
 ) -> impl tower::Service<
     http::Request<Incoming>,
     Response = axum::response::Response,
@@ -113,8 +116,12 @@ fn for_peer(
 > + Clone
 + Send {
     tower::service_fn(move |mut request: http::Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(with_deadlines(request))
+        request.extensions_mut().insert(from.clone());
+        let (router, unread) = (router.clone(), unread.clone());
+        async move {
+            let response = router.oneshot(with_deadlines(request, &unread)).await?;
+            Ok(unread.announce(response))
+        }
     })
 }
 
@@ -152,28 +159,37 @@ where
 }
 
 /// The request with a body that ends in an error when the client takes too long (hostile-inputs.md W24).
-fn with_deadlines(request: http::Request<Incoming>) -> http::Request<Body> {
+fn with_deadlines(request: http::Request<Incoming>, unread: &Unread) -> http::Request<Body> {
     let end = (!request.uri().path().contains("/scm/")).then(|| Instant::now() + BODY_DEADLINE);
     request.map(|body| {
         if body.is_end_stream() {
+            unread.end();
             Body::empty()
         } else {
-            within(Body::new(body), BODY_PAUSE, end)
+            unread.begin();
+            within(Body::new(body), BODY_PAUSE, end, unread.clone())
         }
     })
 }
 
-fn within(body: Body, pause: Duration, end: Option<Instant>) -> Body {
-    Body::from_stream(futures_util::stream::unfold(Some(body), move |body| async move {
-        let mut body = body?;
-        let left = end.map_or(pause, |end| end.saturating_duration_since(Instant::now()));
-        match tokio::time::timeout(left.min(pause), body.frame()).await {
-            Ok(None) => None,
-            Ok(Some(Ok(frame))) => Some((Ok(frame.into_data().unwrap_or_default()), Some(body))),
-            Ok(Some(Err(error))) => Some((Err(io::Error::other(error)), None)),
-            Err(_) => {
-                let late = io::Error::new(io::ErrorKind::TimedOut, "the body did not arrive in time");
-                Some((Err(late), None))
+fn within(body: Body, pause: Duration, end: Option<Instant>, unread: Unread) -> Body {
+    Body::from_stream(futures_util::stream::unfold(Some(body), move |body| {
+        let unread = unread.clone();
+        async move {
+            let mut body = body?;
+            let left = end.map_or(pause, |end| end.saturating_duration_since(Instant::now()));
+            let frame = tokio::time::timeout(left.min(pause), body.frame()).await;
+            if body.is_end_stream() {
+                unread.end();
+            }
+            match frame {
+                Ok(None) => None,
+                Ok(Some(Ok(frame))) => Some((Ok(frame.into_data().unwrap_or_default()), Some(body))),
+                Ok(Some(Err(error))) => Some((Err(io::Error::other(error)), None)),
+                Err(_) => {
+                    let late = io::Error::new(io::ErrorKind::TimedOut, "the body did not arrive in time");
+                    Some((Err(late), None))
+                }
             }
         }
     }))
@@ -202,7 +218,12 @@ pub fn bind_socket(path: &Path) -> std::io::Result<UnixListener> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use axum::body::Bytes;
+    use http::StatusCode;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
 
     use super::*;
 
@@ -215,11 +236,84 @@ mod tests {
             }))
         };
         let long = Duration::from_secs(60);
-        let paused = within(dribble(60_000), Duration::from_millis(20), None);
+        let paused = within(
+            dribble(60_000),
+            Duration::from_millis(20),
+            None,
+            Unread::default(),
+        );
         assert!(paused.collect().await.is_err());
         let soon = Some(Instant::now() + Duration::from_millis(50));
-        assert!(within(dribble(5), long, soon).collect().await.is_err());
-        let whole = within(Body::from("all of it"), long, soon.map(|soon| soon + long));
+        assert!(
+            within(dribble(5), long, soon, Unread::default())
+                .collect()
+                .await
+                .is_err()
+        );
+        let whole = within(
+            Body::from("all of it"),
+            long,
+            soon.map(|soon| soon + long),
+            Unread::default(),
+        );
         assert_eq!(whole.collect().await.expect("a body").to_bytes(), "all of it");
+    }
+
+    /// An address where everything is refused, and nothing of what is sent is read.
+    async fn that_refuses() -> SocketAddr {
+        let router = Router::new().fallback(|| async { (StatusCode::PAYLOAD_TOO_LARGE, "too large") });
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        tokio::spawn(async move {
+            let (stream, peer) = listener.accept().await.expect("a client");
+            let unread = Unread::default();
+            let service = service(router, ConnectInfo(peer), unread.clone());
+            connection(Lingering::new(stream, unread), service, CancellationToken::new()).await;
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_refused_while_it_sends_hears_why_and_that_the_connection_ends() {
+        let bytes = vec![0_u8; 32 * 1024 * 1024];
+        let mut client = TcpStream::connect(that_refuses().await)
+            .await
+            .expect("a connection");
+        let head = format!(
+            "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+            bytes.len()
+        );
+        client
+            .write_all(head.as_bytes())
+            .await
+            .expect("the head is taken");
+        client.write_all(&bytes).await.expect("the body is taken");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+        assert!(answer.ends_with("too large"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_of_a_request_without_a_body_leaves_the_connection_open() {
+        let mut client = TcpStream::connect(that_refuses().await)
+            .await
+            .expect("a connection");
+        for _ in 0..2 {
+            let request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+            client
+                .write_all(request.as_bytes())
+                .await
+                .expect("the request is taken");
+            let mut answer = String::new();
+            while !answer.ends_with("too large") {
+                let mut part = [0; 1024];
+                let read = client.read(&mut part).await.expect("an answer");
+                assert!(read > 0, "the connection ended: {answer}");
+                answer.push_str(&String::from_utf8_lossy(&part[..read]));
+            }
+            assert!(!answer.contains("connection:"), "{answer}");
+        }
     }
 }
