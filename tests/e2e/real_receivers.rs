@@ -4,14 +4,17 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use madake_testkit::{Server, WorkTree, git, wait_for};
+use madake_testkit::{Server, WorkTree, git, wait_for, wait_for_at_most};
 use serde_json::{Value, json};
 
 use crate::telling::{Listening, server};
 
-/// A program that ends with the test.
-/// A receiver that runs; a test that fails shows what it wrote.
+/// Buildbot loads for seconds where nothing else runs, and for much longer beside other tests.
+const BUILDBOT_STARTS: Duration = Duration::from_secs(180);
+
+/// A receiver that runs, and ends with the test; a test that fails shows what it wrote.
 struct Running {
     child: Child,
     log: PathBuf,
@@ -88,9 +91,9 @@ fn commit_as(work: &WorkTree, branch: &str, file: &str, time: &str) -> String {
     git(&work.path, &["rev-parse", "HEAD"])
 }
 
-/// A Buildbot master with the change hooks of three dialects.
+/// A Buildbot master with the change hooks of three dialects. It takes a port of its own and says which: until it
+/// listens, which takes seconds, one that was only looked up would go to other tests that run at the same time.
 async fn buildbot(folder: &Path) -> (Running, u16) {
-    let port = free_port();
     let master = folder.join("master");
     let made = Command::new(python_tool("buildbot"))
         .args(["create-master", "-q"])
@@ -98,20 +101,18 @@ async fn buildbot(folder: &Path) -> (Running, u16) {
         .output()
         .expect("buildbot");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let configuration = format!(
-        "from buildbot.plugins import schedulers, steps, util, worker\n\
+    let configuration = "from buildbot.plugins import schedulers, steps, util, worker\n\
          factory = util.BuildFactory([steps.ShellCommand(command=['true'])])\n\
          BuildmasterConfig = dict(\n\
          \x20   workers=[worker.LocalWorker('local')],\n\
          \x20   builders=[util.BuilderConfig(name='build', workernames=['local'], factory=factory)],\n\
          \x20   schedulers=[schedulers.ForceScheduler(name='force', builderNames=['build'])],\n\
-         \x20   www=dict(port='tcp:{port}:interface=127.0.0.1', change_hook_dialects=dict(\n\
+         \x20   www=dict(port='tcp:0:interface=127.0.0.1', change_hook_dialects=dict(\n\
          \x20       bitbucket=True, bitbucketserver=True, github=dict(secret='shared', strict=True))),\n\
          \x20   db=dict(db_url='sqlite:///state.sqlite'),\n\
          \x20   protocols=dict(null=dict()),\n\
          \x20   buildbotNetUsageData=None,\n\
-         )\n"
-    );
+         )\n";
     std::fs::write(master.join("master.cfg"), configuration).expect("a configuration");
     let log_path = master.join("output.log");
     let log = std::fs::File::create(&log_path).expect("a log");
@@ -129,25 +130,24 @@ async fn buildbot(folder: &Path) -> (Running, u16) {
         child,
         log: master.join("twistd.log"),
     };
-    wait_for("Buildbot to answer", || async {
-        let answer = reqwest::get(format!("http://127.0.0.1:{port}/api/v2/changes")).await;
-        answer
-            .ok()
-            .filter(|answer| answer.status().is_success())
-            .map(|_| ())
+    let port = wait_for_at_most(BUILDBOT_STARTS, "Buildbot to run", || async {
+        let log = std::fs::read_to_string(&running.log).ok()?;
+        let (_, after) = log.split_once("BuildbotSite starting on ")?;
+        let port = after.lines().next()?.trim().parse().ok()?;
+        log.contains("BuildMaster is running").then_some(port)
     })
     .await;
     (running, port)
 }
 
+/// The changes that Buildbot has recorded, the first one first.
 async fn changes(port: u16) -> Vec<Value> {
-    let answer = reqwest::get(format!("http://127.0.0.1:{port}/api/v2/changes?order=changeid")).await;
-    // While it starts, Buildbot drops connections: whoever waits asks again.
-    let Ok(answer) = answer else {
-        return Vec::new();
-    };
-    let body: Value = answer.json().await.expect("JSON");
-    body["changes"].as_array().cloned().unwrap_or_default()
+    wait_for("Buildbot to list its changes", || async {
+        let answer = reqwest::get(format!("http://127.0.0.1:{port}/api/v2/changes?order=changeid")).await;
+        let body: Value = answer.ok()?.json().await.ok()?;
+        body["changes"].as_array().cloned()
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
