@@ -63,6 +63,13 @@ pub(crate) fn jira_keys(message: &str, projects: &[String]) -> Vec<String> {
     keys
 }
 
+/// The keys of issues that a message names, as Jira writes them: `PROJ-12`. What looks like one and hardly ever is, such
+/// as `UTF-8`, is left out.
+#[must_use]
+pub fn issue_keys(message: &str) -> Vec<String> {
+    jira_keys(message, &[])
+}
+
 /// The bug numbers in a message: `bug 12`, `bug #12`, `bugs 12, 13 and 14`, `fixes #12`, `closes 12`, `resolves #12`.
 pub(crate) fn bug_numbers(message: &str) -> Vec<String> {
     const WORDS: &[&str] = &[

@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod clock;
+pub mod commit_page;
 pub mod error;
 pub mod handed_on;
 pub mod home;

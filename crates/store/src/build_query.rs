@@ -21,6 +21,8 @@ pub struct Filter {
     pub labels: Vec<String>,
     /// Only those whose key has this text in it, in whatever case; empty: all.
     pub key_part: String,
+    /// Only those with a commit whose message has one of these texts somewhere, in whatever case; empty: all.
+    pub commit_texts: Vec<String>,
 }
 
 impl Filter {
@@ -60,6 +62,17 @@ impl Filter {
         if !self.key_part.is_empty() {
             condition.push_str(&key_condition(&self.key_part));
         }
+        if !self.commit_texts.is_empty() {
+            let texts: Vec<String> = self
+                .commit_texts
+                .iter()
+                .map(|text| format!("message LIKE '%{}%' ESCAPE '!'", like_pattern(text)))
+                .collect();
+            condition.push_str(&format!(
+                " AND build.id IN (SELECT build_id FROM build_change WHERE {})",
+                texts.join(" OR ")
+            ));
+        }
         condition
     }
 }
@@ -74,6 +87,20 @@ fn key_condition(part: &str) -> String {
         }
         false => " AND 1 = 0".to_owned(),
     }
+}
+
+/// A text inside of a quoted pattern of LIKE whose escape is `!`.
+fn like_pattern(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\0' => {}
+            '\'' => pattern.push_str("''"),
+            '!' | '%' | '_' => pattern.extend(['!', c]),
+            _ => pattern.push(c),
+        }
+    }
+    pattern
 }
 
 /// Builds of a plan branch, newest first, and how many there are in all.

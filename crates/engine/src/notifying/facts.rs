@@ -2,7 +2,6 @@
 
 use madake_domain::mask::Masks;
 use madake_domain::plan::PlanConfiguration;
-use madake_domain::repository::RepositoryKind;
 use madake_domain::schedule::{JobOutcome, JobState};
 use madake_domain::text::inert;
 use madake_domain::variables::looks_secret;
@@ -12,12 +11,12 @@ use madake_formats::outgoing::notification::{
 };
 use madake_store::build::{Build, Change};
 use madake_store::plan::{Plan, PlanBranch};
-use madake_store::repository::{self, Repository};
 use madake_store::test_result::{self, RunKind};
-use madake_store::{Tx, build_query, meta, project};
+use madake_store::{Tx, build_query, meta, project, repository};
 
 use super::{DeploymentNotice, Trouble, What};
 use crate::EngineError;
+use crate::commit_page::commit_page;
 use crate::telling::{BASE_URL, reason_sentence};
 use crate::variables::SetVariables;
 use madake_domain::notification::{BuildVerdict, DeploymentHappening, JobVerdict};
@@ -190,7 +189,7 @@ pub(super) fn of_build(
             message: cover.lines(&one.message),
             link: built_from
                 .as_ref()
-                .and_then(|found| commit_link(&server_url, found, &one.changeset)),
+                .and_then(|found| commit_page(&server_url, found, &one.changeset)),
         })
         .collect();
     Ok(NotificationFacts {
@@ -292,17 +291,6 @@ fn tests(tx: &Tx<'_>, build: &Build, cover: &Cover) -> Result<Option<TestsTold>,
         failed: count(counts.failed),
         failures,
     }))
-}
-
-/// The page of a commit of a repository whose pages are ours.
-fn commit_link(server_url: &str, found: &Repository, id: &str) -> Option<String> {
-    let ours = found.kind == RepositoryKind::Hosted && !found.owner.is_empty();
-    ours.then(|| {
-        format!(
-            "{server_url}/projects/{}/repos/{}/commits/{id}",
-            found.owner, found.slug
-        )
-    })
 }
 
 /// What there is to tell of a deployment.

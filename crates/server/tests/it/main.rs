@@ -3,6 +3,7 @@
 mod bitbucket;
 mod fixture;
 mod rest_access;
+mod rest_details;
 mod rest_plan;
 mod rest_queue;
 mod rest_result;

@@ -1,15 +1,14 @@
-//! Comments on results (bamboo-rest.md 5.5).
+//! Comments on results (bamboo-rest.md 5.5). Those on a job's result are those on its plan's.
 
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
-use madake_domain::key::ResultKey;
 
 use super::super::render;
 use super::asked::Asked;
 use super::fields::Fields;
-use super::result::plan_result;
-use super::{load, no_such_plan};
+use super::load;
+use super::result::to_change;
 use crate::App;
 use crate::auth::Visitor;
 use crate::refusal::Failure;
@@ -23,9 +22,8 @@ pub(super) async fn list(
 ) -> Result<Response, Failure> {
     let ctx = asked.context(&app);
     let href = ctx.links.rest(&[&"result", &key, &"comment"]);
-    let (plan, number) = plan_result(&key).ok_or_else(|| no_such_plan(&key))?;
     let comments = load::read(&app, &visitor, move |loader| {
-        let build = loader.build_for(&plan, number, true)?;
+        let build = loader.build_named(&key)?;
         loader.comments(build.id)
     })
     .await?;
@@ -42,7 +40,7 @@ pub(super) async fn add(
     Path(key): Path<String>,
     fields: Fields,
 ) -> Result<StatusCode, Failure> {
-    let key: ResultKey = key.parse().map_err(|_| no_such_plan(&key))?;
+    let key = to_change(&app, &visitor, &key).await?;
     app.engine()
         .add_comment(&visitor.caller, &key, fields.need("content")?)
         .await?;
@@ -55,7 +53,7 @@ pub(super) async fn remove(
     visitor: Visitor,
     Path((key, id)): Path<(String, String)>,
 ) -> Result<StatusCode, Failure> {
-    let key: ResultKey = key.parse().map_err(|_| no_such_plan(&key))?;
+    let key = to_change(&app, &visitor, &key).await?;
     // What is no number is the number of no comment; who may not see the plan hears of that first.
     let id: i64 = id.parse().unwrap_or(i64::MAX);
     app.engine().remove_comment(&visitor.caller, &key, id).await?;

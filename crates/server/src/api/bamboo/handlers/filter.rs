@@ -1,5 +1,6 @@
 //! The filters of lists of results (bamboo-rest.md 5.1).
 
+use madake_brokers::issue_keys;
 use madake_domain::schedule::{LifeCycleState, ResultState};
 use madake_store::build_query;
 
@@ -22,7 +23,9 @@ pub(super) struct ResultFilter {
     pub(super) stored: build_query::Filter,
     /// Only results of plans and plan branches that the caller watches.
     pub(super) favourite: bool,
-    /// Asks for something that no result has: an issue.
+    /// Only results with a commit that names one of these issues; empty: all.
+    pub(super) issues: Vec<String>,
+    /// Asks for what no result has: issues whose keys are none.
     pub(super) nothing: bool,
 }
 
@@ -50,6 +53,11 @@ impl ResultFilter {
                 })?;
             life_cycles.push(known.as_str().to_owned());
         }
+        let asked_issues = parameters.list("issueKey");
+        let issues: Vec<String> = asked_issues
+            .iter()
+            .flat_map(|text| issue_keys(&text.to_ascii_uppercase()))
+            .collect();
         Ok(Self {
             stored: build_query::Filter {
                 include_all_states: parameters.flag("includeAllStates"),
@@ -58,9 +66,11 @@ impl ResultFilter {
                 continuable: parameters.flag("continuable"),
                 labels: parameters.list("label").into_iter().map(str::to_owned).collect(),
                 key_part: String::new(),
+                commit_texts: issues.clone(),
             },
             favourite: parameters.flag("favourite"),
-            nothing: !parameters.list("issueKey").is_empty(),
+            nothing: issues.is_empty() && !asked_issues.is_empty(),
+            issues,
         })
     }
 

@@ -5,6 +5,8 @@ use std::rc::Rc;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use madake_domain::key::{EntityKey, JobKey, PlanKey, ProjectKey, ResultKey, ResultNumber};
+use madake_domain::permission::Permission;
+use madake_domain::text::inert;
 use madake_engine::EngineError;
 use madake_store::build::Build;
 use madake_store::plan::{self, Plan, PlanBranch};
@@ -112,7 +114,11 @@ fn latest_of(
             continue;
         }
         let master = plan::master(loader.tx, plan.id)?;
-        builds.extend(build_query::latest(loader.tx, master.id, &filter.stored)?);
+        if filter.issues.is_empty() {
+            builds.extend(build_query::latest(loader.tx, master.id, &filter.stored)?);
+        } else {
+            builds.extend(with_issues(loader, &master, filter)?.into_iter().next());
+        }
     }
     Ok(Found::Whole(builds))
 }
@@ -155,6 +161,9 @@ fn results_of_branch(
     if filter.favourite && !loader.is_favourite(branch.id)? {
         return Ok(Found::Whole(Vec::new()));
     }
+    if !filter.issues.is_empty() {
+        return Ok(Found::Whole(with_issues(loader, branch, filter)?));
+    }
     let (_, total) = build_query::of_branch(loader.tx, branch.id, &filter.stored, 0, 0)?;
     let total = usize::try_from(total).unwrap_or(0);
     let window = asked.window("results", "result", total);
@@ -165,6 +174,23 @@ fn results_of_branch(
         window,
         total,
     })
+}
+
+/// The results of a plan branch with a commit that names one of the issues that the filter asks for, newest first. The
+/// store finds texts, `PROJ-1` in `PROJ-12` too.
+fn with_issues(
+    loader: &Loader<'_, '_>,
+    branch: &PlanBranch,
+    filter: &ResultFilter,
+) -> Result<Vec<Build>, EngineError> {
+    let (found, _) = build_query::of_branch(loader.tx, branch.id, &filter.stored, 0, i64::MAX)?;
+    let mut kept = Vec::new();
+    for build in found {
+        if loader.names_issue(build.id, &filter.issues)? {
+            kept.push(build);
+        }
+    }
+    Ok(kept)
 }
 
 fn row_count(count: usize) -> i64 {
@@ -212,6 +238,7 @@ async fn of_changeset(
                 && loader.may_read(build.plan_id)?
                 && (!filter.favourite || loader.is_favourite(build.plan_branch_id)?)
                 && has_one_of(loader, &build, &filter.stored.labels)?
+                && loader.names_issue(build.id, &filter.issues)?
             {
                 kept.push(build);
             }
@@ -396,9 +423,8 @@ pub(super) async fn labels(
     asked: Asked,
 ) -> Result<Response, Failure> {
     let href = asked.context(&app).links.rest(&[&"result", &key, &"label"]);
-    let (plan, number) = plan_result(&key).ok_or_else(|| no_such_plan(&key))?;
     let labels = load::read(&app, &visitor, move |loader| {
-        let build = loader.build_for(&plan, number, true)?;
+        let build = loader.build_named(&key)?;
         loader.labels_of(build.id)
     })
     .await?;
@@ -407,13 +433,25 @@ pub(super) async fn labels(
     Ok(asked.ok(render::label_list(&window.page, &window.cut(labels), total, href)))
 }
 
-/// The plan result that a key names, of its own or by one of its jobs.
-pub(super) fn plan_result(key: &str) -> Option<(PlanKey, ResultNumber)> {
-    match key.parse().ok()? {
-        EntityKey::Result(key) => Some((key.plan, ResultNumber::Number(key.number))),
-        EntityKey::JobResult(key) => Some((key.job.plan, ResultNumber::Number(key.number))),
-        EntityKey::LatestResult(plan) => Some((plan, ResultNumber::Latest)),
-        EntityKey::LatestJobResult(job) => Some((job.plan, ResultNumber::Latest)),
-        _ => None,
+/// The plan result that is to be changed, by its own key, that of one of its jobs, or the latest.
+///
+/// # Errors
+/// When there is none, or the caller may not see it or is nobody, who may change no result. A plan result's own key is not
+/// looked up.
+pub(super) async fn to_change(app: &App, visitor: &Visitor, text: &str) -> Result<ResultKey, Failure> {
+    if !visitor.caller.principal.is_logged_in() {
+        return Err(Failure::from(EngineError::Unauthenticated {
+            needed: Permission::Read,
+            subject: format!("result {}", inert(text, 80)),
+        }));
     }
+    if let Ok(EntityKey::Result(key)) = text.parse() {
+        return Ok(key);
+    }
+    let text = text.to_owned();
+    load::read(app, visitor, move |loader| {
+        let build = loader.build_named(&text)?;
+        Ok(load::result_key(&build)?)
+    })
+    .await
 }

@@ -6,6 +6,7 @@ use madake_domain::key::PlanKey;
 
 use super::fields::Fields;
 use super::no_such_plan;
+use super::result::to_change;
 use crate::App;
 use crate::auth::Visitor;
 use crate::refusal::Failure;
@@ -18,6 +19,7 @@ pub(super) async fn label_result(
     fields: Fields,
 ) -> Result<StatusCode, Failure> {
     let name = fields.need("name")?;
+    let key = to_change(&app, &visitor, &key).await?.to_string();
     app.engine().label_result(&visitor.caller, &key, name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -28,6 +30,7 @@ pub(super) async fn unlabel_result(
     visitor: Visitor,
     Path((key, name)): Path<(String, String)>,
 ) -> Result<StatusCode, Failure> {
+    let key = to_change(&app, &visitor, &key).await?.to_string();
     app.engine().unlabel_result(&visitor.caller, &key, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }

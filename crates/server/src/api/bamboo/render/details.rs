@@ -138,8 +138,12 @@ pub(super) fn change_collections(
         })
     };
     let metadata = || {
-        let facts: &Slice<(String, String)> = &details.metadata;
-        nested(facts, "item", expand, "metadata", |item, _| metadatum(item))
+        let mut facts = details.metadata.items.clone();
+        if let Some(started_ms) = details.started_ms {
+            facts.insert(0, ("build.timeStamp".to_owned(), ctx.iso(started_ms)));
+        }
+        let facts: Slice<(String, String)> = facts.into();
+        nested(&facts, "item", expand, "metadata", |item, _| metadatum(item))
     };
     Object::new()
         .optional_element("changes", wanted("changes").then(changes))

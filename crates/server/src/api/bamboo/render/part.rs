@@ -3,7 +3,7 @@
 use madake_domain::key::ResultKey;
 
 use super::super::expand::Expand;
-use super::super::link::{link, self_link};
+use super::super::link::self_link;
 use super::super::node::Object;
 use super::super::view::{ArtifactView, ChangeView, CommentView, IssueView, RevisionView};
 use super::RenderContext;
@@ -71,15 +71,13 @@ pub(super) fn label(name: &str) -> Object {
     Object::new().attribute("name", name)
 }
 
+/// What only a tracker knows is empty, as clients read it without asking whether it is there.
 pub(super) fn issue(issue: &IssueView) -> Object {
-    Object::new()
-        .attribute("key", issue.key.as_str())
-        .attribute("summary", issue.summary.as_str())
-        .attribute("iconUrl", issue.icon_url.as_str())
-        .attribute("issueType", issue.issue_type.as_str())
-        .attribute("status", issue.status.as_str())
-        .attribute("assignee", issue.assignee.as_str())
-        .element("url", link(issue.url.clone(), "self"))
+    let unknown = ["summary", "iconUrl", "issueType", "status", "assignee"];
+    unknown.into_iter().fold(
+        Object::new().attribute("key", issue.key.as_str()),
+        |object, name| object.attribute(name, ""),
+    )
 }
 
 pub(super) fn metadatum((key, value): &(String, String)) -> Object {

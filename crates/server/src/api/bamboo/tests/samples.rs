@@ -138,7 +138,7 @@ pub(super) fn details(status: Status) -> ResultDetails {
         labels: Slice::default(),
         issues: Slice::default(),
         variables: Slice::default(),
-        metadata: vec![("build.timeStamp".to_owned(), "1".to_owned())].into(),
+        metadata: vec![("plan.storageTag".to_owned(), "plan-1".to_owned())].into(),
     }
 }
 

@@ -137,23 +137,11 @@ pub struct CommentView {
     pub modified_ms: i64,
 }
 
-/// An issue of a tracker that commits or people linked.
+/// An issue that commits name. Of its tracker nothing is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssueView {
     /// Key, `WEB-12`.
     pub key: String,
-    /// Title.
-    pub summary: String,
-    /// Address of its icon, may be empty.
-    pub icon_url: String,
-    /// Type, may be empty.
-    pub issue_type: String,
-    /// State in the tracker, may be empty.
-    pub status: String,
-    /// Who works on it, may be empty.
-    pub assignee: String,
-    /// Page.
-    pub url: String,
 }
 
 /// A variable of a plan or of a build. The value of a password never leaves the renderer.

@@ -1,18 +1,24 @@
 //! What results of plans and of jobs have in common (bamboo-rest.md 5.2, 5.5).
 
+use madake_brokers::issue_keys;
 use madake_domain::key::ResultKey;
 use madake_domain::schedule::{LifeCycleState, ResultState};
 use madake_domain::variables::{GivenVariable, looks_secret};
 use madake_engine::EngineError;
+use madake_engine::commit_page::commit_page;
 use madake_engine::handed_on::{self, ShownVariable};
 use madake_store::build::{self, Build};
+use madake_store::repository::{self, Repository};
 use madake_store::{StoreError, build_query, label, variable};
 
 use super::super::super::expand::Expand;
 use super::super::super::view::{
-    ChangeView, ChangedFile, Reason, ResultDetails, RevisionView, Slice, Status, VariableView,
+    ChangeView, ChangedFile, IssueView, Reason, ResultDetails, RevisionView, Slice, Status, VariableView,
 };
 use super::Loader;
+
+/// The name under which the metadata of a result say where its files belong.
+pub(super) const STORAGE_TAG: &str = "plan.storageTag";
 
 impl Loader<'_, '_> {
     /// The details of a plan's result. `in_list` leaves out what lists do not even count.
@@ -25,11 +31,10 @@ impl Loader<'_, '_> {
         let summary = build.schedule.summary();
         let status = status_of(summary.life_cycle, summary.state);
         let reason = self.reason(&build.reason)?;
-        let metadata: Vec<(String, String)> = reason
-            .user()
-            .map(|user| ("ManualBuildTriggerReason.userName".to_owned(), user.name.clone()))
-            .into_iter()
-            .collect();
+        let mut metadata = vec![(STORAGE_TAG.to_owned(), format!("plan-{}", build.plan_branch_id))];
+        if let Some(user) = reason.user() {
+            metadata.push(("ManualBuildTriggerReason.userName".to_owned(), user.name.clone()));
+        }
         let average_duration_ms = match status {
             Status::InProgress => build_query::average_duration_ms(self.tx, build.plan_branch_id)?,
             _ => None,
@@ -56,7 +61,7 @@ impl Loader<'_, '_> {
             artifacts: self.artifacts(build, None, expand)?,
             comments: self.comments(build.id)?.into(),
             labels: self.labels_of(build.id)?.into(),
-            issues: Slice::default(),
+            issues: self.issues(build.id)?.into(),
             variables: self.variables_of(build)?.into(),
             metadata: metadata.into(),
         })
@@ -118,6 +123,10 @@ impl Loader<'_, '_> {
     /// The commits that are new in a build.
     pub(in super::super) fn changes(&mut self, build_id: i64) -> Result<Slice<ChangeView>, EngineError> {
         let rows = build_query::changes(self.tx, build_id)?;
+        let built_from = match rows.is_empty() {
+            true => None,
+            false => self.first_repository(build_id)?,
+        };
         let mut views = Vec::with_capacity(rows.len());
         for row in rows {
             let user = self.user_by_email(&row.email)?;
@@ -129,6 +138,9 @@ impl Loader<'_, '_> {
                     revision: row.changeset.clone(),
                 })
                 .collect();
+            let commit_url = built_from
+                .as_ref()
+                .and_then(|found| commit_page(&self.base_url, found, &row.changeset));
             views.push(ChangeView {
                 changeset_id: row.changeset,
                 full_name: user
@@ -138,11 +150,46 @@ impl Loader<'_, '_> {
                 author: row.author,
                 comment: row.message,
                 date_ms: row.at_ms,
-                commit_url: None,
+                commit_url,
                 files: files.into(),
             });
         }
         Ok(views.into())
+    }
+
+    /// The repository whose commits a build lists.
+    fn first_repository(&self, build_id: i64) -> Result<Option<Repository>, EngineError> {
+        let first = build_query::revisions(self.tx, build_id)?.into_iter().next();
+        match first.and_then(|first| first.repository_id) {
+            Some(id) => Ok(repository::by_id(self.tx, id)?),
+            None => Ok(None),
+        }
+    }
+
+    /// The issues that the commits of a build name, each once.
+    fn issues(&self, build_id: i64) -> Result<Vec<IssueView>, EngineError> {
+        let mut keys: Vec<String> = Vec::new();
+        for change in build_query::changes(self.tx, build_id)? {
+            for key in issue_keys(&change.message) {
+                if !keys.contains(&key) {
+                    keys.push(key);
+                }
+            }
+        }
+        Ok(keys.into_iter().map(|key| IssueView { key }).collect())
+    }
+
+    /// Whether a commit of a build names one of these issues, or none is asked for.
+    pub(in super::super) fn names_issue(
+        &self,
+        build_id: i64,
+        wanted: &[String],
+    ) -> Result<bool, EngineError> {
+        if wanted.is_empty() {
+            return Ok(true);
+        }
+        let named = self.issues(build_id)?;
+        Ok(named.iter().any(|issue| wanted.contains(&issue.key)))
     }
 
     /// Those given by hand, and those that its jobs made for the result.

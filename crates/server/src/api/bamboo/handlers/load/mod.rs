@@ -14,7 +14,7 @@ pub(super) use details::result_key;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use madake_domain::key::{PlanKey, ProjectKey, ResultNumber};
+use madake_domain::key::{EntityKey, PlanKey, ProjectKey, ResultNumber};
 use madake_domain::permission::Permission;
 use madake_domain::plan::PlanConfiguration;
 use madake_engine::EngineError;
@@ -38,9 +38,10 @@ where
     F: FnOnce(&mut Loader<'_, '_>) -> Result<T, EngineError> + Send + 'static,
 {
     let caller = visitor.caller.clone();
+    let base_url = app.base_url().to_owned();
     app.engine()
         .store()
-        .read(move |tx| question(&mut Loader::new(tx, caller)))
+        .read(move |tx| question(&mut Loader::new(tx, caller, base_url)))
         .await
         .map_err(Failure::from)
 }
@@ -51,6 +52,7 @@ pub(super) struct Loader<'t, 'c> {
     pub(super) tx: &'t Tx<'c>,
     /// Who asks.
     pub(super) caller: Caller,
+    base_url: String,
     projects: Option<HashMap<i64, ProjectRef>>,
     plans: HashMap<i64, Rc<Plan>>,
     branches: HashMap<i64, Rc<PlanBranch>>,
@@ -74,10 +76,11 @@ pub(super) struct LogPlace {
 }
 
 impl<'t, 'c> Loader<'t, 'c> {
-    fn new(tx: &'t Tx<'c>, caller: Caller) -> Self {
+    fn new(tx: &'t Tx<'c>, caller: Caller, base_url: String) -> Self {
         Self {
             tx,
             caller,
+            base_url,
             projects: None,
             plans: HashMap::new(),
             branches: HashMap::new(),
@@ -125,6 +128,27 @@ impl<'t, 'c> Loader<'t, 'c> {
             }
         };
         found.ok_or_else(|| not_found(ApiError::result_not_found(&word, key.as_str())))
+    }
+
+    /// The result that a key names in any of its forms: a plan's, a job's, the latest one. A job's stands for its plan's.
+    pub(super) fn build_named(&mut self, text: &str) -> Result<Build, EngineError> {
+        let (job, number) = match text.parse() {
+            Ok(EntityKey::Result(key)) => {
+                return self.build_for(&key.plan, ResultNumber::Number(key.number), true);
+            }
+            Ok(EntityKey::LatestResult(plan)) => {
+                return self.build_for(&plan, ResultNumber::Latest, true);
+            }
+            Ok(EntityKey::JobResult(key)) => (key.job, ResultNumber::Number(key.number)),
+            Ok(EntityKey::LatestJobResult(job)) => (job, ResultNumber::Latest),
+            _ => {
+                let shown = madake_domain::text::inert(text, 80);
+                return Err(not_found(ApiError::plan_not_found(&shown)));
+            }
+        };
+        let build = self.build_for(&job.plan, number, true)?;
+        self.job_row(&build, &job)?;
+        Ok(build)
     }
 
     /// The project with this key, if the caller may read it or one of its plans. Anonymous callers get the same

@@ -15,7 +15,7 @@ use super::super::super::view::{
     Span, StageResult,
 };
 use super::super::filter::ResultFilter;
-use super::details::{result_key, status_of};
+use super::details::{STORAGE_TAG, result_key, status_of};
 use super::plan::job_ref;
 use super::{Loader, LogPlace, missing, not_found};
 
@@ -186,6 +186,10 @@ impl Loader<'_, '_> {
             true => self.changes(build.id)?,
             false => details.changes,
         };
+        let mut metadata = details.metadata;
+        for (_, tag) in metadata.items.iter_mut().filter(|(name, _)| name == STORAGE_TAG) {
+            *tag = format!("plan-{}-{}", build.plan_branch_id, row.key);
+        }
         let (tests, test_results) = self.tests_of_job(row.id, expand)?;
         let artifacts = self.artifacts(build, Some(row.id), expand)?;
         Ok(JobResultView {
@@ -204,6 +208,7 @@ impl Loader<'_, '_> {
                 changes,
                 tests,
                 artifacts,
+                metadata,
                 ..details
             },
             stage: stage.name.clone(),
@@ -276,7 +281,9 @@ impl Loader<'_, '_> {
             };
             ever_built = true;
             let summary = summary_of(&build, &row);
-            if filter.admits(summary.life_cycle, summary.state, false) {
+            if filter.admits(summary.life_cycle, summary.state, false)
+                && self.names_issue(build.id, &filter.issues)?
+            {
                 found.push((build, row));
             }
         }
