@@ -38,9 +38,9 @@ seen["result"] = [results[0]["id"] == queued["deploymentResultId"], results[0]["
 dashboard = bamboo.deployment_dashboard()
 seen["dashboard"] = [one["deploymentProject"]["name"] for one in dashboard]
 page = bamboo.get_deployment_dashboard_paginate(project)
-seen["page"] = [one["deploymentProject"]["name"] for one in page["results"]]
+seen["page"] = [one["name"] for one in page["results"]]
 status = bamboo.get_deployment_dashboard_status({"environmentIds": [first["id"]]})
-seen["status"] = [one["environment"]["name"] for one in status]
+seen["status"] = [[one["environmentId"] == first["id"], one["deploymentState"]] for one in status]
 bamboo.delete_deployment_environment(second["id"])
 seen["left"] = [one["name"] for one in bamboo.deployment_project(project)["environments"]]
 bamboo.delete_deployment_project(project)

@@ -49,7 +49,7 @@ async fn a_library_for_bamboo_keeps_deployment_projects() {
         ("result", json!([true, "SUCCESS"])),
         ("dashboard", json!(["By script"])),
         ("page", json!(["By script"])),
-        ("status", json!(["Staging"])),
+        ("status", json!([[true, "SUCCESS"]])),
         ("left", json!(["Staging"])),
         ("at_the_end", json!([])),
     ] {

@@ -129,10 +129,12 @@ pub(crate) fn format_of(request: &Request) -> Format {
     // What Git LFS asks for has a media type of its own, which is JSON.
     let json_only =
         path.starts_with("/rest/madake/") || (path.starts_with("/scm/") && path.contains("/info/lfs/"));
-    let formats = if json_only {
-        Formats::JsonOnly
-    } else {
-        Formats::XmlAndJson
+    let is_late = path.starts_with("/rest/admin/")
+        || (path.starts_with("/rest/api/") && path.split('/').nth(4) == Some("deploy"));
+    let formats = match (json_only, is_late) {
+        (true, _) => Formats::JsonOnly,
+        (false, true) => Formats::JsonFirst,
+        (false, false) => Formats::XmlAndJson,
     };
     suffix.unwrap_or_else(|| negotiate(path, request.headers(), formats))
 }

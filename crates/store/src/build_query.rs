@@ -302,6 +302,19 @@ pub fn changes(tx: &Tx<'_>, build_id: i64) -> Result<Vec<Change>, StoreError> {
     )
 }
 
+/// The branch of the repository that a build was made of; `None`: of none, or the build was removed.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn vcs_branch(tx: &Tx<'_>, build_id: i64) -> Result<Option<String>, StoreError> {
+    let found = tx.first(
+        "SELECT vcs_branch FROM build WHERE id = $1",
+        params![build_id],
+        |row| row.get::<Option<String>>(0),
+    )?;
+    Ok(found.flatten())
+}
+
 /// Builds whose commits have not been looked up.
 ///
 /// # Errors

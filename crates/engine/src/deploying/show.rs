@@ -91,17 +91,25 @@ pub fn projects(tx: &Tx<'_>, caller: &Caller) -> Result<Vec<ShownProject>, Engin
     Ok(shown)
 }
 
-fn shown_project(tx: &Tx<'_>, caller: &Caller, found: Deployment) -> Result<ShownProject, EngineError> {
-    let configuration = deployment::configuration(tx, found.version_id)?;
-    let may = |needed| rights::may(tx, caller, needed, &found);
-    let operations = Operations {
+/// What a caller who may see a project may do with it and its releases.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn operations(tx: &Tx<'_>, caller: &Caller, found: &Deployment) -> Result<Operations, EngineError> {
+    let may = |needed| rights::may(tx, caller, needed, found);
+    Ok(Operations {
         view: true,
         edit: may(Permission::Write)?,
         delete: may(Permission::Administration)?,
         execute: false,
         create_release: may(Permission::CreateRelease)?,
         judge_release: may(Permission::ApproveRelease)?,
-    };
+    })
+}
+
+fn shown_project(tx: &Tx<'_>, caller: &Caller, found: Deployment) -> Result<ShownProject, EngineError> {
+    let configuration = deployment::configuration(tx, found.version_id)?;
+    let operations = operations(tx, caller, &found)?;
     let mut environments = Vec::new();
     for row in deployment::environments(tx, found.id)? {
         let definition = configuration.environments.iter().find(|one| one.name == row.name);

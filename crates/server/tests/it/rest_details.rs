@@ -160,3 +160,40 @@ async fn comments_and_labels_are_left_under_every_form_of_a_key() {
         }
     }
 }
+
+#[tokio::test]
+async fn scripts_get_json_of_deployments_and_administration_without_asking_for_it() {
+    let (fixture, token) = Fixture::with_plan().await;
+    for (path, kind) in [
+        (
+            "/rest/api/latest/deploy/project/all",
+            "application/json;charset=UTF-8",
+        ),
+        ("/rest/api/1.0/deploy/dashboard", "application/json;charset=UTF-8"),
+        (
+            "/rest/api/latest/deploy/project/99",
+            "application/json;charset=UTF-8",
+        ),
+        (
+            "/rest/api/latest/deploy/project/all.xml",
+            "application/xml;charset=UTF-8",
+        ),
+        (
+            "/rest/admin/latest/globalVariables",
+            "application/json;charset=UTF-8",
+        ),
+        (
+            "/rest/api/latest/queue/deployment",
+            "application/xml;charset=UTF-8",
+        ),
+        ("/rest/api/latest/plan", "application/xml;charset=UTF-8"),
+    ] {
+        let anything = fixture
+            .call(Method::GET, path)
+            .header("accept", "*/*")
+            .token(&token)
+            .send()
+            .await;
+        assert_eq!(anything.content_type(), kind, "{path}");
+    }
+}

@@ -32,7 +32,10 @@ impl Format {
 pub enum Formats {
     /// The resources of old: both, XML unless asked otherwise.
     XmlAndJson,
-    /// Resources that were added later (permissions, administration, tokens, deployments, agents).
+    /// Resources that were added later (permissions, administration, tokens, deployments, agents): both, JSON unless asked
+    /// otherwise. Bamboo has JSON alone, and scripts do not ask for it.
+    JsonFirst,
+    /// Our own interface.
     JsonOnly,
 }
 
@@ -50,11 +53,13 @@ pub struct SuffixedPath<'p> {
 pub fn negotiate(path: &str, headers: &HeaderMap, formats: Formats) -> Format {
     match formats {
         Formats::JsonOnly => Format::Json,
-        Formats::XmlAndJson => split_suffix(path)
-            .format
-            .or_else(|| accepted(headers))
-            .unwrap_or(Format::Xml),
+        Formats::XmlAndJson => asked(path, headers).unwrap_or(Format::Xml),
+        Formats::JsonFirst => asked(path, headers).unwrap_or(Format::Json),
     }
+}
+
+fn asked(path: &str, headers: &HeaderMap) -> Option<Format> {
+    split_suffix(path).format.or_else(|| accepted(headers))
 }
 
 /// Takes `.json` or `.xml` off the end of the last segment, once, and slashes off the end.
@@ -271,6 +276,19 @@ mod tests {
         assert_eq!(
             negotiate("/permissions.xml", &headers, Formats::JsonOnly),
             Format::Json
+        );
+    }
+
+    #[test]
+    fn resources_of_between_answer_in_json_unless_asked_for_xml() {
+        let headers = HeaderMap::new();
+        assert_eq!(
+            negotiate("/deploy/project/all", &headers, Formats::JsonFirst),
+            Format::Json
+        );
+        assert_eq!(
+            negotiate("/deploy/project/all.xml", &headers, Formats::JsonFirst),
+            Format::Xml
         );
     }
 }

@@ -4,6 +4,8 @@
 //! Everything that users chose (names, stages, revisions) is escaped.
 
 use madake_domain::key::ResultKey;
+use madake_engine::deploying::start::sentence;
+use madake_store::deployment_result::DeploymentReason;
 
 use super::link::Links;
 
@@ -135,6 +137,17 @@ impl Reason {
             | Self::Rebuilt { user } => Some(user),
             _ => None,
         }
+    }
+}
+
+/// `reasonSummary` of a deployment, with links; `user` is who asked for it.
+pub(super) fn deployment_html(reason: &DeploymentReason, user: Option<&UserRef>, links: &Links) -> String {
+    match (reason, user) {
+        (DeploymentReason::Manual { .. }, Some(user)) => format!("Manual run by {}", user_link(user, links)),
+        (DeploymentReason::BuildSuccess { build }, _) => {
+            format!("Child of {}", anchor(&links.browse(&[build]), build))
+        }
+        _ => escape_html(&sentence(reason)),
     }
 }
 

@@ -1,13 +1,15 @@
-//! Reads what requests bring, and refuses what it does not understand with a sentence.
+//! Reads what requests bring, and refuses what it does not understand with a sentence; and the answer to what was set.
 
 use std::str::FromStr;
 
+use axum::Json as Answer;
 use axum::extract::{FromRequest, Request};
 use http::{StatusCode, header};
 use madake_domain::text::inert;
 use madake_engine::EngineError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use crate::api::bamboo::error::ApiError;
 use crate::refusal::Failure;
@@ -51,6 +53,21 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
             .map(Self)
             .map_err(|error| invalid(format!("the body cannot be read: {error}")).into())
     }
+}
+
+/// What was set as it is seen now, with the sentence about it that its owner should read: 201 when it is new.
+pub(super) fn set_answer(
+    mut view: Value,
+    warning: Option<&str>,
+    is_new: bool,
+) -> (StatusCode, Answer<Value>) {
+    view["warning"] = json!(warning);
+    let status = if is_new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    (status, Answer(view))
 }
 
 /// The body of a call that needs nothing said; [`Json`] keeps foreign pages from making it.

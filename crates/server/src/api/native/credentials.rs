@@ -11,7 +11,7 @@ use madake_engine::ops::keep_credential::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::body::{Json, invalid, parse};
+use super::body::{Json, invalid, parse, set_answer};
 use crate::App;
 use crate::api::bamboo::query::Parameters;
 use crate::auth::Visitor;
@@ -71,14 +71,11 @@ pub(super) async fn keep(
         replace: asked.replace,
     };
     let kept = app.engine().keep_credential(&visitor.caller, new).await?;
-    let mut answer = view(&kept.shown);
-    answer["warning"] = json!(kept.warning);
-    let status = if kept.is_new {
-        StatusCode::CREATED
-    } else {
-        StatusCode::OK
-    };
-    Ok((status, Answer(answer)))
+    Ok(set_answer(
+        view(&kept.shown),
+        kept.warning.as_deref(),
+        kept.is_new,
+    ))
 }
 
 /// `DELETE /credentials?name=&project=&force=`

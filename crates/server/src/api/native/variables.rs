@@ -9,7 +9,7 @@ use madake_store::variable::{StoredValue, StoredVariable, VariableScope};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::body::{Json, invalid};
+use super::body::{Json, invalid, set_answer};
 use crate::App;
 use crate::api::bamboo::query::Parameters;
 use crate::auth::Visitor;
@@ -51,14 +51,11 @@ pub(super) async fn set(
         secret: asked.secret,
     };
     let set = app.engine().set_variable(&visitor.caller, scope, new).await?;
-    let mut answer = view(&set.variable);
-    answer["warning"] = json!(set.warning);
-    let status = if set.is_new {
-        StatusCode::CREATED
-    } else {
-        StatusCode::OK
-    };
-    Ok((status, Answer(answer)))
+    Ok(set_answer(
+        view(&set.variable),
+        set.warning.as_deref(),
+        set.is_new,
+    ))
 }
 
 /// `DELETE /variables?project=&plan=&name=`

@@ -126,7 +126,8 @@ fn vcs_update_times(span: Option<Span>, ctx: &RenderContext) -> Object {
 }
 
 /// `log` is HTML, `unstyledLog` the text itself.
-fn log_entry(line: &LogLine, ctx: &RenderContext) -> Object {
+#[must_use]
+pub fn log_entry(line: &LogLine, ctx: &RenderContext) -> Object {
     Object::new()
         .element("log", html_text(&line.text))
         .element("unstyledLog", line.text.as_str())

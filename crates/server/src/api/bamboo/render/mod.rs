@@ -18,7 +18,7 @@ mod test_results;
 mod variable;
 
 pub use branch::{branch_created, branch_list, branch_single, vcs_branch_list};
-pub use job_result::job_result_single;
+pub use job_result::{job_result_single, log_entry};
 pub use label::{comment_list, label_list};
 pub use plan::{job_single, plan_list, plan_single};
 pub use project::{project_list, project_single};

@@ -8,7 +8,8 @@ use super::super::super::node::{Document, List, Object};
 use super::super::super::paging::{MAX_SIZE, Page};
 use super::super::asked::Asked;
 use super::super::load;
-use super::{id, shape};
+use super::id;
+use super::shape::{self, Shapes};
 use crate::App;
 use crate::auth::Visitor;
 use crate::refusal::Failure;
@@ -27,7 +28,7 @@ pub(super) async fn single(
         Ok((shown, total))
     })
     .await?;
-    let body = shape::environment(&shown).element("deploymentResultsCount", total);
+    let body = shape::environment_with_counts(&shown).element("deploymentResultsCount", total);
     Ok(asked.ok(Document::new("environment", body)))
 }
 
@@ -44,20 +45,21 @@ pub(super) async fn results(
         i64::try_from(page.start).unwrap_or(i64::MAX),
         i64::try_from(page.size).unwrap_or(i64::MAX),
     );
+    let links = asked.context(&app).links;
     let (row, results, total) = load::read(&app, &visitor, move |loader| {
-        show::history(loader.tx, &loader.caller, wanted, start, limit)
+        let (row, results, total) = show::history(loader.tx, &loader.caller, wanted, start, limit)?;
+        let mut shapes = Shapes::new(loader, &links);
+        let shaped: Result<Vec<_>, _> = results.iter().map(|one| shapes.result(one)).collect();
+        Ok((row, shaped?, total))
     })
     .await?;
     let body = Object::new()
         .element("name", row.name.as_str())
         .element("id", row.id)
-        .element(
-            "results",
-            List::new("result", results.iter().map(|one| shape::result(one, None))),
-        )
+        .element("results", List::new("result", results))
         .attribute("size", total)
         .attribute("start-index", page.start)
-        .attribute("max-result", page.size);
+        .attribute("max-result", page.echo(usize::try_from(total).unwrap_or(0)));
     Ok(asked.ok(Document::new("results", body)))
 }
 

@@ -5,15 +5,17 @@ use axum::response::Response;
 use http::StatusCode;
 use madake_domain::key::{EntityKey, PlanKey};
 use madake_engine::deploying::show::{self, ShownProject};
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::super::super::error::ApiError;
+use super::super::super::link::Links;
 use super::super::super::node::{Document, List};
 use super::super::super::paging::{MAX_SIZE, Page, start_limit_document};
 use super::super::asked::Asked;
 use super::super::{load, refuse};
 use super::edit::json;
-use super::{JsonBody, id, shape};
+use super::shape::{self, Shapes};
+use super::{JsonBody, id};
 use crate::App;
 use crate::auth::Visitor;
 use crate::refusal::Failure;
@@ -83,9 +85,17 @@ pub(super) async fn dashboard(
     visitor: Visitor,
     asked: Asked,
 ) -> Result<Response, Failure> {
-    let projects = shown(&app, &visitor).await?;
-    let list = List::new("projectStatus", projects.iter().map(shape::on_dashboard));
-    Ok(asked.ok(Document::new("dashboard", list)))
+    let links = asked.context(&app).links;
+    let statuses = load::read(&app, &visitor, move |loader| {
+        let projects = show::projects(loader.tx, &loader.caller)?;
+        let mut shapes = Shapes::new(loader, &links);
+        projects
+            .iter()
+            .map(|one| shapes.on_dashboard(one))
+            .collect::<Result<Vec<_>, _>>()
+    })
+    .await?;
+    Ok(asked.ok(Document::new("dashboard", List::new("projectStatus", statuses))))
 }
 
 /// `GET /deploy/dashboard/{id}`: the same list with one project.
@@ -95,18 +105,27 @@ pub(super) async fn dashboard_of_one(
     Path(text): Path<String>,
     asked: Asked,
 ) -> Result<Response, Failure> {
-    let found = one(&app, &visitor, &text).await?;
-    let list = List::new("projectStatus", [shape::on_dashboard(&found)]);
-    Ok(asked.ok(Document::new("dashboard", list)))
+    let (links, wanted) = (asked.context(&app).links, id(&text));
+    let status = load::read(&app, &visitor, move |loader| {
+        let found = show::project(loader.tx, &loader.caller, wanted)?;
+        Shapes::new(loader, &links).on_dashboard(&found)
+    })
+    .await?;
+    Ok(asked.ok(Document::new("dashboard", List::new("projectStatus", [status]))))
 }
 
-/// `GET /deploy/dashboard/paginate`
+/// `GET /deploy/dashboard/paginate?filter=`: projects with their environments, those whose name has the text or whose id it
+/// is.
 pub(super) async fn dashboard_page(
     State(app): State<App>,
     visitor: Visitor,
     asked: Asked,
 ) -> Result<Response, Failure> {
-    let projects = shown(&app, &visitor).await?;
+    let mut projects = shown(&app, &visitor).await?;
+    if let Some(filter) = asked.parameters.text("filter") {
+        let (text, number) = (filter.to_lowercase(), id(filter));
+        projects.retain(|one| one.found.id == number || one.found.name.to_lowercase().contains(&text));
+    }
     Ok(a_page(
         &app,
         &asked,
@@ -133,7 +152,7 @@ fn a_page(app: &App, asked: &Asked, projects: &[ShownProject], path: &[&dyn std:
         .iter()
         .skip(page.start)
         .take(page.size)
-        .map(|one| shape::on_dashboard(one).into())
+        .map(|one| shape::project(one).into())
         .collect();
     let href = asked.context(app).links.rest(path);
     asked.ok(start_limit_document(
@@ -145,27 +164,64 @@ fn a_page(app: &App, asked: &Asked, projects: &[ShownProject], path: &[&dyn std:
     ))
 }
 
-/// The environments whose status is asked for.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct Wanted {
-    environment_ids: Vec<i64>,
+/// The ids in a body: `{"environmentIds": [1, 2]}`, or the list alone.
+fn environment_ids(body: &Value) -> Option<Vec<i64>> {
+    let list = match body {
+        Value::Object(fields) => match fields.get("environmentIds").or_else(|| fields.get("ids")) {
+            Some(list) => list,
+            None => return Some(Vec::new()),
+        },
+        list => list,
+    };
+    let number = |one: &Value| one.as_i64().or_else(|| one.as_str()?.parse().ok());
+    list.as_array()?.iter().map(number).collect()
 }
 
-/// `POST /deploy/dashboard/status`: a bare list of the environments that the caller may see, in the order of their
-/// projects; of those that the body names, or of all.
+/// `POST /deploy/dashboard/status`: a bare list of the environments that the caller may see with their newest deployments, in
+/// the order of their projects; of those that the body names, or of all.
 pub(super) async fn dashboard_status(
     State(app): State<App>,
     visitor: Visitor,
-    JsonBody(body): JsonBody<Wanted>,
+    JsonBody(body): JsonBody<Value>,
 ) -> Result<Response, Failure> {
-    let wanted = body?.environment_ids;
-    let projects = shown(&app, &visitor).await?;
-    let statuses = projects
-        .iter()
-        .flat_map(|project| &project.environments)
-        .filter(|one| wanted.is_empty() || wanted.contains(&one.row.id))
-        .map(shape::environment_status);
-    let list = List::new("environmentStatus", statuses);
-    Ok(json("environmentStatuses", list))
+    let wanted = environment_ids(&body?)
+        .ok_or_else(|| refuse(ApiError::invalid("environmentIds lists the ids of environments")))?;
+    let links = Links::new(app.base_url());
+    let statuses = load::read(&app, &visitor, move |loader| {
+        let projects = show::projects(loader.tx, &loader.caller)?;
+        let mut shapes = Shapes::new(loader, &links);
+        projects
+            .iter()
+            .flat_map(|project| &project.environments)
+            .filter(|one| wanted.is_empty() || wanted.contains(&one.row.id))
+            .map(|one| shapes.short_status(one))
+            .collect::<Result<Vec<_>, _>>()
+    })
+    .await?;
+    Ok(json(
+        "environmentStatuses",
+        List::new("environmentStatus", statuses),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::environment_ids;
+
+    #[test]
+    fn ids_of_environments_are_read_in_each_form() {
+        for (body, ids) in [
+            (json!({"environmentIds": [1, 2]}), Some(vec![1, 2])),
+            (json!({"ids": ["3"]}), Some(vec![3])),
+            (json!([4]), Some(vec![4])),
+            (json!({}), Some(vec![])),
+            (json!({"environmentIds": 1}), None),
+            (json!({"environmentIds": ["x"]}), None),
+            (json!(1), None),
+        ] {
+            assert_eq!(environment_ids(&body), ids, "{body}");
+        }
+    }
 }

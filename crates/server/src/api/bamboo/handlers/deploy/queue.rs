@@ -13,7 +13,8 @@ use super::super::super::node::{Document, Node, Object};
 use super::super::super::paging::{collection, named_list_document, unexpanded};
 use super::super::asked::{Asked, AskedWithForm};
 use super::super::{load, refuse};
-use super::{id, shape};
+use super::id;
+use super::shape::Shapes;
 use crate::App;
 use crate::auth::Visitor;
 use crate::refusal::Failure;
@@ -24,15 +25,20 @@ pub(super) async fn list(
     visitor: Visitor,
     asked: Asked,
 ) -> Result<Response, Failure> {
-    let waiting = load::read(&app, &visitor, |loader| show::waiting(loader.tx, &loader.caller)).await?;
+    let links = asked.context(&app).links;
+    let waiting = load::read(&app, &visitor, move |loader| {
+        let waiting = show::waiting(loader.tx, &loader.caller)?;
+        let mut shapes = Shapes::new(loader, &links);
+        waiting
+            .iter()
+            .map(|one| shapes.queued(one))
+            .collect::<Result<Vec<_>, _>>()
+    })
+    .await?;
     let total = waiting.len();
     let window = asked.window("queuedDeployments", "queuedDeployment", total);
     let inner = if asked.expand.contains("queuedDeployments") {
-        let items: Vec<Node> = window
-            .cut(waiting)
-            .iter()
-            .map(|one| shape::result(one, None).into())
-            .collect();
+        let items: Vec<Node> = window.cut(waiting).into_iter().map(Node::from).collect();
         collection(total, window.page, "queuedDeployment", items)
     } else {
         unexpanded(total)

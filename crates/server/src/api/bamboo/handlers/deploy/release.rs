@@ -1,8 +1,7 @@
 //! Releases, which Bamboo's REST API calls versions.
 
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse as _, Response};
-use http::StatusCode;
+use axum::response::Response;
 use madake_domain::deployment::ReleaseStatus;
 use madake_domain::permission::Permission;
 use madake_domain::text::inert;
@@ -13,12 +12,14 @@ use madake_store::deployment_release;
 use serde::Deserialize;
 
 use super::super::super::error::ApiError;
-use super::super::super::link::self_link;
+use super::super::super::link::Links;
 use super::super::super::node::{Document, List, Object};
 use super::super::super::paging::{MAX_SIZE, Page};
 use super::super::asked::Asked;
 use super::super::{load, refuse};
-use super::{JsonBody, id, shape};
+use super::edit::json;
+use super::shape::Shapes;
+use super::{JsonBody, id};
 use crate::App;
 use crate::auth::Visitor;
 use crate::refusal::Failure;
@@ -37,22 +38,21 @@ pub(super) async fn list(
         i64::try_from(page.size).unwrap_or(i64::MAX),
     );
     let branch = asked.parameters.text("branchKey").map(str::to_owned);
+    let links = asked.context(&app).links;
     let (releases, total) = load::read(&app, &visitor, move |loader| {
         let found = rights::deployment_for(loader.tx, &loader.caller, wanted, Permission::Read)?;
         let branch = branch.as_deref();
-        Ok(deployment_release::of_project(
-            loader.tx, found.id, branch, start, limit,
-        )?)
+        let (releases, total) = deployment_release::of_project(loader.tx, found.id, branch, start, limit)?;
+        let mut shapes = Shapes::new(loader, &links);
+        let shaped: Result<Vec<_>, _> = releases.iter().map(|one| shapes.release(one)).collect();
+        Ok((shaped?, total))
     })
     .await?;
     let body = Object::new()
         .attribute("size", total)
         .attribute("start-index", page.start)
-        .attribute("max-result", page.size)
-        .element(
-            "versions",
-            List::new("version", releases.iter().map(|one| shape::release(one, None))),
-        );
+        .attribute("max-result", page.echo(usize::try_from(total).unwrap_or(0)))
+        .element("versions", List::new("version", releases));
     Ok(asked.ok(Document::new("versions", body)))
 }
 
@@ -93,10 +93,21 @@ pub(super) async fn create(
         .create_release(&visitor.caller, project, asked)
         .await
         .map_err(refusal)?;
-    // The answer is JSON whatever was asked for: so was the question.
-    let document = Document::new("version", shape::release(&made, None));
-    let headers = [(http::header::CONTENT_TYPE, "application/json;charset=UTF-8")];
-    Ok((StatusCode::OK, headers, document.to_json()).into_response())
+    let shaped = shaped(&app, &visitor, move |shapes| shapes.release(&made)).await?;
+    Ok(json("version", shaped))
+}
+
+/// A shape that is made inside a read of the store.
+async fn shaped(
+    app: &App,
+    visitor: &Visitor,
+    shape: impl FnOnce(&mut Shapes<'_, '_, '_>) -> Result<Object, EngineError> + Send + 'static,
+) -> Result<Object, Failure> {
+    let links = Links::new(app.base_url());
+    load::read(app, visitor, move |loader| {
+        shape(&mut Shapes::new(loader, &links))
+    })
+    .await
 }
 
 /// A release that was not made, with the field whose value is to blame.
@@ -134,10 +145,11 @@ pub(super) async fn single(
     asked: Asked,
 ) -> Result<Response, Failure> {
     let found = app.engine().release(&visitor.caller, id(&text)).await?;
-    Ok(asked.ok(Document::new("version", shape::release(&found, None))))
+    let shaped = shaped(&app, &visitor, move |shapes| shapes.release(&found)).await?;
+    Ok(asked.ok(Document::new("version", shaped)))
 }
 
-/// `GET /deploy/version/{id}/build-result`: where the result is.
+/// `GET /deploy/version/{id}/build-result`: the release, and where its result is.
 pub(super) async fn build_result(
     State(app): State<App>,
     visitor: Visitor,
@@ -145,12 +157,8 @@ pub(super) async fn build_result(
     asked: Asked,
 ) -> Result<Response, Failure> {
     let found = app.engine().release(&visitor.caller, id(&text)).await?;
-    let href = asked.context(&app).links.rest(&[&"result", &found.build_key]);
-    let body = Object::new().element("link", self_link(href)).element(
-        "planResultKey",
-        Object::new().element("key", found.build_key.as_str()),
-    );
-    Ok(asked.ok(Document::new("buildResult", body)))
+    let shaped = shaped(&app, &visitor, move |shapes| shapes.release_and_result(&found)).await?;
+    Ok(asked.ok(Document::new("buildResult", shaped)))
 }
 
 /// `GET /deploy/version/{id}/status`
@@ -161,7 +169,8 @@ pub(super) async fn status(
     asked: Asked,
 ) -> Result<Response, Failure> {
     let found = app.engine().release(&visitor.caller, id(&text)).await?;
-    Ok(asked.ok(Document::new("versionStatus", shape::status(&found))))
+    let shaped = shaped(&app, &visitor, move |shapes| shapes.status(&found)).await?;
+    Ok(asked.ok(Document::new("versionStatus", shaped)))
 }
 
 /// `POST /deploy/version/{id}/status/{APPROVED|BROKEN|INCOMPLETE}`
@@ -186,5 +195,6 @@ pub(super) async fn judge(
         .engine()
         .judge_release(&visitor.caller, release, status)
         .await?;
-    Ok(asked.ok(Document::new("versionStatus", shape::status(&found))))
+    let shaped = shaped(&app, &visitor, move |shapes| shapes.status(&found)).await?;
+    Ok(asked.ok(Document::new("versionStatus", shaped)))
 }
