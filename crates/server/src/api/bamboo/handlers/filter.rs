@@ -16,6 +16,9 @@ const LIFE_CYCLES: [LifeCycleState; 5] = [
 ];
 const STATES: [ResultState; 3] = [ResultState::Unknown, ResultState::Successful, ResultState::Failed];
 
+/// So many issues are looked for: each is one more text to find in all messages.
+const MOST_ISSUES: usize = 25;
+
 /// Which results a list shows.
 #[derive(Debug, Clone)]
 pub(super) struct ResultFilter {
@@ -57,6 +60,7 @@ impl ResultFilter {
         let issues: Vec<String> = asked_issues
             .iter()
             .flat_map(|text| issue_keys(&text.to_ascii_uppercase()))
+            .take(MOST_ISSUES)
             .collect();
         Ok(Self {
             stored: build_query::Filter {
