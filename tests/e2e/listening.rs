@@ -441,7 +441,7 @@ async fn a_hint_without_refs_finds_what_moved_and_one_with_some_finds_the_rest()
     .await;
     let notes = entry["notes"].to_string();
     assert!(
-        notes.contains("1 refs that no webhook named had moved, too"),
+        notes.contains("1 ref that no webhook named had moved, too"),
         "{entry}"
     );
     scene.built("the one that was not named", 3, &third).await;
@@ -501,7 +501,7 @@ async fn looks_become_rare_while_webhooks_arrive_and_find_what_none_told() {
     assert_eq!(entry["kind"], "reconciliation", "{entry}");
     assert_eq!(
         entry["summary"],
-        "1 refs of tools had moved and no webhook told so"
+        "1 ref of tools had moved and no webhook told so"
     );
     let said = scene.server.madake(&["repo", "hearing"]);
     assert!(said.contains(&format!("see madake why {event}")), "{said}");

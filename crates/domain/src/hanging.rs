@@ -5,6 +5,7 @@
 //! how long such a job usually takes, the silence alone counts.
 
 use crate::plan::HangingDetection;
+use crate::text::counted;
 
 /// The limits of one job.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -75,10 +76,10 @@ pub fn hangs(rules: &HangingRules, facts: &RunningFacts) -> Option<String> {
     let is_long = facts.running_ms as f64 >= usual_ms as f64 * multiplier;
     is_long.then(|| {
         format!(
-            "{silence}, and it has run for {}, where such jobs take {} (limits: {} minutes, {multiplier} times)",
+            "{silence}, and it has run for {}, where such jobs take {} (limits: {}, {multiplier} times)",
             length(facts.running_ms),
             length(usual_ms),
-            rules.minutes_between_logs
+            counted(rules.minutes_between_logs, "minute")
         )
     })
 }
@@ -105,13 +106,17 @@ pub fn waits_too_long(rules: &HangingRules, queued_ms: i64, facts: AgentFacts) -
     let why = if paused {
         "the server is paused".to_owned()
     } else if busy >= agents {
-        format!("all {agents} agents are at work")
+        match agents {
+            1 => "the only agent is at work".to_owned(),
+            _ => format!("all {agents} agents are at work"),
+        }
     } else {
         format!("{busy} of {agents} agents are at work, and none of the others takes it")
     };
     Some(format!(
-        "it has waited for an agent for {}, and the limit is {limit} minutes: {why}",
-        length(queued_ms)
+        "it has waited for an agent for {}, and the limit is {}: {why}",
+        length(queued_ms),
+        counted(limit, "minute")
     ))
 }
 
@@ -128,9 +133,9 @@ const MINUTE: i64 = 60_000;
 
 fn length(ms: i64) -> String {
     match ms / 1000 {
-        seconds @ ..120 => format!("{seconds} seconds"),
-        seconds @ 120..7200 => format!("{} minutes", seconds / 60),
-        seconds => format!("{} hours", seconds / 3600),
+        seconds @ ..120 => counted(seconds, "second"),
+        seconds @ 120..7200 => counted(seconds / 60, "minute"),
+        seconds => counted(seconds / 3600, "hour"),
     }
 }
 

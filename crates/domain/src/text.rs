@@ -7,6 +7,20 @@
 /// The mark at the end of a text that was cut.
 pub const CUT_MARK: char = '…';
 
+/// A number and what is counted: `1 ref`, `2 refs`, `0 branches`. `one` is the word for one of them.
+pub fn counted<N: Copy + std::fmt::Display + PartialEq + From<u8>>(count: N, one: &str) -> String {
+    if count == N::from(1) {
+        return format!("1 {one}");
+    }
+    match one.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{count} {stem}ies"),
+        _ if one.ends_with(['s', 'x']) || one.ends_with("ch") || one.ends_with("sh") => {
+            format!("{count} {one}es")
+        }
+        _ => format!("{count} {one}s"),
+    }
+}
+
 /// `text` on one line of at most `max_chars` characters, the mark of a cut included.
 ///
 /// Control characters (C0 and C1, but not the tab), terminal sequences (CSI, OSC, DCS and their kin, in both
@@ -99,6 +113,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn one_is_one_and_everything_else_is_several() {
+        let refs = [0_usize, 1, 2].map(|count| counted(count, "ref"));
+        assert_eq!(refs, ["0 refs", "1 ref", "2 refs"]);
+        let many = ["branch", "address", "entry", "day", "fix"].map(|one| counted(7_i64, one));
+        assert_eq!(
+            many,
+            ["7 branches", "7 addresses", "7 entries", "7 days", "7 fixes"]
+        );
+        assert_eq!(counted(-1_i64, "second"), "-1 seconds");
+    }
 
     #[test]
     fn s8_terminal_sequences_and_direction_marks_are_left_out() {

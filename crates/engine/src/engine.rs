@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::capabilities::PossibleJobs;
-use crate::hanging::Told;
+use crate::hanging::JobsInTrouble;
 use crate::heads::Refreshes;
 use crate::home::Home;
 use crate::intake::Lanes;
@@ -85,7 +85,7 @@ struct Inner {
     swept: AtomicBool,
     paused: AtomicBool,
     pausing: tokio::sync::Mutex<()>,
-    told_of_hanging: Told,
+    jobs_in_trouble: JobsInTrouble,
     isolation: tokio::sync::OnceCell<Result<Isolation, String>>,
     detected: tokio::sync::OnceCell<Capabilities>,
     possible_jobs: PossibleJobs,
@@ -151,7 +151,7 @@ impl Engine {
                 swept: AtomicBool::new(false),
                 paused: AtomicBool::new(false),
                 pausing: tokio::sync::Mutex::new(()),
-                told_of_hanging: Told::default(),
+                jobs_in_trouble: JobsInTrouble::default(),
                 isolation: tokio::sync::OnceCell::new(),
                 detected: tokio::sync::OnceCell::new(),
                 possible_jobs: PossibleJobs::default(),
@@ -430,9 +430,9 @@ impl Engine {
         &self.inner.possible_jobs
     }
 
-    /// What this process has told of jobs that hang.
-    pub(crate) fn told_of_hanging(&self) -> &Told {
-        &self.inner.told_of_hanging
+    /// Jobs that hang or wait too long.
+    pub(crate) fn jobs_in_trouble(&self) -> &JobsInTrouble {
+        &self.inner.jobs_in_trouble
     }
 
     pub(crate) fn slots(&self) -> &Slots {

@@ -2,8 +2,8 @@
 //! server's log, and stops their build where an administrator wants that. What counts as hanging is decided by
 //! `madake_domain::hanging`; nothing here judges.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use madake_domain::hanging::{AgentFacts, RunningFacts, hangs, usual_length, waits_too_long};
@@ -43,10 +43,16 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
         .store()
         .read(|tx| Ok::<_, EngineError>(build_query::active(tx)?))
         .await?;
+    let mut found = Vec::new();
     for one in builds {
-        for finding in findings(engine, one).await? {
-            tell(engine, finding).await?;
-        }
+        found.extend(findings(engine, one).await?);
+    }
+    let now = found
+        .iter()
+        .map(|finding| (finding.job_id, format!("{}: {}", finding.what, finding.reason)));
+    *lock(&engine.jobs_in_trouble().now) = now.collect();
+    for finding in found {
+        tell(engine, finding).await?;
     }
     Ok(())
 }
@@ -139,11 +145,7 @@ fn silence_ms(path: &std::path::Path, now: i64) -> Option<i64> {
 /// Tells of a finding, unless it was told of before, and stops its build where that is wanted.
 async fn tell(engine: &Engine, finding: Finding) -> Result<(), EngineError> {
     let key = (finding.build.id, finding.job.clone(), finding.what);
-    let is_new = engine
-        .told_of_hanging()
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .insert(key);
+    let is_new = lock(&engine.jobs_in_trouble().told).insert(key);
     if !is_new {
         return Ok(());
     }
@@ -198,5 +200,23 @@ fn note_once(tx: &Tx<'_>, one: &Build, beginning: &str, text: &str, now: i64) ->
     Ok(true)
 }
 
-/// What this process has told of.
-pub(crate) type Told = Mutex<BTreeSet<(i64, String, &'static str)>>;
+/// Jobs that hang or wait too long, as this process knows them.
+#[derive(Debug, Default)]
+pub(crate) struct JobsInTrouble {
+    /// What was told of.
+    told: Mutex<BTreeSet<(i64, String, &'static str)>>,
+    /// What the last look found: the job's id, and what is wrong as a sentence.
+    now: Mutex<BTreeMap<i64, String>>,
+}
+
+impl Engine {
+    /// What is wrong with a job that has not ended, as the last look found it: `hangs: its log has been silent for ...`.
+    #[must_use]
+    pub fn trouble_of_job(&self, job_id: i64) -> Option<String> {
+        lock(&self.jobs_in_trouble().now).get(&job_id).cloned()
+    }
+}
+
+fn lock<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
+    it.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use madake_domain::mirror::{MirrorDirection, refs_to_push, retry_after_ms};
+use madake_domain::text::counted;
 use madake_store::event::{self, Content, NewEvent, Via};
 use madake_store::mirror::{self, Mirror, Ran};
 use madake_store::repository::{self, Repository};
@@ -212,7 +213,12 @@ async fn follow(engine: &Engine, one: &Mirror, found: &Repository) -> Result<i64
             principal: "mirror".into(),
             repository_id: Some(found.id),
             plan_key: None,
-            summary: format!("{count} refs of {} were fetched from {}", found.name, one.url),
+            summary: format!(
+                "{} of {} were fetched from {}",
+                counted(count, "ref"),
+                found.name,
+                one.url
+            ),
             raw: Vec::new(),
             content: Content::Push {
                 via: Via::Mirror,
@@ -225,7 +231,7 @@ async fn follow(engine: &Engine, one: &Mirror, found: &Repository) -> Result<i64
             .store()
             .write(move |tx| event::receive(tx, new, clock::now_ms()))
             .await?;
-        tracing::info!(repository = %found.name, refs = count, "{count} refs of {} were fetched from {}", found.name, one.url);
+        tracing::info!(repository = %found.name, refs = count, "{} of {} were fetched from {}", counted(count, "ref"), found.name, one.url);
     }
     drop(moving);
     content.map(|()| 0).map_err(|error| without_content(one, &error))
@@ -318,10 +324,10 @@ async fn push_on(engine: &Engine, one: &Mirror, found: &Repository) -> Result<i6
         repository = %found.name,
         moved = update.len(),
         deleted = delete.len(),
-        "pushed {} to {}: {} refs moved, {} deleted",
+        "pushed {} to {}: {} moved, {} deleted",
         found.name,
         one.url,
-        update.len(),
+        counted(update.len(), "ref"),
         delete.len()
     );
     content.map(|()| newest)

@@ -11,7 +11,7 @@ use madake_domain::variables::{
     looks_secret,
 };
 use madake_protocol::{
-    DEFAULT_FINAL_TASKS_SECONDS, Isolation, JobOrder, JobRepository, JobVariable, PushRight,
+    DEFAULT_FINAL_TASKS_SECONDS, Isolation, JobOrder, JobRepository, JobVariable, Purpose, PushRight,
 };
 use madake_store::build::{Build, Reason, Revision};
 use madake_store::plan::{Plan, PlanBranch};
@@ -155,6 +155,7 @@ pub(crate) async fn make(
         artifacts,
         tests,
         untrusted: loaded.of_fork,
+        purpose: Purpose::Build,
         isolation: match definition.docker.as_ref().or(configuration.docker.as_ref()) {
             Some(docker) => Isolation::Container(settings.agent.container(docker, volume_scope(&loaded))),
             None => engine.isolation().await?,

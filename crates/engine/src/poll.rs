@@ -11,6 +11,7 @@ use madake_domain::hearing::{GRACE_MS, Hearing};
 use madake_domain::key::PlanKey;
 use madake_domain::plan::{PlanConfiguration, Trigger, TriggerKind};
 use madake_domain::repository::RepositoryKind;
+use madake_domain::text::counted;
 use madake_store::event::{self, Content, NewEvent, RefUpdate, Via};
 use madake_store::plan;
 use madake_store::plan_timer;
@@ -398,8 +399,8 @@ async fn enter_untold(
         repository_id: Some(id),
         plan_key: None,
         summary: format!(
-            "{} refs of {} had moved and no webhook told so",
-            updates.len(),
+            "{} of {} had moved and no webhook told so",
+            counted(updates.len(), "ref"),
             found.name
         ),
         raw: Vec::new(),

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use madake_domain::repository::{RepositoryKind, Scm};
+use madake_domain::text::counted;
 use madake_store::event::{self, Content, NewEvent, RefUpdate, Via};
 use madake_store::repository::{self, Repository};
 use madake_store::{Topic, build};
@@ -49,8 +50,8 @@ pub(crate) async fn repository_refs(engine: &Engine, one: &Repository) -> Result
     tracing::info!(
         repository = %one.name,
         refs = updates.len(),
-        "{} refs of {} had moved without our being told; they are entered now",
-        updates.len(),
+        "{} of {} had moved without our being told, as is entered now",
+        counted(updates.len(), "ref"),
         one.name
     );
     let new = NewEvent {
@@ -61,8 +62,8 @@ pub(crate) async fn repository_refs(engine: &Engine, one: &Repository) -> Result
         repository_id: Some(one.id),
         plan_key: None,
         summary: format!(
-            "{} refs of {} had moved without our being told",
-            updates.len(),
+            "{} of {} had moved without our being told",
+            counted(updates.len(), "ref"),
             one.name
         ),
         raw: Vec::new(),

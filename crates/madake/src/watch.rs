@@ -84,10 +84,7 @@ pub(crate) fn log_target(key: &str, job: Option<&str>, after: &str) -> Target {
 /// When the server does not answer, or nobody reads what is printed.
 pub(crate) fn say_verdict(connection: &Connection, build: &Value) -> anyhow::Result<()> {
     let key = paint(BOLD, text(build, "key"));
-    let took = match (number(build, "startedMs"), number(build, "finishedMs")) {
-        (Some(started), Some(finished)) => format!(" in {}", duration(finished - started)),
-        _ => String::new(),
-    };
+    let took = ran_for(build);
     match (
         text(build, "state").as_str(),
         text(build, "lifeCycleState").as_str(),
@@ -115,7 +112,7 @@ pub(crate) fn say_verdict(connection: &Connection, build: &Value) -> anyhow::Res
             let (problem, by) = (text(build, "problem"), text(build, "stoppedBy"));
             let verdict = match (problem.is_empty(), by.is_empty()) {
                 (false, _) => format!("{}: {problem}", paint(WARN, "not built")),
-                (true, false) => format!("{} by {by}", paint(WARN, "stopped")),
+                (true, false) => format!("{} by {by}{took}", paint(WARN, "stopped")),
                 (true, true) => paint(WARN, "not built"),
             };
             say(format_args!("{} {key} {verdict}", paint(WARN, "–")))
@@ -145,7 +142,22 @@ pub(crate) fn say_stages(build: &Value) -> anyhow::Result<()> {
     for row in rows(build, 0) {
         say(row)?;
     }
+    for job in jobs(build).filter(|job| !text(job, "trouble").is_empty()) {
+        say(format_args!(
+            "  {}  {}",
+            paint(WARN, text(job, "name")),
+            text(job, "trouble")
+        ))?;
+    }
     Ok(())
+}
+
+/// ` in 1.2 s`: how long the jobs of an ended build ran; nothing where none did.
+pub(crate) fn ran_for(build: &Value) -> String {
+    match (number(build, "finishedMs"), number(build, "ranMs")) {
+        (Some(_), Some(ran)) if ran > 0 => format!(" in {}", duration(ran)),
+        _ => String::new(),
+    }
 }
 
 fn say_failures(connection: &Connection, build: &Value) -> anyhow::Result<()> {
@@ -372,6 +384,10 @@ fn stage_look(stage: &Value, turn: usize) -> (String, (Style, String)) {
         ("InProgress" | "Queued", _) => (spinner(turn), (DIM, String::new())),
         _ if flag(stage, "runnable") => (paint(WARN, "◆"), (WARN, "waits for you".into())),
         ("NotBuilt", _) if flag(stage, "manual") => (paint(DIM, "◇"), (DIM, "manual".into())),
+        ("NotBuilt", _) if !text(stage, "heldUpBy").is_empty() => {
+            let note = format!("waits behind the manual stage {}", text(stage, "heldUpBy"));
+            (paint(DIM, "○"), (DIM, note))
+        }
         _ => (paint(DIM, "○"), (DIM, String::new())),
     }
 }

@@ -9,6 +9,7 @@ pub mod log;
 mod message;
 mod order;
 mod outcome;
+mod purpose;
 mod results;
 
 pub use container::{ContainerOrder, ContainerPolicy};
@@ -17,6 +18,7 @@ pub use message::{FORMAT, MessageError};
 pub use order::{CredentialContent, JobCredential, JobOrder, JobRepository, JobVariable, PushRight, Secret};
 pub use order::{DEFAULT_FINAL_TASKS_SECONDS, DEFAULT_STOP_GRACE_SECONDS};
 pub use outcome::{JobOutcome, JobResult, JobStarted, StopRequest};
+pub use purpose::Purpose;
 pub use results::{
     ArtifactDownload, ArtifactOrder, CaseName, DEFAULT_ARTIFACT_BYTES, DEFAULT_ARTIFACT_FILES,
     DEFAULT_REPORT_BYTES, DEFAULT_TEST_CASES, DEFAULT_TEST_TEXT_BYTES, KeptArtifact, KeptArtifacts, KeptFile,

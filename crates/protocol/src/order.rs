@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::isolation::Isolation;
 use crate::message::{self, MessageError};
+use crate::purpose::Purpose;
 use crate::results::{ArtifactOrder, TestOrder};
 
 /// Seconds between a friendly and a forced end of a task, unless the order says otherwise.
@@ -95,6 +96,9 @@ pub struct JobOrder {
     /// Whether strangers wrote what runs, so that it gets nothing that belongs to the server's user.
     #[serde(default)]
     pub untrusted: bool,
+    /// What the job is run for.
+    #[serde(default)]
+    pub purpose: Purpose,
     /// How the job's commands are kept apart from the machine; checkouts are the agent's own work.
     #[serde(default)]
     pub isolation: Isolation,
@@ -336,6 +340,7 @@ mod tests {
             hg_settings: PathBuf::new(),
             clean_working_directory: false,
             untrusted: false,
+            purpose: Purpose::Deployment,
             isolation: Isolation::default(),
             artifacts: ArtifactOrder::default(),
             tests: TestOrder::default(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::pull_request::Told;
 use crate::{Millis, StoreError, Topic, Tx, mirror, params, repository};
+use madake_domain::text::counted;
 
 /// What arrived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -350,8 +351,8 @@ fn enter_unnoticed(
             repository_id: Some(repository_id),
             plan_key: None,
             summary: format!(
-                "{} refs had moved without our being told, before {}",
-                unnoticed.len(),
+                "{} had moved without our being told, before {}",
+                counted(unnoticed.len(), "ref"),
                 new.summary
             ),
             raw: Vec::new(),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::task_process::LOOK_INTERVAL;
 use crate::job_directory::JobDirectory;
 use crate::processes;
+use madake_domain::text::counted;
 
 /// Why a job is ended early.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +30,10 @@ impl Interruption {
         match self {
             Self::Stop { who } => format!("stopped by {who}"),
             Self::TimeLimit { seconds } => {
-                format!("ended because the time limit of {seconds} seconds is over")
+                format!(
+                    "ended because the time limit of {} is over",
+                    counted(*seconds, "second")
+                )
             }
         }
     }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use madake_domain::plan::{NodeTool, Task, TaskAction, TaskTests, TestReportKind};
 use madake_domain::task_condition::first_unmet;
 use madake_protocol::log::LogKind;
-use madake_protocol::{JobOrder, JobOutcome, JobResult, JobVariable, Secret};
+use madake_protocol::{JobOrder, JobOutcome, JobResult, JobVariable, Purpose, Secret};
 
 use crate::job_directory::{JobDirectory, make_private_directory};
 use crate::log::{Log, Stamp};
@@ -140,10 +140,16 @@ impl Job<'_> {
         let working_directory = order.working_directory.display();
         log.say(
             LogKind::Simple,
-            &format!(
-                "Build {} started building on agent {}",
-                order.job_result_key, order.agent_name
-            ),
+            &match order.purpose {
+                Purpose::Deployment => format!(
+                    "Deployment {} started on agent {}",
+                    order.job_result_key, order.agent_name
+                ),
+                Purpose::Build | Purpose::Trial => format!(
+                    "Build {} started building on agent {}",
+                    order.job_result_key, order.agent_name
+                ),
+            },
         );
         log.say(
             LogKind::Simple,
@@ -152,8 +158,11 @@ impl Job<'_> {
         log.say(
             LogKind::Build,
             &format!(
-                "Executing build {} - {} ({})",
-                order.plan_name, order.job_name, order.job_result_key
+                "Executing {} {} - {} ({})",
+                order.purpose.noun(),
+                order.plan_name,
+                order.job_name,
+                order.job_result_key
             ),
         );
         for folder in [&order.working_directory, tmp_directory] {

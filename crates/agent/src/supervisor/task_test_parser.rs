@@ -10,6 +10,7 @@ use madake_domain::plan::{TestFormat, TestParserTask, TestReportKind};
 use madake_domain::test_history::{
     CaseOutcome, FailureReason, JobVerdict, TaskFailure, TestCounts, combined, judge_case, judge_job,
 };
+use madake_domain::text::counted;
 use madake_formats::test_report::{ReportFormat, ReportLimits, TestCase, TestOutcome};
 use madake_protocol::log::LogKind;
 use madake_protocol::{CaseName, FORMAT, JobOrder, TestCaseOutcome, TestCaseResult, TestOrder, TestResults};
@@ -259,7 +260,7 @@ fn tell_oddities(found: &ReadReports, log: &Log) {
     {
         log.say(
             LogKind::Error,
-            &format!("... and {more} more findings in the reports"),
+            &format!("... and {} more in the reports", counted(more, "finding")),
         );
     }
     for left_out in found.left_out.iter().take(MOST_NAMED) {
@@ -272,7 +273,7 @@ fn tell_oddities(found: &ReadReports, log: &Log) {
         let count = found.stale_files;
         log.say(
             LogKind::Build,
-            &format!("{count} reports are older than the job and are left out"),
+            &format!("{} older than the job: left out", counted(count, "report")),
         );
     }
 }
@@ -287,10 +288,14 @@ fn tell_cases(files: u64, counts: &TestCounts, cases: &[TestCaseResult], log: &L
             parts.push(format!("{count} {word}"));
         }
     }
-    let reports = if files == 1 { "report" } else { "reports" };
     log.say(
         LogKind::Build,
-        &format!("{files} {reports}, {} tests: {}", counts.all, parts.join(", ")),
+        &format!(
+            "{}, {}: {}",
+            counted(files, "report"),
+            counted(counts.all, "test"),
+            parts.join(", ")
+        ),
     );
     let failed = cases
         .iter()

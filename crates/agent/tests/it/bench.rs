@@ -10,7 +10,9 @@ use madake_agent::local::{JobEnd, LocalAgent};
 use madake_agent::log_tail::tail;
 use madake_domain::plan::{Interpreter, ScriptSource, ScriptTask, Task, TaskAction};
 use madake_protocol::log::{LogKind, LogLine};
-use madake_protocol::{ArtifactOrder, FORMAT, Isolation, JobOrder, JobOutcome, JobVariable, TestOrder};
+use madake_protocol::{
+    ArtifactOrder, FORMAT, Isolation, JobOrder, JobOutcome, JobVariable, Purpose, TestOrder,
+};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Longer than anything here takes on a busy machine.
@@ -79,6 +81,7 @@ impl Bench {
             hg_settings: self.home().join("hg-settings"),
             clean_working_directory: false,
             untrusted: false,
+            purpose: Purpose::Build,
             isolation: Isolation::default(),
             artifacts: ArtifactOrder::default(),
             tests: TestOrder::default(),

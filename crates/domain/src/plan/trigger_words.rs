@@ -1,7 +1,7 @@
 //! Triggers in words, for pages and the command line.
 
 use super::{Trigger, TriggerKind};
-use crate::text::inert;
+use crate::text::{counted, inert};
 
 /// The longest a text of a plan file gets in a sentence, in characters.
 const SHOWN: usize = 100;
@@ -45,7 +45,7 @@ impl TriggerKind {
             Self::Polling {
                 period_seconds: Some(seconds),
                 ..
-            } => format!("looks for changes every {seconds} seconds"),
+            } => format!("looks for changes every {}", counted(*seconds, "second")),
             Self::Polling { .. } => "looks for changes at the server's interval".to_owned(),
             Self::Cron { expression } => format!(
                 "builds at the times of {}, changed or not",

@@ -175,6 +175,53 @@ impl Build {
         Some(JobSummary { life_cycle, state })
     }
 
+    /// How long its jobs have run, in milliseconds: the time in which at least one of them ran. Time in the queue, at a
+    /// manual stage, and between a run and the next one of the same build does not count. Each job counts with its last
+    /// attempt; those that have not ended are left out.
+    #[must_use]
+    pub fn ran_ms(&self) -> i64 {
+        let jobs = self.stages.iter().flat_map(|stage| &stage.jobs);
+        let mut spans: Vec<(i64, i64)> = jobs
+            .filter_map(|job| match job.state {
+                JobState::Done {
+                    started_ms: Some(started),
+                    finished_ms,
+                    ..
+                } => Some((started, finished_ms)),
+                _ => None,
+            })
+            .collect();
+        spans.sort_unstable();
+        let (mut sum, mut reached) = (0, i64::MIN);
+        for (started, finished) in spans {
+            let from = started.max(reached);
+            if finished > from {
+                sum += finished - from;
+                reached = finished;
+            }
+        }
+        sum
+    }
+
+    /// The manual stage that keeps a final one from running although the build is at rest: a final stage runs whatever
+    /// happened before, but not before a manual stage in front of it was started (bamboo-rest.md 6.2).
+    #[must_use]
+    pub fn held_up_by(&self, index: usize) -> Option<&Stage> {
+        let stage = self.stages.get(index)?;
+        let rests = matches!(
+            self.state,
+            BuildState::Paused { .. } | BuildState::Finished { .. }
+        );
+        let was_left_out = stage.final_stage && matches!(stage.state, StageState::NotBuilt { .. });
+        if !rests || !was_left_out || stage.manual {
+            return None;
+        }
+        let mut before = self.stages[..index].iter().enumerate();
+        before
+            .find(|(at, stage)| stage.manual && !self.limit.covers(*at))
+            .map(|(_, manual)| manual)
+    }
+
     /// Whether no stage has ended and no job has been taken or queued more than once.
     fn is_untouched(&self) -> bool {
         let touched = |job: &Job| job.attempt > 1 || was_taken(job);

@@ -483,3 +483,62 @@ fn times_are_those_of_the_inputs() {
     );
     assert!(matches!(story.build.state(), BuildState::Finished { at_ms, .. } if *at_ms == over));
 }
+
+/// The names of the manual stages that hold up each stage.
+fn held_up(story: &Story) -> Vec<Option<String>> {
+    let indices = 0..story.build.stages().len();
+    indices
+        .map(|index| story.build.held_up_by(index).map(|stage| stage.name.clone()))
+        .collect()
+}
+
+#[test]
+fn a_final_stage_says_which_manual_stage_holds_it_up_after_a_failure_a_stop_and_a_pause() {
+    let behind_hand = [None, None, Some("Hand".to_owned())];
+    let mut failed = Story::started("First Hand* Last!", "");
+    assert_eq!(held_up(&failed), [None, None, None], "while it runs nobody knows");
+    failed.work_off(&["First"]);
+    assert_eq!(*failed.outcome(), BuildOutcome::Failed);
+    assert_eq!(held_up(&failed), behind_hand);
+
+    let mut stopped = Story::started("First Hand* Last!", "");
+    stopped.take(Input::Stop { by: "joe".to_owned() });
+    assert_eq!(*stopped.outcome(), BuildOutcome::Stopped);
+    assert_eq!(held_up(&stopped), behind_hand);
+
+    let mut paused = Story::started("First Hand* Last!", "");
+    paused.work_off(&[]);
+    assert_eq!(held_up(&paused), behind_hand);
+    paused.put("").unwrap();
+    paused.work_off(&["Hand"]);
+    assert_eq!(paused.stage_words(), ["successful", "failed", "successful"]);
+    assert_eq!(held_up(&paused), [None, None, None]);
+
+    let mut further = Story::started("First Hand* Last!", "executeAllStages=true");
+    further.work_off(&["First"]);
+    assert_eq!(further.stage_words(), ["failed", "not built", "successful"]);
+    assert_eq!(held_up(&further), [None, None, None]);
+}
+
+#[test]
+fn time_that_a_build_lies_idle_is_no_time_of_running() {
+    let mut story = Story::started("A:2 B", "");
+    // Each input takes a millisecond.
+    let run = |story: &mut Story, job: i64, from: i64, until: i64, outcome: JobOutcome| {
+        story.now_ms = from - 2;
+        story.run(job);
+        story.now_ms = until - 1;
+        story.finish(job, outcome);
+    };
+    assert_eq!(story.build.ran_ms(), 0);
+    // Beside each other, with 50 in common.
+    run(&mut story, 10, 1_000, 1_150, GREEN);
+    run(&mut story, 11, 1_100, 1_300, failed());
+    assert_eq!(story.build.ran_ms(), 300);
+    // An hour later the failed one runs again.
+    story.now_ms = 3_600_000;
+    story.take(Input::RerunFailed);
+    run(&mut story, 11, 3_600_010, 3_600_110, GREEN);
+    run(&mut story, 20, 3_600_120, 3_600_125, GREEN);
+    assert_eq!(story.build.ran_ms(), 150 + 100 + 5);
+}

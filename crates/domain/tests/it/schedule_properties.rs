@@ -348,9 +348,29 @@ impl Watcher {
         }
         let summary = build.summary();
         assert!(!(summary.continuable && summary.restartable));
+        self.check_what_is_held_up();
         let runnable =
             (0..build.stages().len()).filter(|index| build.stage_summary(*index).unwrap().runnable);
         assert_eq!(runnable.count(), usize::from(summary.continuable));
+    }
+
+    /// A final stage that was left out though nobody stopped it twice stands behind a manual one beyond the limit.
+    fn check_what_is_held_up(&self) {
+        let stages = self.build.stages();
+        for (index, stage) in stages.iter().enumerate() {
+            let held = self.build.held_up_by(index);
+            let left_out = matches!(stage.state, StageState::NotBuilt { .. });
+            if let Some(manual) = held {
+                assert!(!self.running && left_out && stage.final_stage && manual.manual);
+                assert!(stages[..index].iter().any(|one| one == manual));
+            } else if !self.running && left_out && stage.final_stage && !stage.manual {
+                // The first stage of a build that was never started, or a second stop.
+                assert!(
+                    self.limit.covers(index) || self.stops_in_this_run > 1,
+                    "{stage:?}"
+                );
+            }
+        }
     }
 
     fn do_deed(&mut self, deed: &Deed) {

@@ -11,6 +11,7 @@ mod tags;
 mod timers;
 
 use madake_domain::change::Source;
+use madake_domain::text::counted;
 use madake_store::event::{Content, Event, RefUpdate, Via};
 use madake_store::repository::Repository;
 use madake_store::{event, plan, repository};
@@ -179,8 +180,8 @@ async fn decide_webhooks(engine: &Engine, events: &[Event], decided: &mut usize)
         let mut verdict = verdict(event, judged, told);
         if event.id == first.id && !untold.is_empty() && !updates.is_empty() {
             let note = format!(
-                "{} refs that no webhook named had moved, too: they were found when the refs were read",
-                untold.len()
+                "{} that no webhook named had moved, too, as was found when the refs were read",
+                counted(untold.len(), "ref")
             );
             verdict.notes.push(("warning", note));
         }

@@ -5,7 +5,7 @@ use madake_domain::plan::Variable;
 use madake_domain::variables::{
     DeploymentFacts, ResolvedVariable, VariableLayers, agent_specific, deployment_specific, resolve,
 };
-use madake_protocol::{DEFAULT_FINAL_TASKS_SECONDS, Isolation, JobOrder, TestOrder};
+use madake_protocol::{DEFAULT_FINAL_TASKS_SECONDS, Isolation, JobOrder, Purpose, TestOrder};
 use madake_store::Tx;
 use madake_store::deployment::{self, Deployment, EnvironmentRow};
 use madake_store::deployment_release::{self, Release};
@@ -179,6 +179,7 @@ pub(super) async fn make(
         hg_settings: engine.home().hg_job_settings(),
         clean_working_directory: false,
         untrusted: what.loaded.of_fork,
+        purpose: Purpose::Deployment,
         isolation: match &definition.docker {
             Some(docker) => {
                 let scope = if what.loaded.of_fork {

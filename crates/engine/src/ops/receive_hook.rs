@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use madake_domain::permission::Permission;
 use madake_domain::repository::{RepositoryKind, Scm};
+use madake_domain::text::counted;
 use madake_store::event::{self, Content, NewEvent, Received, RefUpdate, Via};
 use madake_store::repository::{self, Repository};
 use madake_vcs::name::{ObjectId, RefName};
@@ -56,9 +57,9 @@ impl Engine {
                     repository_id: Some(found.id),
                     plan_key: None,
                     summary: format!(
-                        "push to {} ({} refs), told by its hook",
+                        "push to {} ({}), told by its hook",
                         found.name,
-                        updates.len()
+                        counted(updates.len(), "ref")
                     ),
                     raw,
                     content: Content::Push {
@@ -106,9 +107,9 @@ impl Engine {
             repository_id: Some(found.id),
             plan_key: None,
             summary: format!(
-                "push to {} ({} refs), told by its hook",
+                "push to {} ({}), told by its hook",
                 found.name,
-                updates.len()
+                counted(updates.len(), "ref")
             ),
             raw: Vec::new(),
             content: Content::Push {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use madake_domain::text::counted;
 use madake_store::event::{self, Content, NewEvent, Received, RefUpdate, Via};
 use madake_store::repository::Repository;
 use madake_vcs::git::smart_http::PushReport;
@@ -158,7 +159,7 @@ impl Engine {
             principal: caller.name().to_owned(),
             repository_id: Some(found.id),
             plan_key: None,
-            summary: format!("push to {} ({} refs)", found.name, updates.len()),
+            summary: format!("push to {} ({})", found.name, counted(updates.len(), "ref")),
             raw: raw.into_bytes(),
             content: Content::Push {
                 via,

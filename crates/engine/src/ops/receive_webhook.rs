@@ -5,6 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};
 
 use madake_domain::repository::Scm;
+use madake_domain::text::counted;
 use madake_formats::pull_request::PullRequest;
 use madake_formats::push::{Action, Push, RefChange, RefKind};
 use madake_formats::signature::delivery::{self, DeliveryCheck};
@@ -367,10 +368,10 @@ fn as_event(
         repository_id: Some(found.id),
         plan_key: None,
         summary: format!(
-            "{} webhook for {} ({} refs)",
+            "{} webhook for {} ({})",
             push.sender,
             found.name,
-            updates.len()
+            counted(updates.len(), "ref")
         ),
         raw,
         content: Content::Push {

@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 use super::Global;
 use crate::connection::{Connection, at};
 use crate::terminal::{
-    BAD, BOLD, BUSY, DIM, GOOD, WARN, ago, duration, flag, list, log_text, number, paint, say, say_json,
-    say_table, text,
+    BAD, BOLD, BUSY, DIM, GOOD, WARN, ago, duration, flag, list, local_time, log_text, number, paint, say,
+    say_json, say_table, text,
 };
 
 /// How often a deployment that runs is looked at.
@@ -377,19 +377,14 @@ fn why(global: &Global, project: &str, limit: u16) -> anyhow::Result<()> {
     if notes.is_empty() {
         return say(format_args!("nothing has happened in {project} yet"));
     }
-    let now = clock::now_ms();
     for note in notes {
         let style = match text(note, "level").as_str() {
             "error" => BAD,
             "warning" => WARN,
             _ => DIM,
         };
-        let when = ago(number(note, "atMs").unwrap_or(0), now);
-        say(format_args!(
-            "{}  {}",
-            paint(style, format_args!("{when:>14}")),
-            text(note, "text")
-        ))?;
+        let when = local_time(number(note, "atMs").unwrap_or(0));
+        say(format_args!("{}  {}", paint(style, when), text(note, "text")))?;
     }
     Ok(())
 }

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::Global;
 use crate::connection::{Connection, at};
-use crate::terminal::{DIM, GOOD, WARN, flag, paint, say, say_json, text};
+use crate::terminal::{DIM, GOOD, WARN, flag, number, paint, say, say_json, text};
+use madake_domain::text::counted;
 
 /// See how the server stands; hold new jobs back, or let them go.
 #[derive(Debug, Subcommand)]
@@ -46,7 +47,10 @@ pub(super) fn run(global: &Global, server: &Server) -> anyhow::Result<()> {
                     text(&answer, "busyAgents")
                 ),
             )?;
-            fact("queue", format!("{} jobs", text(&answer, "queuedJobs")))?;
+            fact(
+                "queue",
+                counted(number(&answer, "queuedJobs").unwrap_or(0), "job"),
+            )?;
             fact("builds", format!("{} going on", text(&answer, "activeBuilds")))
         }
         Server::Pause => {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use madake_domain::text::inert;
+use madake_domain::text::{counted, inert};
 use madake_engine::specs::reading_options;
 use madake_specs::{
     Diagnostic, IncludeError, Reading, Severity, entry_file, read, render_sarif, render_text,
@@ -275,15 +275,6 @@ fn what_is_in(reading: &Reading) -> String {
         return "no plan".to_owned();
     }
     what.join(", ")
-}
-
-/// `1 error`, `2 errors`
-pub(super) fn counted(count: usize, what: &str) -> String {
-    if count == 1 {
-        format!("1 {what}")
-    } else {
-        format!("{count} {what}s")
-    }
 }
 
 fn export(global: &Global, key: &str) -> anyhow::Result<()> {

@@ -8,9 +8,10 @@ use serde_json::Value;
 use super::Global;
 use crate::connection::{Connection, at};
 use crate::terminal::{
-    BAD, BOLD, BUSY, DIM, GOOD, WARN, ago, duration, flag, list, local_time, number, paint, say, say_json,
+    BAD, BOLD, BUSY, DIM, GOOD, WARN, ago, flag, list, local_time, number, paint, say, say_json,
     short_revision, text,
 };
+use crate::watch::ran_for;
 
 /// Refs that are shown of a push; the rest is counted.
 const REFS_SHOWN: usize = 10;
@@ -246,14 +247,12 @@ fn say_build_of(decision: &Value, builds: &[Value]) -> anyhow::Result<()> {
         }
         (_, "Successful") => paint(GOOD, "successful"),
         (_, "Failed") => paint(BAD, "failed"),
+        ("NotBuilt", _) if number(build, "startedMs").is_some() => paint(WARN, "stopped"),
         ("NotBuilt", _) => paint(WARN, "not built"),
         ("Pending" | "Queued", _) => paint(BUSY, "waiting for an agent"),
         _ => paint(BUSY, "in progress"),
     };
-    let took = match (number(build, "startedMs"), number(build, "finishedMs")) {
-        (Some(started), Some(finished)) => format!(" in {}", duration(finished - started)),
-        _ => String::new(),
-    };
+    let took = ran_for(build);
     say(format_args!("      {} {state}{took}", text(build, "key")))
 }
 

@@ -1,7 +1,7 @@
 //! `madake run`: plans of work trees, without a server.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::place::{Done, Place};
 
@@ -141,8 +141,10 @@ fn manual_stage_waits_to_be_named() {
     let work = work_tree(&place, &PLAN.replace("exit 3", "exit 0"));
     let done = run(&place, &work, &[]);
     assert!(
-        done.err
-            .contains("the stage Deploy is a manual one: run it with --stage 'Deploy'"),
+        done.err.contains(
+            "the stage Deploy is a manual one: run it with --stage 'Deploy'; as on a server, also final stages \
+             behind it wait for it: Report"
+        ),
         "{done:?}"
     );
     let out = done.ok();
@@ -179,4 +181,129 @@ fn what_cannot_run_ends_with_two_and_says_what_there_is() {
     assert!(error.contains("no plan that can be run"), "{error}");
     let error = run(&place, &place.path(""), &[]).refused(2);
     assert!(error.contains("is not in the work tree"), "{error}");
+    assert_eq!(error.matches("not a git repository").count(), 1, "{error}");
+}
+
+#[test]
+fn mercurial_work_trees_run_with_the_parent_of_the_working_directory() {
+    let place = Place::new();
+    let work = place.path("work");
+    std::fs::create_dir_all(work.join("bamboo-specs")).expect("a folder");
+    let plan = "version: 2
+plan: {project-key: PROJ, key: PLAN, name: Here}
+stages: [Build: [Compile]]
+Compile:
+  tasks:
+    - script: 'echo \"file=$(cat file) branch=$bamboo_planRepository_branch $bamboo_planRepository_revision\"'
+";
+    std::fs::write(work.join("bamboo-specs/bamboo.yml"), plan).expect("a file");
+    std::fs::write(work.join("file"), "one").expect("a file");
+    let hg = |arguments: &[&str]| {
+        let done = Command::new("hg")
+            .args(arguments)
+            .current_dir(&work)
+            .env("HGRCPATH", "")
+            .env("HGUSER", "Ann")
+            .stdin(Stdio::null())
+            .output()
+            .expect("hg");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).expect("text")
+    };
+    hg(&["init"]);
+    let error = run(&place, &work, &[]).refused(2);
+    assert!(error.contains("there is no commit yet"), "{error}");
+    hg(&["branch", "stable"]);
+    hg(&["add"]);
+    hg(&["commit", "--message", "first"]);
+    let first = hg(&["log", "--rev", ".", "--template", "{node}"]);
+    std::fs::write(work.join("file"), "later").expect("a file");
+    hg(&["commit", "--message", "second"]);
+    hg(&["update", "--rev", &first]);
+    let done = run(&place, &work, &[]);
+    assert!(!done.err.contains("not committed"), "{}", done.err);
+    let out = done.ok();
+    assert!(out.contains(&format!("file=one branch=stable {first}")), "{out}");
+
+    std::fs::write(work.join("file"), "changed").expect("a file");
+    let done = run(&place, &work.join("bamboo-specs"), &[]);
+    assert!(
+        done.err
+            .contains("that are not committed are not part of the run"),
+        "{}",
+        done.err
+    );
+    let out = done.ok();
+    assert!(out.contains("file=one"), "{out}");
+}
+
+#[test]
+fn what_only_a_server_has_is_named_before_anything_runs() {
+    let plan = "version: 2
+plan: {project-key: PROJ, key: PLAN, name: Here}
+variables: {db_password: BAMSCRT@0@0@abc}
+stages:
+  - First: [Make]
+  - Hand: {manual: true, jobs: [Use]}
+Make:
+  tasks:
+    - script: echo number=1 > facts
+    - inject-variables: {file: facts, scope: RESULT, namespace: ver}
+  artifacts: [{name: lib, pattern: facts, shared: true}]
+Use:
+  tasks:
+    - script: 'echo \"box=${bamboo.box.password} token=$bamboo_api_token_secret channel=$bamboo_channel.\"'
+    - script: 'echo \"repository=$bamboo_planRepository_name ver=$bamboo_ver_number.\"'
+    - vcs-tag: v-1
+";
+    let place = Place::new();
+    let work = work_tree(&place, plan);
+    git(
+        &work,
+        &["remote", "add", "origin", "http://localhost:1/scm/proj/app.git"],
+    );
+    let done = run(&place, &work, &["--stage", "Hand"]);
+    assert_eq!(done.code, Some(1), "{done:?}");
+    for wanted in [
+        "secrets with a stub for a value: api_token_secret, box.password, db_password; --secrets FILE",
+        "variables that nothing sets here: channel; --variable NAME=VALUE",
+        "the job Make of the stage First does not run: the artifact `lib` and the variable `ver_number` of it will be \
+         missing",
+        "what is tried out on this machine pushes nowhere",
+    ] {
+        assert!(done.err.contains(wanted), "{wanted}: {}", done.err);
+    }
+    for wanted in [
+        "box=stub-of-a-secret token=stub-of-a-secret channel=.",
+        "repository=PROJ/app ver=.",
+    ] {
+        assert!(done.out.contains(wanted), "{wanted}: {}", done.out);
+    }
+    let begins = done.err.find("── Hand").expect("the stage");
+    assert!(
+        done.err.find("channel").is_some_and(|at| at < begins),
+        "{}",
+        done.err
+    );
+
+    let secrets = place.path("secrets");
+    let given = "box.password=correct horse\ndb_password=b\napi_token_secret=c\n";
+    std::fs::write(&secrets, given).expect("a file");
+    let secrets = secrets.to_str().expect("text");
+    let arguments = [
+        "--job",
+        "Make",
+        "--job",
+        "Use",
+        "--secrets",
+        secrets,
+        "--variable",
+        "channel=beta",
+    ];
+    let done = run(&place, &work, &arguments);
+    for unwanted in ["secrets with", "variables that", "will be missing"] {
+        assert!(!done.err.contains(unwanted), "{unwanted}: {}", done.err);
+    }
+    assert!(done.out.contains("channel=beta."), "{}", done.out);
+    assert!(done.out.contains("ver=1."), "{}", done.out);
 }

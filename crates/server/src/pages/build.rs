@@ -7,8 +7,8 @@ use madake_domain::key::{EntityKey, JobKey, JobResultKey, PlanKey, ResultKey};
 use madake_domain::permission::Permission;
 use madake_domain::schedule::{BuildOutcome, BuildState};
 use madake_domain::test_history::{CaseOutcome, CaseVerdict, TestCounts};
-use madake_engine::EngineError;
 use madake_engine::access::{Caller, plan_for};
+use madake_engine::{Engine, EngineError};
 use madake_store::artifact::{self, Artifact};
 use madake_store::build::{self, Build, Job};
 use madake_store::build_query::{self, Filter};
@@ -121,6 +121,7 @@ pub(super) async fn page(State(app): State<App>, visitor: Visitor, asked: Asked)
         _ => return Err(missing()),
     };
     let (caller, links) = (visitor.caller.clone(), Links::new(app.base_url()));
+    let engine = app.engine().clone();
     let found = app
         .engine()
         .store()
@@ -128,7 +129,7 @@ pub(super) async fn page(State(app): State<App>, visitor: Visitor, asked: Asked)
             let Some(found) = find(tx, &caller, &plan, number)? else {
                 return Ok(None);
             };
-            let page = describe(tx, &found, &links)?;
+            let page = describe(tx, &engine, &found, &links)?;
             Ok::<_, EngineError>(Some((found.key, page)))
         })
         .await;
@@ -173,7 +174,7 @@ pub(super) fn find(
     })
 }
 
-fn describe(tx: &Tx<'_>, found: &Build, links: &Links) -> Result<BuildPage, EngineError> {
+fn describe(tx: &Tx<'_>, engine: &Engine, found: &Build, links: &Links) -> Result<BuildPage, EngineError> {
     let key: ResultKey = found
         .key
         .parse()
@@ -193,6 +194,10 @@ fn describe(tx: &Tx<'_>, found: &Build, links: &Links) -> Result<BuildPage, Engi
         if removed.1 {
             row.log_url.clear();
         }
+        if row.message.is_empty() && job.finished_ms.is_none() {
+            let trouble = engine.trouble_of_job(job.id).unwrap_or_default();
+            row.message = shown::line(&trouble);
+        }
         rows.push((job.stage, row));
     }
     let counts = test_result::counts_of_build(tx, found.id)?;
@@ -204,7 +209,10 @@ fn describe(tx: &Tx<'_>, found: &Build, links: &Links) -> Result<BuildPage, Engi
         rows = others;
         stages.push(StageRow {
             name: shown::line(&stage.name),
-            state: state.map_or_else(String::new, |state| state.display_message.clone()),
+            state: match found.schedule.held_up_by(index) {
+                Some(manual) => shown::line(&format!("waits behind the manual stage {}", manual.name)),
+                None => state.map_or_else(String::new, |state| state.display_message.clone()),
+            },
             jobs: here.into_iter().map(|(_, row): (i64, JobRow)| row).collect(),
         });
     }

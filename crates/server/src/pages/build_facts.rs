@@ -59,7 +59,8 @@ pub(super) fn facts(
         plan_url: links.browse(&[&key.plan, &"config"]),
         began: found.started_ms.map(|started| moment(started, now)),
         took: match (found.started_ms, found.finished_ms) {
-            (Some(started), Some(finished)) => span((finished - started).max(0)),
+            // Not what passed before its failed jobs ran again.
+            (Some(_), Some(_)) => span(found.schedule.ran_ms()),
             _ => String::new(),
         },
         commits: changes

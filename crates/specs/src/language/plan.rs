@@ -130,7 +130,7 @@ pub(crate) static STAGE: Section = Section {
         key(
             "final",
             Shape::Flag,
-            "Runs whatever happened before, also after a failure or a stop.",
+            "Runs whatever happened before, also after a failure or a stop; a manual stage before it that nobody has started holds it up.",
         )
         .default("false"),
         key("description", Shape::Text, "What the stage is for."),

@@ -36,7 +36,7 @@ pub struct Snapshot {
 #[non_exhaustive]
 pub enum SnapshotError {
     /// There is no work tree.
-    #[error("{} is not in the work tree of a git repository: {source}", path.display())]
+    #[error("{} is not in the work tree of a repository", path.display())]
     NoWorkTree {
         /// The folder.
         path: PathBuf,
@@ -53,7 +53,7 @@ pub enum SnapshotError {
     #[error("git gave no object id: {0}")]
     Id(#[from] NameError),
     /// The file system refused.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}", path.display())]
     Io {
         /// The path.
         path: PathBuf,

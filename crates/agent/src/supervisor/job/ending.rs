@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use madake_protocol::log::LogKind;
-use madake_protocol::{FORMAT, JobOutcome, JobResult};
+use madake_protocol::{FORMAT, JobOutcome, JobResult, Purpose};
 
 use super::verdict::result_word;
 use super::{Job, Verdict};
@@ -77,8 +77,12 @@ impl Job<'_> {
         }
         let key = &self.order.job_result_key;
         let word = result_word(&verdict.result);
+        let finished = match self.order.purpose {
+            Purpose::Deployment => "Finished deployment",
+            Purpose::Build | Purpose::Trial => "Finished building",
+        };
         self.log
-            .say(LogKind::Simple, &format!("Finished building {key}: {word}"));
+            .say(LogKind::Simple, &format!("{finished} {key}: {word}"));
         let message = self.log.masked(&verdict.message);
         let result = match verdict.result {
             JobResult::Error(reason) => JobResult::Error(self.log.masked(&reason)),

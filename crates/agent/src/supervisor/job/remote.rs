@@ -8,7 +8,7 @@ use std::io;
 
 use madake_domain::ant_pattern::AntPatterns;
 use madake_domain::plan::{RemoteAuthentication, RemoteLogin, ScpTask, SecretText, SshTask};
-use madake_domain::text::inert;
+use madake_domain::text::{counted, inert};
 use madake_protocol::log::LogKind;
 use madake_protocol::{CredentialContent, Secret};
 use tokio::runtime::Runtime;
@@ -102,7 +102,10 @@ impl Job<'_> {
             } else {
                 &folder
             };
-            job.tell(&format!("Copied {count} files to {host}, into {shown}"));
+            job.tell(&format!(
+                "Copied {} to {host}, into {shown}",
+                counted(count, "file")
+            ));
             Ok(())
         })
     }

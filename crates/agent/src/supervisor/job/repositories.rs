@@ -248,9 +248,9 @@ impl Job<'_> {
             .find(|right| right.repository == *name)
             .ok_or_else(|| {
                 refused(format!(
-                    "this job may not push to the repository `{}`: builds push to the default repository of their \
-                     plan and to others of its project, and builds of forks push nowhere",
-                    inert(name, 100)
+                    "this job may not push to the repository `{}`: {}",
+                    inert(name, 100),
+                    self.order.purpose.rule_of_pushes(self.order.untrusted)
                 ))
             })?;
         let checked = |what: &str, name: &str, problem: String| {

@@ -39,6 +39,8 @@ pub(super) struct Here {
     capabilities: Vec<(String, String)>,
     /// What jobs made for those behind them.
     handed_on: Vec<Variable>,
+    /// What stands for secrets that a server would have.
+    stubs: Vec<Variable>,
     artifacts: Artifacts,
 }
 
@@ -101,6 +103,7 @@ impl Here {
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .collect(),
             handed_on: Vec::new(),
+            stubs: Vec::new(),
             artifacts: Artifacts::default(),
         })
     }
@@ -135,6 +138,16 @@ impl Here {
 
     pub(super) fn handed_on(&self) -> &[Variable] {
         &self.handed_on
+    }
+
+    /// What stands for secrets that a server would have.
+    pub(super) fn stubs(&self) -> &[Variable] {
+        &self.stubs
+    }
+
+    /// Gives jobs these variables, where nothing else sets them.
+    pub(super) fn stub(&mut self, stubs: Vec<Variable>) {
+        self.stubs = stubs;
     }
 
     /// What the jobs of this run have kept.

@@ -2,22 +2,25 @@
 
 mod artifacts;
 mod here;
+mod missing;
 mod order;
 mod show;
 mod source;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use madake_domain::plan::{Job, PlanConfiguration};
+use madake_domain::text::{counted, inert};
 use madake_specs::{Reading, Severity};
 use serde_json::json;
 
 use super::Global;
 use super::serve::runtime;
-use super::specs::{count, counted, plan_file, read_plan_file};
+use super::specs::{count, plan_file, read_plan_file};
 use crate::terminal::{WARN, paint, say_json};
 use here::{Ended, Here, JobEnding};
 use show::{Shown, remark};
@@ -125,13 +128,17 @@ fn plan_of(top: &Path, wanted: Option<&str>) -> anyhow::Result<PlanConfiguration
 /// How many findings there are; what they are is for `specs validate` to say.
 fn say_findings(reading: &Reading) {
     let (errors, warnings) = (count(reading, Severity::Error), count(reading, Severity::Warning));
-    if errors + warnings > 0 {
+    let found: Vec<String> = [(errors, "error"), (warnings, "warning")]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| counted(count, what))
+        .collect();
+    if !found.is_empty() {
         remark(&paint(
             WARN,
             format_args!(
-                "the plan file has {} and {}: see `madake specs validate`",
-                counted(errors, "error"),
-                counted(warnings, "warning")
+                "the plan file has {}: see `madake specs validate`",
+                found.join(" and ")
             ),
         ));
     }
@@ -142,6 +149,26 @@ struct Part<'a> {
     stage: &'a str,
     is_final: bool,
     jobs: Vec<&'a Job>,
+}
+
+/// Names the final stages that a manual one holds up, which people expect to run whatever happens.
+fn waiting_behind(plan: &PlanConfiguration, manual: &str) -> String {
+    let behind = plan
+        .stages
+        .iter()
+        .skip_while(|stage| stage.name != manual)
+        .skip(1);
+    let finals: Vec<&str> = behind
+        .filter(|stage| stage.final_stage)
+        .map(|stage| stage.name.as_str())
+        .collect();
+    if finals.is_empty() {
+        return String::new();
+    }
+    format!(
+        "; as on a server, also final stages behind it wait for it: {}",
+        finals.join(", ")
+    )
 }
 
 /// What runs, in order.
@@ -182,8 +209,9 @@ fn parts<'a>(plan: &'a PlanConfiguration, arguments: &Run) -> anyhow::Result<Vec
             remark(&paint(
                 WARN,
                 format_args!(
-                    "the stage {0} is a manual one: run it with --stage '{0}'",
-                    stage.name
+                    "the stage {0} is a manual one: run it with --stage '{0}'{1}",
+                    stage.name,
+                    waiting_behind(plan, &stage.name)
                 ),
             ));
             break;
@@ -203,6 +231,40 @@ fn parts<'a>(plan: &'a PlanConfiguration, arguments: &Run) -> anyhow::Result<Vec
         }
     }
     Ok(parts)
+}
+
+/// Says what the jobs ask for and will not find, and puts stubs in the place of secrets.
+fn say_missing(here: &mut Here, plan: &PlanConfiguration, parts: &[Part<'_>]) {
+    let jobs: Vec<&Job> = parts
+        .iter()
+        .flat_map(|part| part.jobs.iter().copied())
+        .filter(|job| job.enabled)
+        .collect();
+    let known = order::known_variables(here, plan, &jobs);
+    let unset = missing::unset(plan, &jobs, &known);
+    here.stub(unset.stubs());
+    let list = |names: &BTreeSet<String>| {
+        let names: Vec<String> = names.iter().map(|name| inert(name, 100)).collect();
+        names.join(", ")
+    };
+    let mut stubbed = unset.secrets;
+    stubbed.extend(order::declared_stubs(plan, here.values()));
+    let warn = |text: String| remark(&paint(WARN, text));
+    if !stubbed.is_empty() {
+        warn(format!(
+            "secrets with a stub for a value: {}; --secrets FILE gives them theirs",
+            list(&stubbed)
+        ));
+    }
+    if !unset.others.is_empty() {
+        warn(format!(
+            "variables that nothing sets here: {}; --variable NAME=VALUE does",
+            list(&unset.others)
+        ));
+    }
+    for absent in missing::absent(plan, parts) {
+        warn(absent.sentence());
+    }
 }
 
 fn ran(
@@ -231,6 +293,7 @@ fn ran(
     }
     let shown = Shown::new(global.json);
     shown.beginning(plan, here.source());
+    say_missing(&mut here, plan, &parts);
     let runtime = runtime()?;
     let mut endings: Vec<JobEnding> = Vec::new();
     runtime.block_on(async {

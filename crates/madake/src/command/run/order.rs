@@ -1,6 +1,6 @@
 //! The order of a job that runs here: what a server would write, as far as a work tree knows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -15,16 +15,14 @@ use madake_engine::clock;
 use madake_engine::settings::Settings;
 use madake_protocol::{
     CredentialContent, DEFAULT_FINAL_TASKS_SECONDS, Isolation, IsolationChoice, JobCredential, JobOrder,
-    JobRepository, JobVariable,
+    JobRepository, JobVariable, Purpose,
 };
 use madake_server::config::Configuration;
 
 use super::super::Global;
 use super::here::Here;
+use super::missing::STUB;
 use super::source::Source;
-
-/// The value of a secret that nobody gave.
-const STUB: &str = "stub-of-a-secret";
 
 /// The server's settings as its home would have them, or the defaults.
 ///
@@ -94,9 +92,7 @@ pub(super) fn isolation(settings: &Settings, sources: &[&Source]) -> anyhow::Res
 /// The order for a job.
 pub(super) fn make(here: &Here, plan: &PlanConfiguration, stage: &str, job: &Job, job_id: i64) -> JobOrder {
     let settings = here.settings();
-    let mut repositories = vec![here.source().repository.clone()];
-    repositories.extend(here.others().iter().map(|other| other.repository.clone()));
-    name_as_the_plan(plan, &mut repositories);
+    let repositories = repositories(here, plan);
     let facts = facts(here, plan, &repositories);
     JobOrder {
         format: madake_protocol::FORMAT,
@@ -130,6 +126,7 @@ pub(super) fn make(here: &Here, plan: &PlanConfiguration, stage: &str, job: &Job
         artifacts: here.artifacts().order(plan, stage, job, settings),
         tests: settings.results.tests(),
         untrusted: false,
+        purpose: Purpose::Trial,
         isolation: match job.docker.as_ref().or(plan.docker.as_ref()) {
             Some(docker) => {
                 let scope = format!("{}.run", plan.key);
@@ -145,12 +142,54 @@ pub(super) fn log_path(place: &Path, job: &str) -> PathBuf {
     place.join(format!("{job}.log"))
 }
 
-/// The work tree has the name that the plan gives to its first repository.
+fn repositories(here: &Here, plan: &PlanConfiguration) -> Vec<JobRepository> {
+    let mut repositories = vec![here.source().repository.clone()];
+    repositories.extend(here.others().iter().map(|other| other.repository.clone()));
+    name_as_the_plan(plan, &mut repositories);
+    repositories
+}
+
+/// The work tree has the name that the plan gives to its first repository. Addresses are lower case, keys are not.
 fn name_as_the_plan(plan: &PlanConfiguration, repositories: &mut [JobRepository]) {
     let first = plan.repositories.as_ref().and_then(|list| list.first());
-    if let (Some(first), Some(own)) = (first, repositories.first_mut()) {
-        own.name.clone_from(&first.name);
+    let Some(own) = repositories.first_mut() else {
+        return;
+    };
+    let project = plan.project_key.as_str();
+    match (first, own.name.split_once('/')) {
+        (Some(first), _) => own.name.clone_from(&first.name),
+        (None, Some((owner, slug))) if owner.eq_ignore_ascii_case(project) => {
+            own.name = format!("{project}/{slug}");
+        }
+        (None, _) => {}
     }
+}
+
+/// The names of the variables that jobs have here, each once.
+pub(super) fn known_variables(here: &Here, plan: &PlanConfiguration, jobs: &[&Job]) -> Vec<String> {
+    let facts = facts(here, plan, &repositories(here, plan));
+    let names: BTreeSet<String> = jobs
+        .iter()
+        .flat_map(|job| variables(here, &facts, plan, job))
+        .map(|one| one.name)
+        .collect();
+    names.into_iter().collect()
+}
+
+/// The secrets of the plan that nobody gave a value.
+pub(super) fn declared_stubs(
+    plan: &PlanConfiguration,
+    values: &BTreeMap<String, String>,
+) -> BTreeSet<String> {
+    let stubbed = plan.variables.iter().filter(|one| is_stubbed(one));
+    stubbed
+        .map(|one| one.name.clone())
+        .filter(|name| !values.contains_key(name))
+        .collect()
+}
+
+fn is_stubbed(variable: &Variable) -> bool {
+    looks_secret(&variable.name) || variable.is_foreign_secret()
 }
 
 fn facts(here: &Here, plan: &PlanConfiguration, repositories: &[JobRepository]) -> BuildFacts {
@@ -195,7 +234,7 @@ fn variables(here: &Here, facts: &BuildFacts, plan: &PlanConfiguration, job: &Jo
         .iter()
         .map(|one| Variable {
             name: one.name.clone(),
-            value: if looks_secret(&one.name) || one.is_foreign_secret() {
+            value: if is_stubbed(one) {
                 STUB.to_owned()
             } else {
                 one.value.clone()
@@ -211,6 +250,7 @@ fn variables(here: &Here, facts: &BuildFacts, plan: &PlanConfiguration, job: &Jo
         })
         .collect();
     let layers = VariableLayers {
+        global: here.stubs(),
         plan: &own,
         manual: &manual,
         injected: here.handed_on(),

@@ -67,9 +67,18 @@ fn of_git(settings: &Settings, folder: &Path, into: &Path, uncommitted: bool) ->
         uncommitted,
         PATIENCE,
     )?;
+    // A work tree without a remote has no address, and git says so by its exit code.
+    let remote = GitProgram::new(&settings.git)
+        .command("config")
+        .directory(&taken.top)
+        .timeout(PATIENCE)
+        .args(["--get", "remote.origin.url"])
+        .run_blocking()
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default();
     Ok(Source {
         repository: JobRepository {
-            name: name_of(&taken.top),
+            name: hosted_name(remote.trim()).unwrap_or_else(|| name_of(&taken.top)),
             scm: Scm::Git,
             source: taken.source,
             revision: taken.revision.to_string(),
@@ -86,7 +95,7 @@ fn of_git(settings: &Settings, folder: &Path, into: &Path, uncommitted: bool) ->
 fn of_hg(settings: &Settings, top: &Path, place: &Path, uncommitted: bool) -> anyhow::Result<Source> {
     let hg = HgProgram::new(&settings.hg, &hg_settings(place))?;
     let command = |subcommand| hg.command(subcommand).repository(top).timeout(PATIENCE);
-    let parent = command("log")
+    let parent = command("hg log")
         .args(["--rev", ".", "--template", "{node}\n{branch}\n"])
         .run_blocking()?;
     let parent = String::from_utf8_lossy(&parent.stdout).into_owned();
@@ -95,7 +104,7 @@ fn of_hg(settings: &Settings, top: &Path, place: &Path, uncommitted: bool) -> an
     if revision.is_empty() || revision.bytes().all(|byte| byte == b'0') {
         bail!("there is no commit yet in {}", top.display());
     }
-    let status = command("status").run_blocking()?;
+    let status = command("hg status").run_blocking()?;
     if uncommitted && !status.stdout.is_empty() {
         remark(&paint(
             WARN,
@@ -116,6 +125,28 @@ fn of_hg(settings: &Settings, top: &Path, place: &Path, uncommitted: bool) -> an
         },
         uncommitted: false,
     })
+}
+
+/// The name that a Madake server has for a repository that it serves at this address: `owner/slug`. `None`: it is the
+/// address of something else.
+fn hosted_name(address: &str) -> Option<String> {
+    let (scheme, rest) = address.split_once("://")?;
+    let (_, path) = rest.split_once('/')?;
+    let path = path.trim_end_matches('/');
+    let (served, path) = match scheme {
+        "http" | "https" => {
+            let at = path
+                .find("scm/")
+                .filter(|at| *at == 0 || path[..*at].ends_with('/'))?;
+            (true, &path[at + "scm/".len()..])
+        }
+        "ssh" => (false, path),
+        _ => return None,
+    };
+    let (owner, slug) = path.split_once('/')?;
+    let name = slug.strip_suffix(".git").unwrap_or(slug);
+    let is_plain = !owner.is_empty() && !name.is_empty() && !name.contains('/');
+    (is_plain && (served || name != slug)).then(|| format!("{owner}/{name}"))
 }
 
 fn name_of(top: &Path) -> String {
@@ -142,4 +173,27 @@ pub(super) fn others(settings: &Settings, arguments: &[String], place: &Path) ->
         found.push(source);
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_hosted_repositories_are_read_from_their_addresses() {
+        for (address, wanted) in [
+            ("http://localhost:8085/scm/walk/run.git", Some("walk/run")),
+            ("https://ann@ci.example.org/ci/scm/walk/run.git", Some("walk/run")),
+            ("ssh://git@ci.example.org:7999/walk/run.git", Some("walk/run")),
+            ("https://example.org/group/sub/run.git", None),
+            ("https://example.org/scm/a/b/c.git", None),
+            ("ssh://git@example.org/srv/git/run.git", None),
+            ("git@example.org:walk/run.git", None),
+            ("/srv/git/run.git", None),
+            ("https://example.org", None),
+            ("", None),
+        ] {
+            assert_eq!(hosted_name(address).as_deref(), wanted, "{address}");
+        }
+    }
 }

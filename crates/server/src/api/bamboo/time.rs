@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use madake_domain::text::counted;
 
 const SECOND_MS: i64 = 1_000;
 const MINUTE_MS: i64 = 60 * SECOND_MS;
@@ -55,13 +56,6 @@ pub fn duration(duration_ms: i64) -> String {
 #[must_use]
 pub fn short_duration(duration_ms: i64) -> String {
     in_words(duration_ms, "sec", "min")
-}
-
-/// `1 job`, `2 jobs`
-#[must_use]
-pub fn counted(count: i64, unit: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {unit}{plural}")
 }
 
 fn in_words(duration_ms: i64, second: &str, minute: &str) -> String {

@@ -10,9 +10,9 @@ use madake_domain::permission::Permission;
 use madake_domain::schedule::{BuildOutcome, BuildState, Stage};
 use madake_domain::stage_selection::StageRequest;
 use madake_domain::test_history::{CaseVerdict, TestCounts};
-use madake_engine::EngineError;
 use madake_engine::access::{Caller, plan_for};
 use madake_engine::ops::trigger_build::TriggerBuild;
+use madake_engine::{Engine, EngineError};
 use madake_store::artifact;
 use madake_store::build::{self, Build, Job, Reason};
 use madake_store::build_query::{self, Filter};
@@ -119,7 +119,7 @@ pub(super) async fn status(
     Path(key): Path<String>,
 ) -> Result<Answer<Value>, Failure> {
     let links = Links::new(app.base_url());
-    let answer = app
+    let mut answer = app
         .engine()
         .store()
         .read(move |tx| {
@@ -127,7 +127,18 @@ pub(super) async fn status(
             full_view(tx, &found, &links)
         })
         .await?;
+    add_troubles(app.engine(), &mut answer);
     Ok(Answer(answer))
+}
+
+/// Adds what is wrong with jobs that have not ended.
+fn add_troubles(engine: &Engine, build: &mut Value) {
+    let stages = build["stages"].as_array_mut().into_iter().flatten();
+    for job in stages.flat_map(|stage| stage["jobs"].as_array_mut().into_iter().flatten()) {
+        let is_over = job["finishedMs"].is_i64();
+        let trouble = job["id"].as_i64().filter(|_| !is_over);
+        job["trouble"] = json!(trouble.and_then(|id| engine.trouble_of_job(id)));
+    }
 }
 
 /// The build that a key names, if the caller may read its plan.
@@ -155,8 +166,10 @@ pub(super) fn find(tx: &Tx<'_>, caller: &Caller, text: &str) -> Result<Build, En
         None => build_query::latest(tx, branch.id, &any)?,
     };
     found.ok_or_else(|| {
-        let number = number.map_or_else(|| "latest".to_owned(), |number| number.to_string());
-        EngineError::NotFound(format!("Result {number} for {plan} not found."))
+        EngineError::NotFound(match number {
+            Some(number) => format!("Result {number} for {plan} not found."),
+            None => format!("{plan} has no build yet."),
+        })
     })
 }
 
@@ -180,6 +193,7 @@ pub(super) fn short_view(build: &Build) -> Value {
         "createdMs": build.created_ms,
         "startedMs": build.started_ms,
         "finishedMs": build.finished_ms,
+        "ranMs": build.schedule.ran_ms(),
     })
 }
 
@@ -327,6 +341,7 @@ fn stage_view(
         "state": summary.as_ref().map(|summary| summary.state.as_str()),
         "message": summary.as_ref().map(|summary| &summary.display_message),
         "runnable": summary.as_ref().is_some_and(|summary| summary.runnable),
+        "heldUpBy": build.schedule.held_up_by(index).map(|stage| &stage.name),
         "jobs": jobs,
     })
 }
@@ -346,6 +361,7 @@ fn job_view(build: &Build, job: &Job, links: &Links) -> Value {
         number: result.number,
     });
     json!({
+        "id": job.id,
         "key": job.key,
         "name": job.name,
         "resultKey": key.as_ref().map(ToString::to_string),

@@ -4,6 +4,7 @@ use axum::Json as Answer;
 use axum::extract::{Path, RawQuery, State};
 use http::StatusCode;
 use madake_domain::delivery::{Progress, Receiver as Health};
+use madake_domain::text::counted;
 use madake_engine::EngineError;
 use madake_engine::ops::keep_receiver::{KeptReceiver, ShownReceiver};
 use madake_engine::ops::redeliver::ExplainedDelivery;
@@ -241,14 +242,15 @@ fn view(shown: &ShownReceiver) -> Value {
     let settings: Value = serde_json::from_str(&one.settings).unwrap_or(Value::Null);
     let (health, sentence) = match &one.health {
         Health::Healthy { .. } => ("healthy", String::new()),
-        Health::Failing { failures, .. } => {
-            ("failing", format!("the last {} attempts failed", failures.count))
-        }
+        Health::Failing { failures, .. } => (
+            "failing",
+            format!("the last {} failed", counted(failures.count, "attempt")),
+        ),
         Health::Paused { failures, .. } => (
             "paused",
             format!(
-                "the last {} attempts failed: it is tried now and then",
-                failures.count
+                "the last {} failed: it is tried now and then",
+                counted(failures.count, "attempt")
             ),
         ),
         Health::Disabled { reason, .. } => ("disabled", reason.to_string()),

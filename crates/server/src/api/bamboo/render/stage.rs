@@ -2,11 +2,11 @@
 
 use super::super::expand::Expand;
 use super::super::node::Object;
-use super::super::time::counted;
 use super::super::view::{Slice, StageResult, Status};
 use super::RenderContext;
 use super::collection::nested;
 use super::result::result_entry;
+use madake_domain::text::counted;
 
 /// The `stages` of a result: counted, listed with `stages`, with jobs in full with
 /// `stages.stage.results.result`.
