@@ -126,6 +126,58 @@ async fn pushers_over_ssh_and_of_mercurial_are_told_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn plan_whose_file_was_removed_stays_and_says_so() {
+    let server = Server::start().await;
+    let work = server.hosted("PROJ/app");
+    push(&work, "master", &one_job("echo one", ""));
+    server.ended("PROJ-PLAN", 1).await;
+    push(&work, "master", "version: 2\nplan: {\n");
+    server.ended("PROJ-PLAN", 2).await;
+    assert_eq!(
+        plan(&server, "PROJ-PLAN").await["findings"][0]["severity"],
+        "error"
+    );
+
+    git(&work.path, &["rm", "-q", PLAN_FILE]);
+    git(&work.path, &["commit", "-q", "-m", "no plan file"]);
+    let output = try_git(&work.path, &["push", "origin", "master"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let told = "warning: PROJ/app has no plan file that describes plan PROJ-PLAN any more: PROJ/app at ";
+    assert!(said.contains(told), "`{told}` is not in {said}");
+    server.ended("PROJ-PLAN", 3).await;
+    let shown = plan(&server, "PROJ-PLAN").await;
+    assert_eq!(
+        codes(&shown),
+        ["specs::plan-left-out"],
+        "the file that was broken is no more"
+    );
+    assert!(
+        notes(&server)
+            .await
+            .contains(told.trim_start_matches("warning: "))
+    );
+
+    // What says nothing of the file is not told again.
+    let said = work.push("master", &[("other", "1")]);
+    server.ended("PROJ-PLAN", 4).await;
+    assert!(!notes(&server).await.contains("any more"), "{said}");
+    push(&work, "master", &one_job("echo two", ""));
+    server.ended("PROJ-PLAN", 5).await;
+    assert_eq!(plan(&server, "PROJ-PLAN").await["findings"], json!([]));
+
+    // What keeps a deployment document back is told as well.
+    let deployment = "---\nversion: 2\ndeployment: {name: Web, source-plan: PROJ-NONE}\nrelease-naming: r-1\n\
+                      environments: [QA]\nQA:\n  tasks:\n    - script: [echo qa]\n";
+    let (_, said) = push(
+        &work,
+        "master",
+        &format!("{}{deployment}", one_job("echo three", "")),
+    );
+    let told = "error: the deployment project Web is not changed: there is no plan PROJ-NONE";
+    assert!(said.contains(told), "`{told}` is not in {said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn y4_plan_that_two_repositories_describe_waits_for_an_administrator() {
     let server = Server::start().await;
     let first = server.hosted("PROJ/app");
@@ -174,6 +226,11 @@ async fn y4_plan_that_two_repositories_describe_waits_for_an_administrator() {
     let (_, said) = push(&second, "master", &one_job("echo three", ""));
     assert!(!said.contains("remote:"), "{said}");
     server.ended("PROJ-PLAN", 2).await;
+    let why = server.madake(&["why", "PROJ-PLAN", "--limit", "1"]);
+    assert!(
+        why.contains("nothing was considered before"),
+        "commits of the former owner's repository are not compared: {why}"
+    );
     // The former owner is refused now, and changes nothing.
     let (_, said) = push(&first, "master", &one_job("echo four", ""));
     assert!(said.contains("plan PROJ-PLAN belongs to PROJ/fork"), "{said}");

@@ -67,6 +67,12 @@ impl Permission {
         }
     }
 
+    /// Whether callers whom nobody knows can hold it: they may look, and no more.
+    #[must_use]
+    pub fn for_anonymous(self) -> bool {
+        self == Self::Read
+    }
+
     /// Whether holding `self` means holding `other` as well.
     #[must_use]
     pub fn implies(self, other: Self) -> bool {

@@ -5,8 +5,10 @@
 //! are in: the version in force stays, and each finding is noted in the ledger entry.
 
 pub(crate) mod apply;
-mod examine;
+pub(crate) mod examine;
 pub(crate) mod findings;
+mod left_out;
+pub(crate) mod people;
 pub(crate) mod rights;
 pub mod tell_pusher;
 

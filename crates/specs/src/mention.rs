@@ -37,6 +37,10 @@ pub enum MentionKind {
     Variable(String),
     /// A shared credential, by name.
     Credential(String),
+    /// A user who is granted something, by name.
+    User(String),
+    /// A group that is granted something, by name.
+    Group(String),
 }
 
 impl Mention {

@@ -585,6 +585,18 @@ pub fn insert_branch(
     branch_by_id(tx, id)
 }
 
+/// Forgets the revisions that were considered last of all branches of a plan, which is of another repository now.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn forget_revisions(tx: &Tx<'_>, plan_id: i64) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE plan_branch SET last_revision = NULL WHERE plan_id = $1",
+        params![plan_id],
+    )?;
+    Ok(())
+}
+
 /// Notes the revision that was considered last.
 ///
 /// # Errors

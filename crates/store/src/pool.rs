@@ -18,7 +18,7 @@ const READERS: usize = 4;
 const QUEUE_LIMIT: usize = 4096;
 
 /// The migrations, in order. Append only.
-const MIGRATIONS: [&str; 22] = [
+const MIGRATIONS: [&str; 23] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_telling.sql"),
     include_str!("migrations/0003_ssh_keys.sql"),
@@ -41,6 +41,7 @@ const MIGRATIONS: [&str; 22] = [
     include_str!("migrations/0020_deployment_log_purges.sql"),
     include_str!("migrations/0021_held_builds.sql"),
     include_str!("migrations/0022_environment_timers.sql"),
+    include_str!("migrations/0023_grants_of_nobody.sql"),
 ];
 
 /// The tables of which a copy in memory is worth keeping: each webhook and each push asks for a few rows of them.
@@ -284,6 +285,52 @@ mod tests {
             })
         });
         assert_eq!(names.await.expect("names"), ["a", "c"]);
+    }
+
+    #[test]
+    fn grants_that_nobody_can_hold_go_and_the_others_stay() {
+        let mut connection = Connection::open_in_memory().expect("a database");
+        migrate(&mut connection).expect("tables");
+        let left = in_transaction(&mut connection, |tx| {
+            tx.script(
+                "INSERT INTO users (name, folded, full_name, email, administrator, enabled, created_ms)
+                   VALUES ('Ann', 'ann', '', '', 0, 1, 0);
+                 INSERT INTO user_group (name, folded, created_ms) VALUES ('Devs', 'devs', 0);",
+            )?;
+            for (kind, grantee, permission) in [
+                ("user", "ann", "BUILD"),
+                ("user", "nobody", "BUILD"),
+                ("group", "devs", "ADMINISTRATION"),
+                ("group", "nogroup", "ADMINISTRATION"),
+                ("anonymous", "", "READ"),
+                ("anonymous", "", "BUILD"),
+                ("logged-in", "", "BUILD"),
+                ("repository", "proj/app", "BUILD"),
+            ] {
+                tx.execute(
+                    "INSERT INTO granted (scope, subject, grantee_kind, grantee, permission, created_ms)
+                     VALUES ('plan', 'PROJ-PLAN', $1, $2, $3, 0)",
+                    params![kind, grantee, permission],
+                )?;
+            }
+            let text = include_str!("migrations/0023_grants_of_nobody.sql");
+            tx.script(&dialect::migration_text(text))?;
+            tx.all(
+                "SELECT grantee_kind || ' ' || grantee || ' ' || permission FROM granted ORDER BY id",
+                &[],
+                |row| row.get::<String>(0),
+            )
+        });
+        assert_eq!(
+            left.expect("the grants that are left"),
+            [
+                "user ann BUILD",
+                "group devs ADMINISTRATION",
+                "anonymous  READ",
+                "logged-in  BUILD",
+                "repository proj/app BUILD"
+            ]
+        );
     }
 
     #[tokio::test]

@@ -129,6 +129,19 @@ pub fn remove(tx: &Tx<'_>, scope: &VariableScope, name: &str) -> Result<bool, St
     Ok(removed > 0)
 }
 
+/// The keys of the plans of a project that variables were set for, also of plans that are not there.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn plans_of_project(tx: &Tx<'_>, project: &str) -> Result<Vec<String>, StoreError> {
+    let prefix = format!("{}-", project.to_uppercase());
+    tx.all(
+        "SELECT DISTINCT subject FROM variable WHERE scope = 'plan' AND substr(subject, 1, length($1)) = $1 ORDER BY subject",
+        params![prefix],
+        |row| row.get(0),
+    )
+}
+
 /// The variable with this name.
 ///
 /// # Errors

@@ -370,6 +370,15 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// The name of the rule that notes that the plan file of what is built has errors.
+    pub const PLAN_FILE: &'static str = "plan-file";
+
+    /// Something worth knowing, which decides nothing.
+    #[must_use]
+    pub fn noted(name: &str, input: impl Into<String>) -> Self {
+        Self::new(name, Outcome::Noted, input)
+    }
+
     fn new(name: &str, outcome: Outcome, input: impl Into<String>) -> Self {
         Self {
             name: name.to_owned(),

@@ -181,7 +181,7 @@ pub(super) async fn apply_plan_files(
         return Ok(false);
     };
     let folder = specs::folder_state(engine, found, &new).await?;
-    if folder.is_none() || !found.specs_enabled {
+    if !found.specs_enabled {
         return Ok(false);
     }
     if let Some(old) = parse(&update.old)

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use madake_domain::change::{BranchChange, ReasonCode, Revision, Subject};
+use madake_domain::change::{BranchChange, ReasonCode, Revision, Rule, Subject};
 use madake_domain::key::{PlanKey, branch_display_name};
 use madake_domain::repository::RepositoryKind;
 use madake_store::build::Reason;
@@ -193,6 +193,15 @@ fn store_plan(
             decision.settles = false;
             decision.code = ReasonCode::WaitsForParent;
             decision.sentence = sentence;
+        }
+        if let (true, Some(repository), Some(vcs_branch), Some(revision)) = (
+            decision.build && is_default,
+            &repository,
+            &decision.vcs_branch,
+            &decision.revision,
+        ) && let Some(why) = findings::keeps_back(tx, &plan, repository, vcs_branch, revision.as_str())?
+        {
+            decision.rules.push(Rule::noted(Rule::PLAN_FILE, why));
         }
         if decision.code == ReasonCode::NoChanges {
             unchanged.push(decision.sentence.clone());

@@ -1,5 +1,6 @@
 //! Deployment documents of plan files: makes and changes projects, with the ownership that plans have.
 
+use madake_domain::key::PlanKey;
 use madake_domain::permission::{Grantee, Permission, Scope};
 use madake_domain::plan::{
     DeploymentConfiguration, DeploymentGrant, DeploymentPermission, DeploymentPermissions, EnvironmentGrant,
@@ -10,7 +11,45 @@ use madake_store::repository::{self, Repository};
 use madake_store::{Millis, Tx, permission, plan};
 
 use crate::EngineError;
-use crate::specs::may_use_project;
+use crate::specs::{may_use_project, people};
+
+/// Why a repository may not make or change a deployment project, if it may not. `is_made` says of a plan that is not there
+/// whether it is about to be.
+pub(crate) fn refusal(
+    tx: &Tx<'_>,
+    found: &Repository,
+    configuration: &DeploymentConfiguration,
+    is_made: &dyn Fn(&PlanKey) -> bool,
+) -> Result<Option<String>, EngineError> {
+    let name = &configuration.name;
+    if let Some(existing) = deployment::by_name(tx, name)?
+        && existing.specs_repository_id != Some(found.id)
+    {
+        let owner = match existing.specs_repository_id {
+            Some(owner) => {
+                repository::by_id(tx, owner)?.map_or_else(|| "another repository".into(), |one| one.name)
+            }
+            None => "this server's administrators".to_owned(),
+        };
+        return Ok(Some(format!(
+            "the deployment project {name} belongs to {owner}: nothing is changed; give the project another name"
+        )));
+    }
+    // Its tasks get what the plan made, and the plan's variables with it.
+    let plan_key = &configuration.source_plan;
+    let Some(source_plan) = plan::by_key(tx, plan_key)? else {
+        return Ok((!is_made(plan_key))
+            .then(|| format!("the deployment project {name} is not changed: there is no plan {plan_key}")));
+    };
+    if source_plan.specs_repository_id != Some(found.id)
+        && let Err(refusal) = may_use_project(tx, found, &plan_key.project())?
+    {
+        return Ok(Some(format!(
+            "the deployment project {name} may not release results of {plan_key}: {refusal}"
+        )));
+    }
+    Ok(None)
+}
 
 /// Makes or changes one deployment project. The inner error says why the repository may not.
 pub(crate) fn put_in_force(
@@ -20,35 +59,10 @@ pub(crate) fn put_in_force(
     source: &str,
     now: Millis,
 ) -> Result<Result<(), String>, EngineError> {
-    let name = &configuration.name;
-    let existing = deployment::by_name(tx, name)?;
-    if let Some(existing) = &existing
-        && existing.specs_repository_id != Some(found.id)
-    {
-        let owner = match existing.specs_repository_id {
-            Some(owner) => {
-                repository::by_id(tx, owner)?.map_or_else(|| "another repository".into(), |one| one.name)
-            }
-            None => "this server's administrators".to_owned(),
-        };
-        return Ok(Err(format!(
-            "the deployment project {name} belongs to {owner}: nothing is changed; give the project another name"
-        )));
+    if let Some(refusal) = refusal(tx, found, configuration, &|_| false)? {
+        return Ok(Err(refusal));
     }
-    // Its tasks get what the plan made, and the plan's variables with it.
-    let plan_key = &configuration.source_plan;
-    let Some(source_plan) = plan::by_key(tx, plan_key)? else {
-        return Ok(Err(format!(
-            "the deployment project {name} is not changed: there is no plan {plan_key}"
-        )));
-    };
-    if source_plan.specs_repository_id != Some(found.id)
-        && let Err(refusal) = may_use_project(tx, found, &plan_key.project())?
-    {
-        return Ok(Err(format!(
-            "the deployment project {name} may not release results of {plan_key}: {refusal}"
-        )));
-    }
+    let existing = deployment::by_name(tx, &configuration.name)?;
     let id = match existing {
         Some(existing) => existing.id,
         None => deployment::insert(tx, configuration, Some(found.id), now)?,
@@ -151,7 +165,7 @@ fn grant_all(
 ) -> Result<(), EngineError> {
     for one in granted {
         for grantee in whom {
-            permission::grant(tx, scope, key, grantee, one, now)?;
+            people::grant(tx, scope, key, grantee, one, now)?;
         }
     }
     Ok(())

@@ -2,9 +2,10 @@
 
 use madake_domain::key::{PlanKey, ProjectKey};
 use madake_domain::permission::{Grant, Grantee, Permission, Scope};
-use madake_store::{Tx, permission, plan, project, repository, user};
+use madake_store::{Tx, permission, plan, project, repository};
 
 use crate::access::{Caller, Target, require};
+use crate::specs::people;
 use crate::{Engine, EngineError, clock, deploying};
 
 /// What a permission is on.
@@ -60,7 +61,8 @@ impl Subject {
 }
 
 impl Engine {
-    /// Grants a permission; says whether that is new.
+    /// Grants a permission; says whether that is new. The plan file of a repository that gets one is read again if it had
+    /// errors.
     ///
     /// # Errors
     /// When the caller may not, or the thing, user or group is not there.
@@ -71,35 +73,31 @@ impl Engine {
         grantee: Grantee,
         granted: Permission,
     ) -> Result<bool, EngineError> {
-        if grantee == Grantee::Anonymous && granted != Permission::Read {
+        if grantee == Grantee::Anonymous && !granted.for_anonymous() {
             return Err(EngineError::Invalid(
                 "anonymous callers can hold READ only; grant the rest to users, groups or everyone who is logged in".into(),
             ));
         }
-        let caller = caller.clone();
-        self.store()
+        let (caller, repository) = (caller.clone(), grantee.clone());
+        let is_new = self
+            .store()
             .write(move |tx| {
                 let key = subject.check(tx, &caller)?;
-                match &grantee {
-                    Grantee::User(name) if user::by_name(tx, name)?.is_none() => {
-                        return Err(EngineError::NotFound(format!(
-                            "a user named {name} does not exist"
-                        )));
-                    }
-                    Grantee::Group(name) if !user::group_exists(tx, name)? => {
-                        return Err(EngineError::NotFound(format!(
-                            "a group named {name} does not exist"
-                        )));
-                    }
-                    Grantee::Repository(name) if repository::with_name(tx, name)?.is_none() => {
-                        return Err(EngineError::NotFound(format!(
-                            "a repository named {name} does not exist"
-                        )));
-                    }
-                    _ => {}
+                let named = match &grantee {
+                    Grantee::User(name) => Some(("user", name)),
+                    Grantee::Group(name) => Some(("group", name)),
+                    Grantee::Repository(name) => Some(("repository", name)),
+                    Grantee::LoggedIn | Grantee::Anonymous => None,
+                };
+                if let Some((kind, name)) = named
+                    && !people::exists(tx, &grantee)?
+                {
+                    return Err(EngineError::NotFound(format!(
+                        "a {kind} named {name} does not exist"
+                    )));
                 }
                 deploying::rights::note_grant(tx, subject.scope, &key)?;
-                Ok(permission::grant(
+                Ok::<_, EngineError>(permission::grant(
                     tx,
                     subject.scope,
                     &key,
@@ -108,7 +106,16 @@ impl Engine {
                     clock::now_ms(),
                 )?)
             })
-            .await
+            .await?;
+        if let Grantee::Repository(name) = repository
+            && let Some(found) = self
+                .store()
+                .read(move |tx| repository::with_name(tx, &name))
+                .await?
+        {
+            self.reread_after_grant(&found).await;
+        }
+        Ok(is_new)
     }
 
     /// Revokes a permission; says whether it was granted.

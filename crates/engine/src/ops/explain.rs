@@ -1,11 +1,13 @@
 //! Says why: what arrived, which rules were looked at, what was decided, and what came of it.
 
+use madake_domain::change::Rule;
 use madake_domain::key::PlanKey;
 use madake_domain::permission::Permission;
+use madake_store::build::Build;
 use madake_store::decision::{self, Decision};
 use madake_store::delivery::{self, Delivery};
 use madake_store::event::{self, Event, NewEvent, Note};
-use madake_store::{Tx, build, plan, receiver, repository};
+use madake_store::{StoreError, Tx, build, plan, receiver, repository};
 
 use crate::access::{Caller, Target, may, plan_for, require};
 use crate::{Engine, EngineError, clock};
@@ -247,4 +249,21 @@ fn with_build(tx: &Tx<'_>, decision: Decision) -> Result<ExplainedDecision, Engi
         None => None,
     };
     Ok(ExplainedDecision { decision, build_key })
+}
+
+/// What was noted of the plan file when a build was decided: that it had errors, and an older version is built.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn plan_file_of(tx: &Tx<'_>, build: &Build) -> Result<Option<String>, EngineError> {
+    let Some(event_id) = build.event_id else {
+        return Ok(None);
+    };
+    let decisions = decision::of_event(tx, event_id)?;
+    let Some(own) = decisions.iter().find(|one| one.build_id == Some(build.id)) else {
+        return Ok(None);
+    };
+    let rules: Vec<Rule> = serde_json::from_str(&own.rules).map_err(StoreError::from)?;
+    let noted = rules.into_iter().find(|rule| rule.name == Rule::PLAN_FILE);
+    Ok(noted.map(|rule| rule.input))
 }

@@ -10,10 +10,12 @@ use madake_domain::mask::weakness;
 use madake_domain::permission::{Permission, Principal};
 use madake_domain::text::inert;
 use madake_store::credential::{self, Credential, NewCredential};
+use madake_store::repository::Repository;
 use madake_store::{Tx, project, repository, user};
 
 use crate::access::{Caller, Target, may, require};
 use crate::credentials::{Content, seal};
+use crate::ops::reread_specs::RereadFile;
 use crate::{Engine, EngineError, clock};
 
 /// The longest name, in bytes.
@@ -100,6 +102,15 @@ pub enum CredentialUser {
     Project(String),
     /// The plan files of a repository, by its name.
     Repository(String),
+}
+
+/// What came of letting somebody use a credential.
+#[derive(Debug, Clone)]
+pub struct GrantedCredential {
+    /// It was not so before.
+    pub changed: bool,
+    /// Plan files that were refused before, and were read again.
+    pub reread: Vec<RereadFile>,
 }
 
 impl Engine {
@@ -219,7 +230,8 @@ impl Engine {
             .await
     }
 
-    /// Lets somebody use a credential, or with `granting` unset takes that back; says whether that changed anything.
+    /// Lets somebody use a credential, or with `granting` unset takes that back; says whether that changed anything. Plan
+    /// files that had errors, of repositories that may use it now, are read again.
     ///
     /// Who holds its use without administrating it may grant it to repositories and projects that the caller
     /// administrates.
@@ -232,21 +244,50 @@ impl Engine {
         name: CredentialName,
         to: CredentialUser,
         granting: bool,
-    ) -> Result<bool, EngineError> {
+    ) -> Result<GrantedCredential, EngineError> {
         let caller = caller.clone();
-        self.store()
+        let (changed, refused) = self
+            .store()
             .write(move |tx| {
                 let found = grantable(tx, &caller, &name, &to)?;
                 let grantee = grantee(tx, &caller, &found, to, granting)?;
                 if granting {
                     let by = caller.name();
-                    Ok(credential::grant(tx, found.id, &grantee, by, clock::now_ms())?)
+                    let changed = credential::grant(tx, found.id, &grantee, by, clock::now_ms())?;
+                    let mut seen = Vec::new();
+                    for one in repositories_of(tx, &grantee)? {
+                        if may(tx, &caller, Permission::Read, Target::Repository(&one))? {
+                            seen.push(one);
+                        }
+                    }
+                    Ok::<_, EngineError>((changed, seen))
                 } else {
-                    Ok(credential::revoke(tx, found.id, &grantee)?)
+                    Ok((credential::revoke(tx, found.id, &grantee)?, Vec::new()))
                 }
             })
-            .await
+            .await?;
+        let mut reread = Vec::new();
+        for found in refused {
+            reread.extend(self.reread_after_grant(&found).await);
+        }
+        Ok(GrantedCredential { changed, reread })
     }
+}
+
+/// The repositories whose plan files may use what is granted to somebody. Linked ones are in no project.
+fn repositories_of(tx: &Tx<'_>, grantee: &CredentialGrantee) -> Result<Vec<Repository>, EngineError> {
+    Ok(match grantee {
+        CredentialGrantee::Repository(id) => repository::by_id(tx, *id)?.into_iter().collect(),
+        CredentialGrantee::Project(key) => {
+            let all = repository::all(tx)?.into_iter();
+            all.filter(|one| {
+                one.project()
+                    .is_none_or(|project| project.eq_ignore_ascii_case(key))
+            })
+            .collect()
+        }
+        CredentialGrantee::User(_) | CredentialGrantee::Group(_) => Vec::new(),
+    })
 }
 
 /// What kind it is, and the fingerprint of a key.

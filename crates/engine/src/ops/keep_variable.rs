@@ -25,6 +25,8 @@ pub struct NewVariable {
     pub value: String,
     /// Whether it is a secret; `None`: if it was one, or its name says so.
     pub secret: Option<bool>,
+    /// A plan that is not there yet gets it when it comes, if its project is there.
+    pub for_coming_plan: bool,
 }
 
 impl std::fmt::Debug for NewVariable {
@@ -63,12 +65,22 @@ impl Engine {
         let (caller, sealer) = (caller.clone(), self.sealer().clone());
         self.store()
             .write(move |tx| {
-                administrate(tx, &caller, &scope)?;
+                let coming = match &scope {
+                    VariableScope::Plan(key) if new.for_coming_plan => coming_plan(tx, &caller, key)?,
+                    _ => None,
+                };
+                if coming.is_none() {
+                    administrate(tx, &caller, &scope)?;
+                }
                 // A secret stays one, unless somebody says that it is none.
                 let was = variable::by_name(tx, &scope, &name)?.is_some_and(|one| one.is_secret());
                 let secret = new.secret.unwrap_or(was) || looks_secret(&name);
                 let weak = if secret { weakness(&new.value) } else { None };
-                let warning = weak.map(|why| why.to_string());
+                let coming =
+                    coming.map(|key| format!("there is no plan {key} yet: the value is kept for it"));
+                let weak = weak.map(|why| why.to_string());
+                let warnings: Vec<String> = coming.into_iter().chain(weak).collect();
+                let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
                 let value = if secret {
                     StoredValue::Sealed(sealer.seal(&scope.place(&name), new.value.as_bytes())?)
                 } else {
@@ -97,8 +109,9 @@ impl Engine {
         let caller = caller.clone();
         self.store()
             .read(move |tx| {
-                administrate(tx, &caller, &scope)?;
-                Ok(variable::all(tx, &scope)?)
+                let all = variable::all(tx, &scope)?;
+                administrate_kept(tx, &caller, &scope, all.is_empty())?;
+                Ok(all)
             })
             .await
     }
@@ -117,7 +130,8 @@ impl Engine {
         let name = name.strip_prefix("bamboo.").unwrap_or(name).to_owned();
         self.store()
             .write(move |tx| {
-                administrate(tx, &caller, &scope)?;
+                let nothing = variable::all(tx, &scope)?.is_empty();
+                administrate_kept(tx, &caller, &scope, nothing)?;
                 if variable::remove(tx, &scope, &name)? {
                     return Ok(());
                 }
@@ -127,6 +141,35 @@ impl Engine {
                 )))
             })
             .await
+    }
+}
+
+/// The key, if it is that of no plan and no plan branch, its project is there, and the caller administrates what a plan of
+/// that key would be in.
+fn coming_plan(tx: &Tx<'_>, caller: &Caller, key: &str) -> Result<Option<PlanKey>, EngineError> {
+    let Ok(key) = key.parse::<PlanKey>() else {
+        return Ok(None);
+    };
+    if plan::by_key(tx, &key)?.is_some()
+        || plan::branch_by_key(tx, &key)?.is_some()
+        || project::by_key(tx, &key.project())?.is_none()
+    {
+        return Ok(None);
+    }
+    require(tx, caller, Permission::Administration, Target::Plan(&key))?;
+    Ok(Some(key))
+}
+
+/// Asks for what [`administrate`] asks; variables may also have been kept for a plan that is not there yet.
+fn administrate_kept(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    scope: &VariableScope,
+    nothing_is_kept: bool,
+) -> Result<(), EngineError> {
+    match scope {
+        VariableScope::Plan(key) if !nothing_is_kept && coming_plan(tx, caller, key)?.is_some() => Ok(()),
+        _ => administrate(tx, caller, scope),
     }
 }
 

@@ -7,10 +7,12 @@ use madake_specs::Diagnostic;
 use madake_store::plan::{self, Plan, PlanBranch};
 use madake_store::plan_file::{self, Claim, Finding};
 use madake_store::repository;
+use madake_store::variable::{self, VariableScope};
 use madake_store::{StoreError, Tx};
 use madake_vcs::name::ObjectId;
 
 use crate::access::{Caller, Target, may, plan_for, require};
+use crate::specs::examine::secret_to_enter;
 use crate::{Engine, EngineError, clock, specs};
 
 /// A plan, or plan branch, and its plan file.
@@ -170,6 +172,15 @@ fn show(tx: &Tx<'_>, plan: Plan, branch: PlanBranch) -> Result<ShownPlan, Engine
     let owner_name = owner.as_ref().map(|one| one.name.as_str());
     findings.retain(|one| {
         owner_name == Some(one.repository.as_str()) || one.finding.code == "specs::plan-of-another"
+    });
+    // A value that was entered since is missing no more.
+    let entered = variable::all(tx, &VariableScope::Plan(plan.key.to_string()))?;
+    let entered: Vec<String> = entered
+        .iter()
+        .map(|one| secret_to_enter(&plan.key, &one.name))
+        .collect();
+    findings.retain(|one| {
+        one.finding.code != "specs::secret-to-enter" || !entered.contains(&one.finding.message)
     });
     let mut claims = Vec::new();
     for claim in plan_file::claims(tx, plan.id)? {

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use madake_domain::permission::{Grantee, Scope};
 use madake_domain::plan::{PlanConfiguration, PlanPermissions};
 use madake_specs::{Diagnostic, Mention, MentionKind, Position, Reading, Severity};
-use madake_store::plan;
+use madake_store::plan::{self, PlanRepositoryRow};
 use madake_store::repository::Repository;
 use madake_store::{Millis, Tx, label, permission, plan_file, project};
 use madake_vcs::name::ObjectId;
 
 use super::examine::{Examined, examine};
-use super::{findings, read_commit, repository_rows};
+use super::left_out::file_is_gone;
+use super::{findings, people, read_commit, repository_rows};
 use crate::decide::own_file::Own;
 use crate::decide::set_version;
 use crate::{Engine, EngineError, clock, deploying};
@@ -23,13 +24,14 @@ pub(crate) async fn default_branch(
     commit: &ObjectId,
     event_id: Option<i64>,
 ) -> Result<(), EngineError> {
-    let Some(reading) = read_commit(engine, found, commit).await? else {
-        return Ok(());
-    };
+    let reading = read_commit(engine, found, commit).await?;
     let (found, revision) = (found.clone(), commit.to_string());
     engine
         .store()
-        .write(move |tx| put_in_force(tx, &found, &revision, &reading, event_id, clock::now_ms()))
+        .write(move |tx| match &reading {
+            Some(reading) => put_in_force(tx, &found, &revision, reading, event_id, clock::now_ms()),
+            None => file_is_gone(tx, &found, &revision, event_id, clock::now_ms()),
+        })
         .await
 }
 
@@ -163,7 +165,18 @@ fn put_plan_in_force(
     let (version_id, _) = plan::ensure_version(tx, plan_id, configuration, source, now)?;
     if plan::by_id(tx, plan_id)?.version_id != version_id {
         plan::adopt_version(tx, plan_id, version_id, configuration)?;
-        plan::set_repositories(tx, plan_id, &repository_rows(tx, found, configuration)?)?;
+    }
+    let (before, rows) = (
+        plan::repositories(tx, plan_id)?,
+        repository_rows(tx, found, configuration)?,
+    );
+    if before != rows {
+        let default = |rows: &[PlanRepositoryRow]| rows.first().and_then(|first| first.repository_id);
+        if default(&before).is_some_and(|former| default(&rows) != Some(former)) {
+            // Commits of one repository say nothing about those of another.
+            plan::forget_revisions(tx, plan_id)?;
+        }
+        plan::set_repositories(tx, plan_id, &rows)?;
     }
     override_default(tx, found, plan_id, configuration, now)?;
     // A file that says nothing of labels leaves them alone.
@@ -206,7 +219,7 @@ fn set_permissions(tx: &Tx<'_>, permissions: &PlanPermissions, now: Millis) -> R
             .chain(entry.anonymous.then_some(Grantee::Anonymous));
         for grantee in grantees {
             for granted in &entry.permissions {
-                permission::grant(tx, Scope::Plan, key.as_str(), &grantee, *granted, now)?;
+                people::grant(tx, Scope::Plan, key.as_str(), &grantee, *granted, now)?;
             }
         }
     }

@@ -10,10 +10,12 @@ use madake_store::repository::{self, Repository};
 use madake_store::variable::{self, VariableScope};
 use madake_store::{Tx, credential, plan};
 
-use super::rights;
+use super::left_out::left_out;
+use super::{people, rights};
 use crate::EngineError;
 use crate::credentials::{may_use, not_granted, shell_word, unknown};
 use crate::dependencies::loop_of;
+use crate::deploying;
 
 /// What came of looking at a plan file.
 #[derive(Debug, Default)]
@@ -59,6 +61,13 @@ pub(crate) fn examine(tx: &Tx<'_>, found: &Repository, reading: &Reading) -> Res
         let project = configuration.source_plan.project();
         let names = named_by_deployment(configuration);
         credentials(tx, found, &project, &names, &mut places)?;
+        let is_made = |key: &PlanKey| {
+            let made_here = described.iter().any(|one| one.key == *key);
+            made_here && !examined.refused.contains(key)
+        };
+        if let Some(sentence) = deploying::refusal(tx, found, configuration, &is_made)? {
+            places.refuse(&MentionKind::Plan, "deployment-refused", sentence);
+        }
         if places.findings.iter().any(|one| one.severity == Severity::Error) {
             examined.deployments_refused.insert(configuration.name.clone());
         }
@@ -98,6 +107,9 @@ pub(crate) fn examine(tx: &Tx<'_>, found: &Repository, reading: &Reading) -> Res
             examined.permissions_refused.insert(key.clone());
         }
     }
+    let unknown = people::unknown(tx, found, reading, &examined)?;
+    examined.findings.extend(unknown);
+    examined.findings.extend(left_out(tx, found, Some(reading))?);
     Ok(examined)
 }
 
@@ -266,6 +278,23 @@ fn use_of(
     Ok(())
 }
 
+/// How the value of a secret is entered.
+pub(crate) fn command_to_enter(plan: &PlanKey, name: &str) -> String {
+    format!(
+        "madake variable set {} --plan {plan} --secret --value-stdin",
+        shell_word(name)
+    )
+}
+
+/// What is said of a secret that another server encrypted, until its value is entered.
+pub(crate) fn secret_to_enter(plan: &PlanKey, name: &str) -> String {
+    format!(
+        "the value of `{name}` was encrypted by another server and cannot be read here: enter it once with `{}`; until then \
+         builds do not have it",
+        command_to_enter(plan, name)
+    )
+}
+
 /// Secrets that another server encrypted, and whose values nobody has entered here.
 fn secrets(
     tx: &Tx<'_>,
@@ -283,13 +312,7 @@ fn secrets(
             && told.insert(&one.name)
             && variable::by_name(tx, &scope, &one.name)?.is_none()
         {
-            let message = format!(
-                "the value of `{}` was encrypted by another server and cannot be read here: enter it once with `madake \
-                 variable set {} --plan {} --secret --value-stdin`; until then builds do not have it",
-                one.name,
-                shell_word(&one.name),
-                configuration.key
-            );
+            let message = secret_to_enter(&configuration.key, &one.name);
             let kind = MentionKind::Variable(one.name.clone());
             places.add(&kind, Severity::Warning, "secret-to-enter", message);
         }

@@ -1,6 +1,7 @@
 //! What was found in a plan file, as the ledger, the plans and the pusher get it.
 
 use madake_specs::{Diagnostic, Severity};
+use madake_store::plan::Plan;
 use madake_store::plan_file::{self, NewFinding};
 use madake_store::repository::Repository;
 use madake_store::{Millis, Tx, event};
@@ -76,4 +77,36 @@ pub(crate) fn plan_of(finding: &Diagnostic) -> Option<String> {
     key.parse::<madake_domain::key::PlanKey>()
         .ok()
         .map(|key| key.to_string())
+}
+
+/// What is wrong with the plan file of a branch at the revision that is built, if that keeps the plan as it was.
+pub(crate) fn keeps_back(
+    tx: &Tx<'_>,
+    plan: &Plan,
+    repository: &Repository,
+    branch: &str,
+    revision: &str,
+) -> Result<Option<String>, EngineError> {
+    if plan.specs_repository_id != Some(repository.id) {
+        return Ok(None);
+    }
+    let mut errors = plan_file::findings_of_branch(tx, repository.id, branch)?;
+    errors.retain(|one| {
+        one.severity == Severity::Error.as_str()
+            && one.revision == revision
+            && one.plan_key.as_deref().is_none_or(|key| key == plan.key.as_str())
+    });
+    let Some(first) = errors.first() else {
+        return Ok(None);
+    };
+    let first: Diagnostic = serde_json::from_str(&first.finding).map_err(madake_store::StoreError::from)?;
+    let more = match errors.len() {
+        1 => String::new(),
+        count => format!(" (and {} more)", count - 1),
+    };
+    // Readers of a plan see this who may not see its configuration, which the finding quotes.
+    Ok(Some(format!(
+        "it has errors at this revision, so the plan is built as it was before: {}:{}:{}{more}, see `madake plan show {}`",
+        first.file, first.line, first.column, plan.key
+    )))
 }

@@ -53,6 +53,7 @@ pub(crate) fn may_create_plans(
         || !permission::on(tx, Scope::Project, key.as_str())?.is_empty()
         || !variable::all(tx, &VariableScope::Project(key.to_string()))?.is_empty()
         || credential::concerns_project(tx, key.as_str())?
+        || kept_for_coming_plans(tx, key)?
         || repository::has_others(tx, key.as_str(), found.id)?;
     if !used {
         return Ok(true);
@@ -65,6 +66,20 @@ pub(crate) fn may_create_plans(
         key.as_str(),
         Some(key.as_str()),
     )
+}
+
+/// Whether somebody set variables for a plan of the project that is not there yet.
+fn kept_for_coming_plans(tx: &Tx<'_>, project: &ProjectKey) -> Result<bool, EngineError> {
+    for key in variable::plans_of_project(tx, project.as_str())? {
+        let plan = match key.parse::<PlanKey>() {
+            Ok(key) => plan::by_key(tx, &key)?,
+            Err(_) => None,
+        };
+        if plan.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether its plans may use another repository: see what is in it, with the credential that it is read with.

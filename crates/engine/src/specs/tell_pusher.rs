@@ -13,6 +13,7 @@ use madake_vcs::name::ObjectId;
 use super::apply::all_findings;
 use super::examine::{Examined, examine};
 use super::findings::had_errors;
+use super::left_out::left_out;
 use super::{folder_state, read_commit};
 use crate::reading::{Named, named};
 use crate::{Engine, EngineError};
@@ -61,9 +62,7 @@ async fn lines(engine: &Engine, found: &Repository, moved: &[Moved]) -> Result<V
     let mut told = Vec::new();
     for (branch, (_, old, new)) in branches.into_iter().take(BRANCHES) {
         let Some(new) = new else { continue };
-        let Some(here) = folder_state(engine, found, new).await? else {
-            continue;
-        };
+        let here = folder_state(engine, found, new).await?;
         let before = match old {
             Some(old) => Some(*old),
             None => engine
@@ -75,14 +74,12 @@ async fn lines(engine: &Engine, found: &Repository, moved: &[Moved]) -> Result<V
         let opened = engine.open_repository(found)?;
         if let Some(before) = before
             && opened.exists(&before).await?
-            && folder_state(engine, found, &before).await?.as_ref() == Some(&here)
+            && folder_state(engine, found, &before).await? == here
             && !(branch == found.default_branch && had_errors(engine, found).await?)
         {
             continue;
         }
-        let Some(reading) = read_commit(engine, found, new).await? else {
-            continue;
-        };
+        let reading = read_commit(engine, found, new).await?;
         // The first branch of an empty repository becomes its default branch.
         let is_default = branch == found.default_branch
             || engine.local_head(found, &found.default_branch).await?.is_none();
@@ -90,12 +87,12 @@ async fn lines(engine: &Engine, found: &Repository, moved: &[Moved]) -> Result<V
         let all = engine
             .store()
             .read(move |tx| {
-                let examined = if is_default {
-                    examine(tx, &looking, &reading)?
-                } else {
-                    Examined::default()
-                };
-                Ok::<_, EngineError>(all_findings(&reading, examined))
+                Ok::<_, EngineError>(match &reading {
+                    Some(reading) if is_default => all_findings(reading, examine(tx, &looking, reading)?),
+                    Some(reading) => all_findings(reading, Examined::default()),
+                    None if is_default => left_out(tx, &looking, None)?,
+                    None => Vec::new(),
+                })
             })
             .await?;
         told.extend(about(&all, (!is_default).then_some(branch.as_str())));

@@ -102,7 +102,20 @@ async fn branch_runs_the_plan_file_of_its_own_and_the_master_keeps_its() {
 async fn permissions_document_replaces_what_was_granted() {
     use madake_domain::permission::{Grantee, Permission, Scope};
     use madake_engine::ops::change_permission::Subject;
+    use madake_engine::ops::create_user::CreateUser;
     let fixture = Fixture::start().await;
+    let joe = CreateUser {
+        name: "joe".into(),
+        full_name: String::new(),
+        email: String::new(),
+        password: None,
+        administrator: false,
+    };
+    fixture
+        .engine
+        .create_user(&Caller::local(), joe)
+        .await
+        .expect("joe");
     let work = fixture.attached("app").await;
     let file = format!(
         "{}---\nversion: 2\nplan: PROJ-PLAN\nplan-permissions:\n  - users: [joe]\n    roles: [anonymous]\n    permissions: [view]\n",

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::Global;
 use crate::connection::{Connection, at};
-use crate::terminal::{DIM, flag, list, log_text, number, paint, say, say_json, short_revision, text};
+use crate::terminal::{DIM, WARN, flag, list, log_text, number, paint, say, say_json, short_revision, text};
 use crate::watch::{follow, log_target, say_stages, say_verdict};
 
 /// How often a log that grows is looked at.
@@ -309,6 +309,10 @@ fn status(connection: &Connection, build: &Value) -> anyhow::Result<()> {
     say_stages(build)?;
     say("")?;
     say_verdict(connection, build)?;
+    let plan_file = text(build, "planFile");
+    if !plan_file.is_empty() {
+        say(format_args!("  {}: {plan_file}", paint(WARN, "plan file")))?;
+    }
     let event = text(build, "event");
     if !event.is_empty() {
         say(paint(DIM, format_args!("  why: madake why {event}")))?;

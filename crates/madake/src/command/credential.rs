@@ -255,11 +255,14 @@ fn change(global: &Global, which: &Which, grantee: &Grantee, granting: bool) -> 
         _ => format!("{to} {whom}"),
     };
     match (granting, flag(&answer, "changed")) {
-        (true, true) => say(format_args!("{whom} may use the credential {name}")),
-        (true, false) => say(format_args!("{whom} could use the credential {name} already")),
-        (false, true) => say(format_args!("{whom} may not use the credential {name} any more")),
-        (false, false) => say(format_args!("{whom} could not use the credential {name}")),
+        (true, true) => say(format_args!("{whom} may use the credential {name}"))?,
+        (true, false) => say(format_args!("{whom} could use the credential {name} already"))?,
+        (false, true) => say(format_args!("{whom} may not use the credential {name} any more"))?,
+        (false, false) => say(format_args!("{whom} could not use the credential {name}"))?,
     }
+    list(&answer, "reread")
+        .iter()
+        .try_for_each(super::specs::say_reread)
 }
 
 fn show(answer: &Value) -> anyhow::Result<()> {

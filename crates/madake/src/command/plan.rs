@@ -74,12 +74,13 @@ fn show(plan: &Value) -> anyhow::Result<()> {
             _ => DIM,
         };
         say(format_args!(
-            "  {} {}:{}:{} {} {}",
+            "  {} {}:{}:{} {}{} {}",
             paint(style, &severity),
             text(one, "file"),
             text(one, "line"),
             text(one, "column"),
             text(one, "message"),
+            help(one),
             paint(
                 DIM,
                 format_args!("({} {})", text(one, "repository"), text(one, "branch"))
@@ -87,4 +88,18 @@ fn show(plan: &Value) -> anyhow::Result<()> {
         ))?;
     }
     Ok(())
+}
+
+/// What was expected, what may have been meant, and what to do, as far as it was said: `; did you mean `Compile`?`
+fn help(finding: &Value) -> String {
+    let words = |name: &str, before: &str, after: &str| match text(finding, name) {
+        words if words.is_empty() => String::new(),
+        words => format!("; {before}{words}{after}"),
+    };
+    format!(
+        "{}{}{}",
+        words("expected", "expected ", ""),
+        words("suggestion", "did you mean `", "`?"),
+        words("note", "", "")
+    )
 }

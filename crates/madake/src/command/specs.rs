@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::Global;
 use crate::connection::{Connection, at};
-use crate::terminal::{BAD, DIM, GOOD, WARN, is_terminal, paint, say, say_json};
+use crate::terminal::{BAD, DIM, GOOD, WARN, is_terminal, list, paint, say, say_json, short_revision, text};
 
 /// The largest file that is read, in bytes; the server reads no larger one.
 const FILE_LIMIT: u64 = 1024 * 1024;
@@ -38,6 +38,12 @@ pub(crate) enum Specs {
     },
     /// Print a JSON Schema of plan files, for editors.
     Schema,
+    /// Have the server read the plan file of a repository again: what stood in its way may be gone. Nothing is built by
+    /// that.
+    Reread {
+        /// The repository: OWNER/SLUG, or the name of a linked one.
+        repository: String,
+    },
 }
 
 /// Check plan files.
@@ -62,6 +68,7 @@ pub(super) fn run(global: &Global, specs: Specs) -> anyhow::Result<ExitCode> {
         Specs::Validate(validate) => validate_all(global, &validate),
         Specs::Export { key } => export(global, &key).map(|()| ExitCode::SUCCESS),
         Specs::Schema => say_json(&madake_specs::json_schema()).map(|()| ExitCode::SUCCESS),
+        Specs::Reread { repository } => reread(global, &repository).map(|()| ExitCode::SUCCESS),
     }
 }
 
@@ -289,6 +296,38 @@ fn export(global: &Global, key: &str) -> anyhow::Result<()> {
     }
     for line in text.lines() {
         say(inert(line, usize::MAX))?;
+    }
+    Ok(())
+}
+
+fn reread(global: &Global, repository: &str) -> anyhow::Result<()> {
+    let body = json!({ "repository": repository });
+    let answer = Connection::open(global)?.post(at(&["plan-files", "reread"]), &body)?;
+    if global.json {
+        return say_json(&answer);
+    }
+    say_reread(&answer)
+}
+
+/// A plan file that the server read again.
+pub(super) fn say_reread(one: &Value) -> anyhow::Result<()> {
+    let plans: Vec<&str> = list(one, "plans").iter().filter_map(Value::as_str).collect();
+    let plans = match plans.as_slice() {
+        [] => "no plan is its own".to_owned(),
+        plans => format!("its plans are {}", plans.join(", ")),
+    };
+    say(format_args!(
+        "read the plan file of {} at {} again; {plans}",
+        text(one, "repository"),
+        short_revision(&text(one, "revision"))
+    ))?;
+    for finding in list(one, "findings") {
+        let style = match text(finding, "severity").as_str() {
+            "error" => BAD,
+            "warning" => WARN,
+            _ => DIM,
+        };
+        say(format_args!("  {}", paint(style, text(finding, "text"))))?;
     }
     Ok(())
 }

@@ -35,6 +35,9 @@ pub(crate) enum Variable {
         #[command(flatten)]
         of: Of,
     },
+    /// List secrets of all plans that another server encrypted and that are still to be entered here, with the command that
+    /// enters each.
+    Missing,
     /// Remove a variable.
     Remove {
         /// The name.
@@ -119,6 +122,20 @@ pub(super) fn run(global: &Global, variable: Variable) -> anyhow::Result<()> {
                 return say_json(&answer);
             }
             show(&answer, &of.words())
+        }
+        Variable::Missing => {
+            let answer = Connection::look(global)?.get(at(&["variables", "missing"]))?;
+            if global.json {
+                return say_json(&answer);
+            }
+            let rows: Vec<Vec<String>> = list(&answer, "missing")
+                .iter()
+                .map(|one| ["plan", "name", "command"].map(|field| text(one, field)).into())
+                .collect();
+            if rows.is_empty() {
+                return say("no secret is to be entered");
+            }
+            say_table(&["plan", "secret", "enter it with"], &rows)
         }
         Variable::Remove { name, of } => {
             Connection::open(global)?.delete(of.target().with("name", &name))?;

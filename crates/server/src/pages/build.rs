@@ -8,6 +8,7 @@ use madake_domain::permission::Permission;
 use madake_domain::schedule::{BuildOutcome, BuildState};
 use madake_domain::test_history::{CaseOutcome, CaseVerdict, TestCounts};
 use madake_engine::access::{Caller, plan_for};
+use madake_engine::ops::explain::plan_file_of;
 use madake_engine::{Engine, EngineError};
 use madake_store::artifact::{self, Artifact};
 use madake_store::build::{self, Build, Job};
@@ -48,6 +49,8 @@ struct BuildPage {
     others: Vec<TestGroup>,
     artifacts: Vec<ArtifactRow>,
     note: String,
+    /// What is wrong with the plan file at its revision.
+    plan_file: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -242,6 +245,7 @@ fn describe(tx: &Tx<'_>, engine: &Engine, found: &Build, links: &Links) -> Resul
         others: other_tests(tx, &jobs, &counts)?,
         artifacts,
         note: note.to_owned(),
+        plan_file: plan_file_of(tx, found)?.map_or_else(String::new, |text| shown::line(&text)),
     })
 }
 

@@ -129,6 +129,7 @@ pub(super) async fn change(
         engine.remove_variable(caller, scope, name).await
     } else {
         let new = NewVariable {
+            for_coming_plan: false,
             name: name.to_owned(),
             // A browser ends the lines of a form with both.
             value: form.text("value").replace("\r\n", "\n"),

@@ -241,8 +241,8 @@ fn grant<P>(
     let (parse, names) = named;
     let mut fields = Fields::of(cx, node, section)?;
     let mut grant = Grant {
-        users: fields.texts(cx, "users"),
-        groups: fields.texts(cx, "groups"),
+        users: people(cx, &mut fields, "users", MentionKind::User),
+        groups: people(cx, &mut fields, "groups", MentionKind::Group),
         logged_in: false,
         anonymous: false,
         permissions: Vec::new(),
@@ -255,7 +255,12 @@ fn grant<P>(
         Some(node) => {
             for (text, node) in scalar::placed_texts(cx, node, "`permissions`") {
                 match parse(&text) {
-                    Some(permission) => grant.permissions.push(permission),
+                    Some(permission) => {
+                        if grant.anonymous && !is_view(&text) {
+                            refused_to_anonymous(cx, &text, node);
+                        }
+                        grant.permissions.push(permission);
+                    }
                     None => {
                         let message = format!("there is no permission `{}`", shown(&text));
                         cx.add(
@@ -282,6 +287,42 @@ fn grant<P>(
         ));
     }
     Some(grant)
+}
+
+/// Users or groups by name. Whether they are there is for the server to say.
+fn people(
+    cx: &mut Context<'_>,
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    kind: fn(String) -> MentionKind,
+) -> Vec<String> {
+    let Some(node) = fields.take(key) else {
+        return Vec::new();
+    };
+    let placed = scalar::placed_texts(cx, node, &format!("`{key}`"));
+    placed
+        .into_iter()
+        .map(|(name, node)| {
+            cx.report.mention(kind(name.clone()), node.span);
+            name
+        })
+        .collect()
+}
+
+/// Whether a permission is to look and no more, which is all that callers whom nobody knows can hold.
+fn is_view(text: &str) -> bool {
+    matches!(folded(text).as_str(), "view" | "read")
+}
+
+fn refused_to_anonymous(cx: &mut Context<'_>, text: &str, node: &Node) {
+    let message = format!(
+        "`anonymous` can hold `view` only: `{}` is not granted to it",
+        shown(text)
+    );
+    cx.add(
+        Finding::warning("anonymous-permission", node.span, message)
+            .note("the role `logged-in` gives it to everyone who is logged in"),
+    );
 }
 
 fn roles<P>(cx: &mut Context<'_>, node: &Node, grant: &mut Grant<P>) {

@@ -11,6 +11,7 @@ use madake_domain::schedule::{BuildOutcome, BuildState, Stage};
 use madake_domain::stage_selection::StageRequest;
 use madake_domain::test_history::{CaseVerdict, TestCounts};
 use madake_engine::access::{Caller, plan_for};
+use madake_engine::ops::explain::plan_file_of;
 use madake_engine::ops::trigger_build::TriggerBuild;
 use madake_engine::{Engine, EngineError};
 use madake_store::artifact;
@@ -239,6 +240,7 @@ fn full_view(tx: &Tx<'_>, build: &Build, links: &Links) -> Result<Value, EngineE
         .collect();
     answer["eventReceivedMs"] = json!(received_ms);
     answer["problem"] = json!(problem(build));
+    answer["planFile"] = json!(plan_file_of(tx, build)?);
     answer["stoppedBy"] = json!(build.schedule.stop().map(|stop| &stop.by));
     answer["revisions"] = json!(revisions);
     answer["changes"] = json!(changes);

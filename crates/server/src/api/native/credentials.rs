@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::body::{Json, invalid, parse, set_answer};
+use super::plan_files;
 use crate::App;
 use crate::api::bamboo::query::Parameters;
 use crate::auth::Visitor;
@@ -137,11 +138,12 @@ async fn change(
         project: asked.project,
         name: asked.name,
     };
-    let changed = app
+    let granted = app
         .engine()
         .grant_credential(&visitor.caller, name, to, granting)
         .await?;
-    Ok(Answer(json!({ "changed": changed })))
+    let reread: Vec<Value> = granted.reread.iter().map(plan_files::view).collect();
+    Ok(Answer(json!({ "changed": granted.changed, "reread": reread })))
 }
 
 /// Whom a word and a name mean.

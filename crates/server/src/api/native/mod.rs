@@ -20,6 +20,7 @@ mod log_purges;
 mod mirrors;
 mod notifications;
 mod permissions;
+mod plan_files;
 mod plan_owner;
 mod plans;
 mod pull_requests;
@@ -121,6 +122,12 @@ fn arrivals() -> Routes {
             "/rest/madake/1.0/hooks/receive",
             write,
             hooks::receive,
+        )
+        .add(
+            Method::POST,
+            "/rest/madake/1.0/plan-files/reread",
+            write,
+            plan_files::reread,
         )
         .add(
             Method::GET,
@@ -480,6 +487,12 @@ fn variables() -> Routes {
     let access = Access::Permission("ADMINISTRATION on the server, the project or the plan");
     let path = "/rest/madake/1.0/variables";
     Routes::default()
+        .add(
+            Method::GET,
+            "/rest/madake/1.0/variables/missing",
+            Access::LoggedIn,
+            variables::missing,
+        )
         .add(Method::GET, path, access, variables::list)
         .add(Method::PUT, path, access, variables::set)
         .add(Method::DELETE, path, access, variables::remove)

@@ -28,6 +28,16 @@ pub(super) async fn list(
     Ok(Answer(json!({ "variables": rows })))
 }
 
+/// `GET /variables/missing`: secrets that are still to be entered, of all plans whose variables the caller may set.
+pub(super) async fn missing(State(app): State<App>, visitor: Visitor) -> Result<Answer<Value>, Failure> {
+    let missing = app.engine().list_missing_secrets(&visitor.caller).await?;
+    let rows: Vec<Value> = missing
+        .iter()
+        .map(|one| json!({ "plan": one.plan.to_string(), "name": one.name, "command": one.command }))
+        .collect();
+    Ok(Answer(json!({ "missing": rows })))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Set {
@@ -49,6 +59,7 @@ pub(super) async fn set(
         name: asked.name,
         value: asked.value,
         secret: asked.secret,
+        for_coming_plan: true,
     };
     let set = app.engine().set_variable(&visitor.caller, scope, new).await?;
     Ok(set_answer(

@@ -78,7 +78,7 @@ fn every_template_renders_and_keeps_text_of_people_inside_its_place() {
         (
             "build.html",
             json!({
-                "heading": HOSTILE, "about": HOSTILE, "state": HOSTILE, "revision": HOSTILE, "note": HOSTILE,
+                "heading": HOSTILE, "about": HOSTILE, "state": HOSTILE, "revision": HOSTILE, "note": HOSTILE, "plan_file": HOSTILE,
                 "stages": [{"name": HOSTILE, "state": HOSTILE, "jobs": [{
                     "name": HOSTILE, "state": HOSTILE, "message": HOSTILE, "log_url": HOSTILE, "tests": HOSTILE}]}],
                 "tests": HOSTILE, "failed": [{"job": HOSTILE, "name": HOSTILE, "since": HOSTILE, "text": HOSTILE}],

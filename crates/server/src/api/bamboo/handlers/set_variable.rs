@@ -244,6 +244,7 @@ async fn set(
 ) -> Result<StoredVariable, Failure> {
     let secret = fields.get("encrypted").or_else(|| fields.get("secret"));
     let new = NewVariable {
+        for_coming_plan: false,
         name: name.to_owned(),
         value: fields.need("value")?.to_owned(),
         secret: secret.map(|text| text.eq_ignore_ascii_case("true")),
