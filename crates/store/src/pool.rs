@@ -291,7 +291,7 @@ mod tests {
     fn grants_that_nobody_can_hold_go_and_the_others_stay() {
         let mut connection = Connection::open_in_memory().expect("a database");
         migrate(&mut connection).expect("tables");
-        let left = in_transaction(&mut connection, |tx| {
+        in_transaction(&connection, |tx| {
             tx.script(
                 "INSERT INTO users (name, folded, full_name, email, administrator, enabled, created_ms)
                    VALUES ('Ann', 'ann', '', '', 0, 1, 0);
@@ -314,13 +314,14 @@ mod tests {
                 )?;
             }
             let text = include_str!("migrations/0023_grants_of_nobody.sql");
-            tx.script(&dialect::migration_text(text))?;
-            tx.all(
-                "SELECT grantee_kind || ' ' || grantee || ' ' || permission FROM granted ORDER BY id",
-                &[],
-                |row| row.get::<String>(0),
-            )
-        });
+            tx.script(&dialect::migration_text(text))
+        })
+        .expect("the migration");
+        let left = Tx::new(&connection).all(
+            "SELECT grantee_kind || ' ' || grantee || ' ' || permission FROM granted ORDER BY id",
+            &[],
+            |row| row.get::<String>(0),
+        );
         assert_eq!(
             left.expect("the grants that are left"),
             [
