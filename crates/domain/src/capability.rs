@@ -14,7 +14,7 @@ use std::fmt;
 pub use fit::{AgentFit, AgentProfile, AgentState, Fit, find_agents};
 
 use crate::change::pattern::Pattern;
-use crate::plan::Requirement;
+use crate::plan::{Docker, Requirement, Task, TaskAction};
 use crate::text::inert;
 
 /// The most characters of a key, value or expression that are shown in a sentence.
@@ -130,6 +130,46 @@ impl Demand {
             },
             asked_by: AskedBy::Job,
         }
+    }
+
+    /// All that a job or an environment asks for: its own list, and the JDKs that its tasks name (bamboo-specs.md 3.5).
+    ///
+    /// Programs are not among them, as another one may stand in for a label that is missing; nor is what a container has
+    /// of its own, what only a variable tells, or what a task needs that may not run.
+    #[must_use]
+    pub fn of_work<'a>(
+        requirements: &[Requirement],
+        docker: Option<&Docker>,
+        tasks: impl IntoIterator<Item = &'a Task>,
+    ) -> Vec<Self> {
+        let mut all: Vec<Self> = requirements.iter().map(Self::of_requirement).collect();
+        if docker.is_some() {
+            return all;
+        }
+        for (index, task) in tasks.into_iter().enumerate() {
+            let jdk = match &task.action {
+                TaskAction::Maven(maven) => maven.jdk.trim(),
+                TaskAction::Ant(ant) => ant.jdk.trim(),
+                _ => "",
+            };
+            if jdk.is_empty() || jdk.contains("${") || !task.enabled || !task.conditions.is_empty() {
+                continue;
+            }
+            let key = if jdk.starts_with("system.") {
+                jdk.to_owned()
+            } else {
+                format!("system.jdk.{jdk}")
+            };
+            if all.iter().all(|demand| demand.key != key) {
+                let name = if task.description.is_empty() {
+                    task.action.type_name()
+                } else {
+                    &task.description
+                };
+                all.push(Self::of_task(key, index + 1, name));
+            }
+        }
+        all
     }
 
     /// That a capability exists, asked for by a task.

@@ -8,7 +8,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use madake_agent::log_note;
 use madake_domain::capability::{AgentProfile, AgentState, Capabilities, Demand, find_agents};
-use madake_domain::plan::Requirement;
 use madake_domain::schedule::Input;
 use madake_protocol::log::LogKind;
 use madake_store::{build, build_query, capability};
@@ -41,22 +40,18 @@ impl Engine {
         Ok(all)
     }
 
-    /// Why no agent can take a job with these requirements, as a sentence; `None`: one can.
-    pub(crate) async fn why_no_agent(
-        &self,
-        requirements: &[Requirement],
-    ) -> Result<Option<String>, EngineError> {
-        if requirements.is_empty() {
+    /// Why no agent can take a job with these demands, as a sentence; `None`: one can.
+    pub(crate) async fn why_no_agent(&self, demands: &[Demand]) -> Result<Option<String>, EngineError> {
+        if demands.is_empty() {
             return Ok(None);
         }
         let capabilities = self.capabilities().await?;
-        let demands: Vec<Demand> = requirements.iter().map(Demand::of_requirement).collect();
         let agent = AgentProfile {
             name: &agent_name(1),
             state: AgentState::Online,
             capabilities: &capabilities,
         };
-        let fit = find_agents(&demands, &[agent]);
+        let fit = find_agents(demands, &[agent]);
         Ok(fit.able.is_empty().then(|| {
             format!(
                 "{}; an administrator can add it with `madake capability set`",
@@ -78,7 +73,12 @@ pub(crate) async fn why_no_agent_for(
         .await?;
     let configuration = engine.configuration(version).await?;
     match configuration.job(&job.name) {
-        Some(definition) => engine.why_no_agent(&definition.requirements).await,
+        Some(definition) => {
+            let docker = definition.docker.as_ref().or(configuration.docker.as_ref());
+            let tasks = definition.tasks.iter().chain(&definition.final_tasks);
+            let demands = Demand::of_work(&definition.requirements, docker, tasks);
+            engine.why_no_agent(&demands).await
+        }
         // The order says what is wrong with it.
         None => Ok(None),
     }

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Connection, RemoteError, Stream};
 use crate::artifact::CollectedFile;
+use crate::supervisor::words::quoted;
 
 /// Bytes that are read and sent at a time.
 const PART: usize = 32 * 1024;
@@ -153,21 +154,5 @@ impl Sender<'_> {
             "`{what}` was not taken: {}",
             String::from_utf8_lossy(&said).trim()
         )))
-    }
-}
-
-/// A word of the shell over there.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_of_a_shell_stay_one() {
-        assert_eq!(quoted("a b"), "'a b'");
-        assert_eq!(quoted("it's $(id)"), r"'it'\''s $(id)'");
     }
 }

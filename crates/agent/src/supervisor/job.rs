@@ -8,6 +8,8 @@ mod node;
 mod program;
 mod remote;
 mod repositories;
+#[cfg(test)]
+mod tests;
 mod variables;
 mod verdict;
 mod workspace;
@@ -28,7 +30,7 @@ use super::script_environment::ScriptEnvironment;
 use super::surroundings::{Ahead, Surroundings};
 use super::task_process::PipeReader;
 use super::task_test_parser::Tests;
-use super::{artifacts, unrunnable};
+use super::{artifacts, panics, unrunnable};
 use verdict::task_name;
 
 /// Where Maven's Surefire writes its reports.
@@ -88,6 +90,16 @@ struct Job<'a> {
 
 /// Runs the job to its end. When this returns the log is complete and no process of the job is left.
 pub(crate) fn run(order: &JobOrder, directory: &JobDirectory, started_ms: i64) -> JobOutcome {
+    run_by(order, directory, started_ms, Job::run_all)
+}
+
+/// As [`run`], by what runs all of its tasks in a folder for temporary files.
+fn run_by<'a>(
+    order: &'a JobOrder,
+    directory: &'a JobDirectory,
+    started_ms: i64,
+    run_all: impl FnOnce(&mut Job<'a>, &Path) -> Verdict,
+) -> JobOutcome {
     let secrets: Vec<&str> = order
         .variables
         .iter()
@@ -130,7 +142,10 @@ pub(crate) fn run(order: &JobOrder, directory: &JobDirectory, started_ms: i64) -
         checkout_ms: 0,
         first_command_started_ms: None,
     };
-    let verdict = job.run_all(&tmp_directory);
+    let verdict = panics::caught(|| run_all(&mut job, &tmp_directory)).unwrap_or_else(|panic| {
+        job.log.say(LogKind::Error, &panic.sentence());
+        Verdict::error(panic.reason())
+    });
     job.finish(verdict, &tmp_directory, started_ms)
 }
 

@@ -12,16 +12,16 @@ mod confine;
 mod container;
 mod interruption;
 mod job;
+mod panics;
 mod script;
 mod script_environment;
 mod surroundings;
 mod task_process;
 mod task_test_parser;
-mod words;
+pub(crate) mod words;
 
 use std::fs::File;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
@@ -74,6 +74,7 @@ pub fn supervise(job_directory: &Path) -> SupervisorExit {
     if setsid().is_err() {
         return SupervisorExit::NoSession;
     }
+    panics::keep();
     // Without it daemons of the job would escape to the system's first process; they are searched for as well.
     let _ = set_child_subreaper(Some(getpid()));
     let Ok(path) = std::path::absolute(job_directory) else {
@@ -128,10 +129,9 @@ fn begin(directory: &JobDirectory, started_ms: i64) -> io::Result<File> {
 }
 
 fn run_guarded(order: &JobOrder, directory: &JobDirectory, started_ms: i64) -> JobOutcome {
-    catch_unwind(AssertUnwindSafe(|| job::run(order, directory, started_ms))).unwrap_or_else(|_| {
+    panics::caught(|| job::run(order, directory, started_ms)).unwrap_or_else(|panic| {
         processes::kill_descendants_once();
-        let reason = "the agent itself failed while it ran the job; this is a defect of madake".to_owned();
-        unrunnable(order.job_id, order.attempt, started_ms, reason)
+        unrunnable(order.job_id, order.attempt, started_ms, panic.reason())
     })
 }
 

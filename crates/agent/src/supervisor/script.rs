@@ -17,7 +17,7 @@ use crate::artifact::open_file;
 
 use super::confine::{self, Refused};
 use super::script_environment::{EnvironmentError, ScriptEnvironment};
-use super::words::OpenQuote;
+use super::words::{self, OpenQuote};
 
 /// The shell for everything that does not say how it is run.
 const SHELL: &str = "/bin/sh";
@@ -84,7 +84,7 @@ pub(crate) struct PreparedScript {
 impl PreparedScript {
     /// The program and where it runs, for the log.
     pub(crate) fn shown(&self) -> String {
-        format!("{} (in {})", self.line.join(" "), self.directory.display())
+        format!("{} (in {})", words::shown(&self.line), self.directory.display())
     }
 }
 

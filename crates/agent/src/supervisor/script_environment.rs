@@ -161,6 +161,19 @@ impl ScriptEnvironment {
         substituted.text
     }
 
+    /// As [`Self::substituted`], for a text that is of no use with a reference in it.
+    ///
+    /// # Errors
+    /// The first reference that no variable answers.
+    pub(crate) fn resolved(&self, text: &str) -> Result<String, String> {
+        let mut substituted = substitute(text, &self.variables, &|name| self.system(name));
+        substituted.unknown.append(&mut substituted.stopped);
+        match substituted.unknown.into_iter().next() {
+            Some(reference) => Err(reference),
+            None => Ok(substituted.text),
+        }
+    }
+
     /// References that stayed as they are since this was last asked.
     pub(crate) fn unknown(&self) -> Vec<String> {
         let mut unknown = self.unknown.borrow_mut();

@@ -1,4 +1,5 @@
-//! Splits a text into words as a shell does, without any other power of a shell.
+//! Splits a text into words as a shell does, without any other power of a shell, and writes words so that they can be told
+//! apart.
 
 /// Why a text cannot be split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -61,9 +62,45 @@ pub(crate) fn split(text: &str) -> Result<Vec<String>, OpenQuote> {
     Ok(words)
 }
 
+/// Words as a person would type them: those that a shell would read as something else are quoted.
+pub(crate) fn shown(words: &[String]) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "_-./=:,@%+".contains(letter);
+    let words: Vec<String> = words
+        .iter()
+        .map(|word| {
+            if !word.is_empty() && word.chars().all(is_plain) {
+                word.clone()
+            } else {
+                quoted(word)
+            }
+        })
+        .collect();
+    words.join(" ")
+}
+
+/// A text as one word of a shell, whatever it has.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_that_are_shown_can_be_told_apart() {
+        let table: &[(&[&str], &str)] = &[
+            (&["node", "one", "two three"], "node one 'two three'"),
+            (&["mvn", "-Dname=a b", ""], "mvn '-Dname=a b' ''"),
+            (&["it's $(id)", "~", "#"], r"'it'\''s $(id)' '~' '#'"),
+            (&["C:\\x", "ä/b.c", "a\nb"], "'C:\\x' ä/b.c 'a\nb'"),
+        ];
+        for (words, line) in table {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            assert_eq!(shown(&words), *line);
+            assert_eq!(split(line).unwrap(), words, "{line}");
+        }
+    }
 
     #[test]
     fn words_are_split_as_a_shell_splits_them() {

@@ -262,6 +262,102 @@ async fn tools_of_node_are_run_by_the_runtime_from_the_project() {
 }
 
 #[tokio::test]
+async fn tools_that_moved_are_found_by_what_their_package_says() {
+    let bench = Bench::new();
+    let runtime = program(&bench, "bin/node");
+    let write = |name: &str, content: &str| {
+        let path = bench.work().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+    };
+    write(
+        "node_modules/mocha/package.json",
+        r#"{"bin": {"_mocha": "x", "mocha": "./bin/mocha.js"}}"#,
+    );
+    write("node_modules/mocha/bin/mocha.js", "");
+    write("node_modules/bower/package.json", r#"{"bin": "cli.js"}"#);
+    write("node_modules/bower/cli.js", "");
+    write(
+        "node_modules/grunt/package.json",
+        r#"{"bin": {"grunt": "bin/grunt"}}"#,
+    );
+    write("node_modules/grunt/bin/grunt", "");
+    write(
+        "web/node_modules/gulp/package.json",
+        r#"{"bin": {"gulp": "gulp.mjs"}}"#,
+    );
+    write("web/node_modules/gulp/gulp.mjs", "");
+    write(
+        "node_modules/nodeunit/package.json",
+        r#"{"bin": {"nodeunit": "../../../outside"}}"#,
+    );
+    fs::write(bench.home().join("outside"), "").unwrap();
+    let mut order = bench.order(vec![
+        node(NodeTool::Mocha, |it| {
+            it.tool_path = "node_modules/mocha/bin/mocha".into();
+        }),
+        node(NodeTool::Bower, |it| it.command = "install".into()),
+        node(NodeTool::Grunt, |_| {}),
+        node(NodeTool::Gulp, |it| it.working_directory = "web".into()),
+        node(NodeTool::Nodeunit, |_| {}),
+    ]);
+    knows(&mut order, "system.builder.node.Node.js 20", &runtime);
+    let outcome = bench.run(&order).await;
+    let lines: Vec<String> = bench
+        .output()
+        .into_iter()
+        .filter(|line| line.contains('['))
+        .map(|line| line.replace(&text(&bench.work().canonicalize().unwrap()), ""))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "node [/node_modules/mocha/bin/mocha.js]",
+            "node [/node_modules/bower/cli.js] [install]",
+            "node [/node_modules/grunt/bin/grunt]",
+            "node [/web/node_modules/gulp/gulp.mjs]",
+        ]
+    );
+    assert!(
+        outcome
+            .message
+            .contains("`node_modules/nodeunit/bin/nodeunit` is not there"),
+        "{}",
+        outcome.message
+    );
+}
+
+#[tokio::test]
+async fn program_that_is_taken_in_the_place_of_another_is_named() {
+    let bench = Bench::new();
+    let tools = program(&bench, "tools/mvn");
+    let mut order = bench.order(vec![
+        task(TaskAction::Maven(MavenTask {
+            executable: "Maven 2.2.1".into(),
+            goal: "validate".into(),
+            ..MavenTask::default()
+        })),
+        task(TaskAction::Maven(MavenTask::default())),
+    ]);
+    let path = format!("{}:/usr/bin:/bin", tools.parent().unwrap().display());
+    order.environment.push(("PATH".into(), path));
+    let outcome = bench.run(&order).await;
+    assert_eq!(outcome.result, JobResult::Successful, "{}", bench.log_text());
+    let told: Vec<String> = bench
+        .log()
+        .into_iter()
+        .map(|(_, text)| text.replace(tools.to_str().unwrap(), "MVN"))
+        .filter(|text| text.contains("labelled"))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "There is no executable labelled `Maven 2.2.1` on this agent; MVN is taken, which is `mvn` along the PATH"
+        ]
+    );
+}
+
+#[tokio::test]
 async fn path_of_a_tool_does_not_leave_the_working_directory() {
     for bad in ["../outside", "/bin/true", "link"] {
         let bench = Bench::new();

@@ -348,6 +348,29 @@ async fn who_is_not_let_in_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn secrets_that_no_variable_gives_are_named_and_sent_to_nobody() {
+    let machine = Machine::start("${bamboo.box.password}", None).await;
+    for (given, said) in [
+        (
+            "${bamboo.box.password}",
+            "the password is written as `${bamboo.box.password}`, which no variable of this job answers",
+        ),
+        (
+            "${bamboo.deploy.password} ${system.NEVER_SET}",
+            "the password is written as `${system.NEVER_SET}`, which no variable of this job answers",
+        ),
+    ] {
+        let bench = Bench::new();
+        let login = machine.login(RemoteAuthentication::Password {
+            password: SecretText::new(given),
+        });
+        let outcome = run(&bench, vec![ssh(login, "echo in")]).await;
+        assert!(outcome.message.contains(said), "{}", outcome.message);
+        assert_eq!(bench.output(), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn machines_that_nobody_vouches_for_are_refused_before_the_password_is_sent() {
     let machine = Machine::start("correct horse", None).await;
     for (fingerprint, said) in [
@@ -462,11 +485,12 @@ async fn files_folders_and_patterns_are_copied_with_their_folders() {
 #[tokio::test(flavor = "multi_thread")]
 async fn paths_outside_and_folders_that_cannot_be_made_are_refused() {
     let machine = Machine::start("correct horse", None).await;
-    for (local_path, destination, said) in [
-        ("../outside", "x", "the local path"),
-        ("/etc/passwd", "x", "the local path"),
-        ("missing", "x", "the local path"),
-        ("here", "/proc/none", "cannot be made over there"),
+    for (local_path, use_ant_pattern, destination, said) in [
+        ("../outside", false, "x", "the local path"),
+        ("/etc/passwd", false, "x", "the local path"),
+        ("missing", false, "x", "the local path"),
+        ("here", false, "/proc/none", "cannot be made over there"),
+        ("*.none", true, "x", "no file matches `*.none`"),
     ] {
         let bench = Bench::new();
         fs::create_dir_all(bench.work()).unwrap();
@@ -474,10 +498,11 @@ async fn paths_outside_and_folders_that_cannot_be_made_are_refused() {
         let copy = task(TaskAction::Scp(ScpTask {
             login: machine.login(password()),
             local_path: local_path.into(),
-            use_ant_pattern: false,
+            use_ant_pattern,
             destination_path: destination.into(),
         }));
         let outcome = run(&bench, vec![copy]).await;
+        assert_eq!(outcome.result, JobResult::Failed, "{local_path}");
         assert!(
             outcome.message.contains(said),
             "{local_path}: {}",

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::plan::{AntTask, MavenTask, TaskCondition};
 
 fn demand(key: &str, test: ValueTest) -> Demand {
     Demand {
@@ -217,4 +218,68 @@ proptest! {
         let capabilities = Capabilities::from_iter([("k", value)]);
         let _ = find_agents(&[demand("k", ValueTest::Matches(expression))], &[agent("a", &capabilities)]);
     }
+}
+
+#[test]
+fn jdks_that_tasks_name_are_asked_for() {
+    let maven = |jdk: &str| {
+        Task::from(TaskAction::Maven(MavenTask {
+            jdk: jdk.to_owned(),
+            ..MavenTask::default()
+        }))
+    };
+    let ant = Task::from(TaskAction::Ant(AntTask {
+        jdk: " JDK 8 ".to_owned(),
+        ..AntTask::default()
+    }));
+    let off = Task {
+        enabled: false,
+        ..maven("JDK 1")
+    };
+    let maybe = Task {
+        conditions: vec![TaskCondition::Exists {
+            variable: "x".to_owned(),
+        }],
+        ..maven("JDK 2")
+    };
+    let named = Task {
+        description: "Compile".to_owned(),
+        ..maven("system.jdk.JDK 21")
+    };
+    let tasks = [
+        off,
+        maven(""),
+        maven("${bamboo.jdk}"),
+        maybe,
+        maven("JDK 11"),
+        ant,
+        maven("JDK 11"),
+        named,
+    ];
+    let own = [Requirement {
+        key: "os".to_owned(),
+        matches: None,
+    }];
+    let asked = |docker: Option<&Docker>| -> Vec<String> {
+        Demand::of_work(&own, docker, &tasks)
+            .iter()
+            .map(|demand| format!("{} asks for {demand}", demand.asked_by))
+            .collect()
+    };
+    assert_eq!(
+        asked(None),
+        [
+            "the job asks for `os`",
+            "task 5 (maven) asks for `system.jdk.JDK 11`",
+            "task 6 (ant) asks for `system.jdk.JDK 8`",
+            "task 8 (Compile) asks for `system.jdk.JDK 21`",
+        ]
+    );
+    let docker = Docker {
+        image: "maven:3".to_owned(),
+        volumes: Vec::new(),
+        run_arguments: Vec::new(),
+        use_default_volumes: true,
+    };
+    assert_eq!(asked(Some(&docker)), ["the job asks for `os`"]);
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use madake_agent::job_directory::JobDirectory;
 use madake_agent::local::{Adoption, JobEnd, RunningJob};
 use madake_agent::log_note;
+use madake_domain::capability::Demand;
 use madake_domain::deployment::{DeploymentOutcome, DeploymentState, InvalidDeploymentMove};
 use madake_protocol::log::LogKind;
 use madake_protocol::{JobOutcome, JobResult};
@@ -75,7 +76,11 @@ pub(super) async fn why_no_agent_for(
         })
         .await;
     match definition {
-        Ok(definition) => engine.why_no_agent(&definition.requirements).await,
+        Ok(definition) => {
+            let tasks = definition.tasks.iter().chain(&definition.final_tasks);
+            let demands = Demand::of_work(&definition.requirements, definition.docker.as_ref(), tasks);
+            engine.why_no_agent(&demands).await
+        }
         // The order says what is wrong with it.
         Err(EngineError::Conflict(_)) => Ok(None),
         Err(error) => Err(error),

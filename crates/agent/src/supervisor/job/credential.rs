@@ -1,5 +1,6 @@
-//! Shared credentials that tasks name: what the order has of them, or why it has nothing.
+//! What tasks log in with: secrets that they have themselves, and shared credentials that they name.
 
+use madake_domain::plan::SecretText;
 use madake_domain::text::inert;
 use madake_protocol::{CredentialContent, Secret};
 
@@ -21,6 +22,23 @@ impl Job<'_> {
         self.log.add_secrets(&secrets);
         Ok(found.content.clone())
     }
+
+    /// The secret with its variables replaced; the log does not show it from now on. Where there is no such variable its
+    /// name would be sent in its place, to somebody who may keep it.
+    pub(super) fn secret(&self, what: &str, text: &SecretText) -> Result<Secret, String> {
+        if text.is_foreign() {
+            return Err(self.enter_anew(what));
+        }
+        let secret = self.environment.resolved(text.reveal()).map_err(|reference| {
+            format!(
+                "the {what} is written as `{}`, which no variable of this job answers: set it with `madake variable set`",
+                inert(&reference, 100)
+            )
+        })?;
+        self.log.add_secrets(&[&secret]);
+        Ok(Secret::new(secret))
+    }
+
     /// That a secret of the plan file is another server's, and how its value is entered here.
     pub(super) fn enter_anew(&self, what: &str) -> String {
         // Builds have the keys of jobs, deployments have numbers.

@@ -311,12 +311,12 @@ impl Job<'_> {
                 }
             },
             RegistryLogin::Password { username, password } => {
-                if password.is_foreign() {
-                    return Err(ProgramError::Refused(self.enter_anew("password of the registry")));
-                }
+                let password = self
+                    .secret("password of the registry", password)
+                    .map_err(ProgramError::Refused)?;
                 (
                     self.environment.substituted(username),
-                    self.environment.substituted(password.reveal()),
+                    password.reveal().to_owned(),
                 )
             }
         };

@@ -161,11 +161,8 @@ pub(super) fn find(
     if environment.is_elsewhere() && is_name {
         return Ok(name.to_owned());
     }
-    let keys = kind.keys.iter().map(|beginning| format!("{beginning}{label}"));
-    let known = environment.capabilities();
-    let exact = |key: &String| known.iter().any(|(one, _)| one == key);
-    if let Some(key) = keys.chain([label.to_owned()]).find(exact) {
-        let value = known.value(&key).unwrap_or_default();
+    if let Some(key) = known_key(kind, label, environment) {
+        let value = environment.capabilities().value(&key).unwrap_or_default();
         let path = Path::new(value);
         return [path.to_owned(), path.join(kind.inside)]
             .into_iter()
@@ -188,6 +185,14 @@ pub(super) fn find(
             String::new()
         },
     })
+}
+
+/// The key of the capability that knows the program with this label.
+fn known_key(kind: &ProgramKind, label: &str, environment: &ScriptEnvironment) -> Option<String> {
+    let keys = kind.keys.iter().map(|beginning| format!("{beginning}{label}"));
+    let known = environment.capabilities();
+    keys.chain([label.to_owned()])
+        .find(|key| known.iter().any(|(one, _)| one == key))
 }
 
 /// The environment that makes programs use the JDK with this label; nothing where no label is given.
@@ -234,11 +239,30 @@ pub(super) struct ProgramLine<'a> {
 }
 
 impl Job<'_> {
+    /// Finds the program with this label, and says where it is another one that is taken.
+    pub(super) fn program(&self, kind: &ProgramKind, label: &str) -> Result<String, ProgramError> {
+        let path = find(kind, label, &self.environment)?;
+        let elsewhere = self.environment.is_elsewhere();
+        if !elsewhere
+            && !label.is_empty()
+            && !kind.name.is_empty()
+            && known_key(kind, label, &self.environment).is_none()
+        {
+            let text = format!(
+                "There is no executable labelled `{}` on this agent; {path} is taken, which is `{}` along the PATH",
+                inert(label, SHOWN),
+                kind.name
+            );
+            self.log.say(LogKind::Command, &text);
+        }
+        Ok(path)
+    }
+
     pub(super) fn run_command(&mut self, task: &CommandTask, lookout: &Lookout<'_>) -> TaskEnd {
         let line = self.substituted(&task.executable).and_then(|label| {
             Ok(ProgramLine {
                 kind: &COMMAND,
-                program: find(&COMMAND, &label, &self.environment)?,
+                program: self.program(&COMMAND, &label)?,
                 arguments: self.environment.words(&task.argument)?,
                 of_program: Vec::new(),
                 environment: &task.environment,
@@ -295,7 +319,7 @@ impl Job<'_> {
         let (label, jdk) = (self.substituted(label)?, self.substituted(jdk)?);
         Ok(ProgramLine {
             kind,
-            program: find(kind, &label, &self.environment)?,
+            program: self.program(kind, &label)?,
             arguments: Vec::new(),
             of_program: java(&jdk, &self.environment)?,
             environment: "",

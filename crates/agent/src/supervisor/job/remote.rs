@@ -7,10 +7,10 @@ use std::future::Future;
 use std::io;
 
 use madake_domain::ant_pattern::AntPatterns;
-use madake_domain::plan::{RemoteAuthentication, RemoteLogin, ScpTask, SecretText, SshTask};
+use madake_domain::plan::{RemoteAuthentication, RemoteLogin, ScpTask, SshTask};
 use madake_domain::text::{counted, inert};
+use madake_protocol::CredentialContent;
 use madake_protocol::log::LogKind;
-use madake_protocol::{CredentialContent, Secret};
 use tokio::runtime::Runtime;
 
 use super::{Job, TaskEnd};
@@ -219,6 +219,8 @@ impl Job<'_> {
             Ok(runtime) => runtime,
             Err(error) => return TaskEnd::failed(format!("no connection can be made: {error}")),
         };
+        // Channels that are let go of say so from a task of their own, which needs to find the runtime.
+        let _entered = runtime.enter();
         for login in logins {
             let host = format!("{}:{}", inert(&login.host, 200), login.port);
             let done = open(&runtime, &login, lookout)
@@ -253,7 +255,7 @@ impl Job<'_> {
                 Authentication::Password(self.secret("password", password)?)
             }
             RemoteAuthentication::Key { key, passphrase } => Authentication::Key {
-                key: self.secret("key", key)?,
+                key: self.secret("private key", key)?,
                 passphrase: passphrase
                     .as_ref()
                     .map(|text| self.secret("passphrase of the key", text))
@@ -310,16 +312,6 @@ impl Job<'_> {
                 authentication: authentication.clone(),
             })
             .collect())
-    }
-
-    /// The secret with its variables replaced; the log does not show it from now on.
-    fn secret(&self, what: &str, text: &SecretText) -> Result<Secret, String> {
-        if text.is_foreign() {
-            return Err(self.enter_anew(what));
-        }
-        let secret = self.environment.substituted(text.reveal());
-        self.log.add_secrets(&[&secret]);
-        Ok(Secret::new(secret))
     }
 }
 
