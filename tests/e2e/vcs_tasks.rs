@@ -90,8 +90,9 @@ async fn right_of_a_job_is_good_for_its_repository_alone_and_ends_with_the_job()
 async fn builds_commit_and_begin_branches_in_mercurial() {
     let server = Server::start().await;
     let clone = server.hosted_hg("PROJ/lib");
-    let tasks = "    - checkout\n    - script: echo built > made.txt\n    - vcs-commit: {message: 'Release ${bamboo.buildNumber}'}\n\
-                 \x20   - vcs-push\n    - vcs-branch: {branch: 'release-${bamboo.buildNumber}'}\n";
+    let tasks = "    - checkout\n    - vcs-tag: begun\n    - script: echo built > made.txt\n\
+                 \x20   - vcs-commit: {message: 'Release ${bamboo.buildNumber}'}\n\
+                 \x20   - vcs-push\n    - vcs-tag: released\n    - vcs-branch: {branch: 'release-${bamboo.buildNumber}'}\n";
     let _revision = clone.push("plan", &[(SPECS, &plan(tasks))]);
     let results = server.ended("PROJ-PLAN", 1).await;
     let job_log = server
@@ -114,6 +115,13 @@ async fn builds_commit_and_begin_branches_in_mercurial() {
     }
     let made = hg(&clone.path, &["cat", "--rev", "default", "made.txt"]);
     assert_eq!(made.trim(), "built");
+    let at = |revision: &str| hg(&clone.path, &["log", "--rev", revision, "--template", "{desc}"]);
+    assert_eq!(at("released"), "Release 1");
+    assert_ne!(at("begun"), "Release 1");
+    assert!(
+        at("heads(branch(default))").starts_with("Added tag released"),
+        "{log}"
+    );
     let pushers: Vec<Value> = ledger(&server)
         .await
         .iter()
@@ -121,7 +129,7 @@ async fn builds_commit_and_begin_branches_in_mercurial() {
         .collect();
     assert_eq!(
         pushers.iter().filter(|name| *name == "build PROJ-PLAN-1").count(),
-        2,
+        4,
         "{pushers:?}"
     );
     assert_eq!(server.results("PROJ-PLAN").await.len(), 1);

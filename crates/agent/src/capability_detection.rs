@@ -124,7 +124,9 @@ fn detect_in(path: &OsStr, java_home: Option<&Path>, java_folders: &[&Path]) -> 
             set(format!("system.builder.node.Node.js {major}"), &program);
         }
     }
-    let java = find(&folders, "java").and_then(|program| home_of(&program));
+    let java = find(&folders, "java")
+        .and_then(|program| home_of(&program))
+        .map(java_home_of);
     let default_java = java_home.map(Path::to_owned).or(java.clone());
     let mut homes: BTreeSet<PathBuf> = default_java.iter().cloned().chain(java).collect();
     for folder in java_folders {
@@ -179,6 +181,14 @@ fn home_of(program: &Path) -> Option<PathBuf> {
     let real = program.canonicalize().ok()?;
     let bin = real.parent()?;
     (bin.file_name()? == "bin").then(|| bin.parent().map(Path::to_owned))?
+}
+
+/// The home of Java for one that was found; JDKs up to version 8 have their runtime in a folder of its own.
+fn java_home_of(home: PathBuf) -> PathBuf {
+    match home.parent() {
+        Some(jdk) if home.ends_with("jre") && is_program(&jdk.join("bin/java")) => jdk.to_owned(),
+        _ => home,
+    }
 }
 
 /// The version of Maven by the name of its core library, `lib/maven-core-3.9.9.jar`.
@@ -357,6 +367,22 @@ mod tests {
         let one = root.join("one");
         assert_eq!(found.value("JDK 21"), one.to_str());
         assert_eq!(found.value("system.jdk.JDK"), one.to_str());
+    }
+
+    #[test]
+    fn runtime_of_an_old_jdk_leads_to_the_jdk() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        for name in ["java", "javac", "../jre/bin/java"] {
+            program(&root.join("jdk8/bin").join(name), "");
+        }
+        fs::write(root.join("jdk8/release"), "JAVA_VERSION=\"1.8.0_392\"\n").unwrap();
+        fs::create_dir(root.join("bin")).unwrap();
+        symlink(root.join("jdk8/jre/bin/java"), root.join("bin/java")).unwrap();
+        let found = detect_in(root.join("bin").as_os_str(), None, &[]);
+        for label in ["JDK", "JDK 8", "JDK 1.8"] {
+            assert_eq!(found.value(label), root.join("jdk8").to_str(), "{label}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod repositories;
 mod tests;
 mod variables;
 mod verdict;
+mod working_copy;
 mod workspace;
 
 use std::path::{Path, PathBuf};

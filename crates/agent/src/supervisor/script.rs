@@ -79,12 +79,18 @@ pub(crate) struct PreparedScript {
     pub(crate) directory: PathBuf,
     /// All of its environment; a later entry wins over an earlier.
     pub(crate) environment: Vec<(OsString, OsString)>,
+    /// What the log says of it; `None`: the line itself.
+    pub(crate) told: Option<String>,
 }
 
 impl PreparedScript {
-    /// The program and where it runs, for the log.
+    /// What it does or which program it runs, and where, for the log.
     pub(crate) fn shown(&self) -> String {
-        format!("{} (in {})", words::shown(&self.line), self.directory.display())
+        let place = self.directory.display();
+        match &self.told {
+            Some(told) => format!("{told} (in {place})"),
+            None => format!("Running {} (in {place})", words::shown(&self.line)),
+        }
     }
 }
 
@@ -137,6 +143,7 @@ pub(crate) fn prepare(
         environment: environment.for_task(&task.environment)?,
         line,
         directory,
+        told: None,
     })
 }
 

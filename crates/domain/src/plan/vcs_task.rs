@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::defaults::is_default;
 
-/// Tags the revision that is built, and pushes the tag.
+/// Tags the commit that the checkout is at, and pushes the tag.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VcsTagTask {
     /// The tag's name.
@@ -17,7 +17,7 @@ pub struct VcsTagTask {
     pub working_directory: String,
 }
 
-/// Makes a branch at the revision that is built, and pushes it.
+/// Makes a branch at the commit that the checkout is at, and pushes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VcsBranchTask {
     /// The branch's name.

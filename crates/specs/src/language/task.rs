@@ -87,12 +87,12 @@ pub(crate) static TASKS: Choices = Choices {
         item(
             "vcs-tag",
             Shape::Either(&[Shape::Text, Shape::Map(&VCS_TAG)]),
-            "Tags the revision that is built, and pushes the tag. Only in jobs: a deployment fails there.",
+            "Tags the commit that the checkout is at, and pushes the tag. Only in jobs: a deployment fails there.",
         ),
         item(
             "vcs-branch",
             Shape::Either(&[Shape::Text, Shape::Map(&VCS_BRANCH)]),
-            "Makes a branch at the revision that is built, and pushes it. Only in jobs: a deployment fails there.",
+            "Makes a branch at the commit that the checkout is at, and pushes it. Only in jobs: a deployment fails there.",
         ),
         item(
             "vcs-commit",
@@ -471,7 +471,7 @@ pub(crate) static STOP_JOB: Section = Section {
 pub(crate) static VCS_TAG: Section = Section {
     id: "vcs-tag",
     what: "a `vcs-tag` task",
-    doc: "A tag at the revision that is built.",
+    doc: "A tag at the commit that the checkout is at.",
     keys: &[
         key("tag", Shape::Text, "The tag's name.").required(),
         REPOSITORY,
@@ -486,7 +486,7 @@ pub(crate) static VCS_TAG: Section = Section {
 pub(crate) static VCS_BRANCH: Section = Section {
     id: "vcs-branch",
     what: "a `vcs-branch` task",
-    doc: "A branch at the revision that is built.",
+    doc: "A branch at the commit that the checkout is at.",
     keys: &[
         key("branch", Shape::Text, "The branch's name.").required(),
         REPOSITORY,

@@ -68,9 +68,28 @@ pub enum JobPushError {
     /// The file is something else, which git might take for the way to another repository.
     #[error("the commits are not in a bundle of git")]
     NotABundle,
+    /// The ref is not where it would have to be for this.
+    #[error("{}", not_moved(.target, .at.as_ref()))]
+    NotMoved {
+        /// The ref.
+        target: RefName,
+        /// Where it is, as far as that can be told.
+        at: Option<ObjectId>,
+    },
     /// Git, or the server at the other end, refused.
     #[error(transparent)]
     Git(#[from] ProcessError),
+}
+
+fn not_moved(target: &RefName, at: Option<&ObjectId>) -> String {
+    let at = at.map_or_else(|| "another commit".to_owned(), ToString::to_string);
+    match target.tag() {
+        Some(tag) => format!("the tag {tag} is there already, at {at}; tags are not moved"),
+        None => format!(
+            "nothing is pushed: {} has moved to {at} meanwhile, which the commits do not follow",
+            target.short()
+        ),
+    }
 }
 
 /// Pushes it; a ref that is there already is moved forward or not at all.
@@ -131,12 +150,10 @@ fn push_from_scratch(request: &JobPush<'_>) -> Result<(), JobPushError> {
             "refs/madake/job".to_owned()
         }
     };
-    run("push")
+    let credential = request.credential.or_else(|| request.url.credential());
+    let pushed = run("push")
         .repository(request.scratch)
-        .network(
-            request.url,
-            request.credential.or_else(|| request.url.credential()),
-        )
+        .network(request.url, credential)
         .args([
             "--quiet",
             "--no-verify",
@@ -146,6 +163,41 @@ fn push_from_scratch(request: &JobPush<'_>) -> Result<(), JobPushError> {
         ])
         .arg(request.url.display())
         .arg(format!("{from}:{}", request.target))
-        .run_blocking()?;
-    Ok(())
+        .run_blocking();
+    match pushed {
+        Ok(_) => Ok(()),
+        Err(ProcessError::Failed { stderr, .. }) if is_left_behind(&stderr) => Err(JobPushError::NotMoved {
+            target: request.target.clone(),
+            at: place_of_target(request, credential),
+        }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether git says that the ref is elsewhere than the push supposes: seen before it was sent, or while it was.
+fn is_left_behind(stderr: &str) -> bool {
+    stderr.contains("[rejected]")
+        || (stderr.contains("[remote rejected]")
+            && ["non-fast-forward", "cannot lock ref", "failed to update ref"]
+                .iter()
+                .any(|reason| stderr.contains(reason)))
+}
+
+/// Where the target is over there; nothing where that cannot be told.
+fn place_of_target(request: &JobPush<'_>, credential: Option<&Credential>) -> Option<ObjectId> {
+    let listed = request
+        .git
+        .command("ls-remote")
+        .timeout(request.timeout)
+        .repository(request.scratch)
+        .network(request.url, credential)
+        .args(["--quiet", "--", request.url.display(), request.target.as_str()])
+        .run_blocking()
+        .ok()?;
+    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let (id, _) = text
+        .lines()
+        .filter_map(|line| line.split_once('\t'))
+        .find(|(_, name)| *name == request.target.as_str())?;
+    ObjectId::parse(id).ok()
 }

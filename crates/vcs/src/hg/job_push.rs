@@ -1,26 +1,39 @@
-//! Pushes what a job made to a Mercurial repository: a tag, a named branch, or commits that came in a bundle.
+//! Pushes what a job made to a Mercurial repository: a tag, a named branch, or commits, which come in a bundle.
 //!
-//! As with Git, nothing of the job's checkout takes part: it goes from a clone of the source.
+//! As with Git, nothing of the job's checkout takes part: it goes from a clone of the source. Tags are commits here, so
+//! a build that tags moves the branch that it pushes to: what only changes tags is merged, and stands in nobody's way.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use thiserror::Error;
+
 use crate::name::ObjectId;
-use crate::process::{HgProgram, ProcessError};
+use crate::process::{HgCommand, HgProgram, ProcessError};
 use crate::url::{Credential, RepositoryUrl};
+
+/// The file with the tags of a repository.
+const TAGS: &str = ".hgtags";
+
+/// The most output of hg that is read, in bytes.
+const LONGEST_LIST: usize = 4 << 20;
 
 /// What is pushed, and where to.
 #[derive(Debug, Clone)]
 pub struct JobPush<'a> {
     /// The hg program.
     pub hg: &'a HgProgram,
-    /// The repository on this machine that has the revision.
+    /// The repository on this machine that has the revision that was built.
     pub source: &'a Path,
     /// A folder that does not exist yet and that no job can write; it is removed again.
     pub scratch: &'a Path,
     /// The revision that was built.
+    pub built: &'a ObjectId,
+    /// The commit that is tagged or pushed, or that the branch begins at: the one that was built, or one of the bundle.
     pub revision: &'a ObjectId,
+    /// Commits that the job made since. The file is out of its reach.
+    pub bundle: Option<&'a Path>,
     /// What is pushed.
     pub what: Pushed<'a>,
     /// Who makes commits.
@@ -34,66 +47,146 @@ pub struct JobPush<'a> {
 }
 
 /// What is pushed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pushed<'a> {
     /// A tag of this name at the revision, which is a commit of its own.
     Tag(&'a str),
     /// A named branch that begins at the revision, which is a commit of its own.
     Branch(&'a str),
-    /// The commits of a bundle that a job wrote. The file is out of the job's reach.
-    Bundle(&'a Path),
+    /// The revision, with the commits before it.
+    Commits,
+}
+
+/// Why nothing was pushed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum JobPushError {
+    /// Somebody else has pushed to the branch.
+    #[error("nothing is pushed: the branch has moved to {0} meanwhile, which the commits do not follow")]
+    LeftBehind(String),
+    /// Hg, or the server at the other end, refused.
+    #[error(transparent)]
+    Hg(#[from] ProcessError),
 }
 
 /// Pushes it.
 ///
 /// # Errors
-/// When hg, or the server at the other end, refuses; nothing has moved then.
-pub fn push(request: &JobPush<'_>) -> Result<(), ProcessError> {
-    let pushed = push_from_scratch(request);
+/// [`JobPushError`]; nothing has moved then.
+pub fn push(request: &JobPush<'_>) -> Result<(), JobPushError> {
+    let pushed = request.run();
     // What is left behind goes with the job's folder.
     let _ = fs::remove_dir_all(request.scratch);
     pushed
 }
 
-fn push_from_scratch(request: &JobPush<'_>) -> Result<(), ProcessError> {
-    let revision = request.revision.to_string();
-    let run = |subcommand| request.hg.command(subcommand).timeout(request.timeout);
-    let inside = |subcommand| run(subcommand).repository(request.scratch);
-    run("hg clone")
-        .args(["--quiet", "--noupdate", "--pull", "--"])
-        .args([request.source, request.scratch])
-        .run_blocking()?;
-    match request.what {
-        Pushed::Tag(name) => {
-            inside("hg update")
-                .args(["--quiet", "--rev", &revision])
-                .run_blocking()?;
-            inside("hg tag")
-                .args(["--user", request.author, "--rev", &revision, "--", name])
-                .run_blocking()?;
-        }
-        Pushed::Branch(name) => {
-            inside("hg update")
-                .args(["--quiet", "--rev", &revision])
-                .run_blocking()?;
-            inside("hg branch").args(["--quiet", "--", name]).run_blocking()?;
-            let message = format!("Begin the branch {name}");
-            inside("hg commit")
-                .args(["--user", request.author, "--message", &message])
-                .run_blocking()?;
-        }
-        Pushed::Bundle(bundle) => {
-            inside("hg unbundle")
+impl JobPush<'_> {
+    fn run(&self) -> Result<(), JobPushError> {
+        let revision = self.revision.to_string();
+        self.hg
+            .command("hg clone")
+            .timeout(self.timeout)
+            .args(["--quiet", "--noupdate", "--pull", "--"])
+            .args([self.source, self.scratch])
+            .run_blocking()?;
+        if let Some(bundle) = self.bundle {
+            self.inside("hg unbundle")
                 .args([PathBuf::from("--quiet"), PathBuf::from("--"), bundle.to_owned()])
                 .run_blocking()?;
         }
+        match self.what {
+            Pushed::Tag(name) => {
+                let head = self.last(&format!(
+                    "max(descendants({revision}) and branch({revision}) and head() and not closed())"
+                ))?;
+                self.update(head.as_deref().unwrap_or(&revision))?;
+                self.inside("hg tag")
+                    .args(["--user", self.author, "--rev", &revision, "--", name])
+                    .run_blocking()?;
+            }
+            Pushed::Branch(name) => {
+                self.update(&revision)?;
+                self.inside("hg branch")
+                    .args(["--quiet", "--", name])
+                    .run_blocking()?;
+                self.commit(&format!("Begin the branch {name}"))?;
+            }
+            Pushed::Commits => self.update(&revision)?,
+        }
+        match self.push_parent() {
+            Err(ProcessError::Failed { stderr, .. }) if stderr.contains("creates new remote head") => {
+                self.merge_tags()?;
+                Ok(self.push_parent()?)
+            }
+            pushed => Ok(pushed?),
+        }
     }
-    inside("hg push")
-        .network(
-            request.url,
-            request.credential.or_else(|| request.url.credential()),
-        )
-        .args(["--quiet", "--new-branch", "--", request.url.display()])
-        .run_blocking()?;
-    Ok(())
+
+    /// Pushes the commit that the working directory is at.
+    fn push_parent(&self) -> Result<(), ProcessError> {
+        self.network("hg push")
+            .args(["--quiet", "--new-branch", "--rev", ".", "--", self.url.display()])
+            .run_blocking()?;
+        Ok(())
+    }
+
+    /// Merges what came to the branch since the revision that was built, if that only changed tags.
+    fn merge_tags(&self) -> Result<(), JobPushError> {
+        self.network("hg pull")
+            .args(["--quiet", "--", self.url.display()])
+            .run_blocking()?;
+        let meanwhile = format!("(descendants({}) and branch(.)) - ancestors(.)", self.built);
+        let heads = self.list(&format!("heads({meanwhile})"), "{node}\n")?;
+        let files = self.list(&meanwhile, "{files % '{file}\n'}")?;
+        if files.iter().any(|file| file != TAGS) {
+            return Err(JobPushError::LeftBehind(heads.join(" and ")));
+        }
+        for head in heads {
+            self.inside("hg merge")
+                .args(["--quiet", "--tool", ":tagmerge", "--rev", &head])
+                .run_blocking()?;
+            self.commit("Merge tags")?;
+        }
+        Ok(())
+    }
+
+    fn update(&self, revision: &str) -> Result<(), ProcessError> {
+        self.inside("hg update")
+            .args(["--quiet", "--rev", revision])
+            .run_blocking()?;
+        Ok(())
+    }
+
+    fn commit(&self, message: &str) -> Result<(), ProcessError> {
+        self.inside("hg commit")
+            .args(["--user", self.author, "--message", message])
+            .run_blocking()?;
+        Ok(())
+    }
+
+    fn last(&self, revisions: &str) -> Result<Option<String>, ProcessError> {
+        Ok(self.list(revisions, "{node}\n")?.pop())
+    }
+
+    fn list(&self, revisions: &str, template: &str) -> Result<Vec<String>, ProcessError> {
+        let listed = self
+            .inside("hg log")
+            .output_limit(LONGEST_LIST)
+            .args(["--rev", revisions, "--template", template])
+            .run_blocking()?;
+        let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    fn inside(&self, subcommand: &'static str) -> HgCommand {
+        self.hg
+            .command(subcommand)
+            .timeout(self.timeout)
+            .repository(self.scratch)
+    }
+
+    fn network(&self, subcommand: &'static str) -> HgCommand {
+        let credential = self.credential.or_else(|| self.url.credential());
+        self.inside(subcommand).network(self.url, credential)
+    }
 }

@@ -1,5 +1,6 @@
 //! What jobs push: tags, branches, and commits in bundles.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -64,7 +65,10 @@ async fn revisions_become_tags_and_branches_that_are_not_moved_again() {
     tag(&first).unwrap();
     assert_eq!(sandbox.ref_in(&target, "refs/tags/v1"), Some(first));
     let refused = tag(&second).unwrap_err().to_string();
-    assert!(refused.contains("rejected"), "{refused}");
+    assert_eq!(
+        refused,
+        format!("the tag v1 is there already, at {first}; tags are not moved")
+    );
     assert_eq!(sandbox.ref_in(&target, "refs/tags/v1"), Some(first));
     push_to(
         &sandbox,
@@ -134,7 +138,10 @@ async fn commits_of_a_bundle_move_a_branch_forward_and_never_back() {
         &work,
         &["push", "--quiet", target.to_str().unwrap(), "HEAD:master"],
     );
-    assert!(bundled().is_err());
+    assert_eq!(
+        bundled().unwrap_err().to_string(),
+        format!("nothing is pushed: master has moved to {other} meanwhile, which the commits do not follow")
+    );
     assert_eq!(sandbox.ref_in(&target, "refs/heads/master"), Some(other));
 }
 
@@ -157,22 +164,101 @@ async fn what_is_no_bundle_is_refused() {
     assert_eq!(sandbox.ref_in(&source, "refs/heads/x"), None);
 }
 
-fn push_to_hg(sandbox: &HgSandbox, source: &Path, target: &Path, what: hg::job_push::Pushed<'_>) {
+/// A push of a build of the first commit, of what a job made since in a clone.
+fn push_to_hg(
+    sandbox: &HgSandbox,
+    repositories: (&Path, &Path),
+    what: hg::job_push::Pushed<'_>,
+    made_in: Option<&Path>,
+) -> Result<(), hg::job_push::JobPushError> {
+    let (source, target) = repositories;
     let scratch = sandbox.path("scratch");
-    let revision = sandbox.revision(source, "default");
-    hg::job_push::push(&hg::job_push::JobPush {
+    let bundle = sandbox.path("job.bundle");
+    let built = sandbox.revision(source, "0");
+    if let Some(job) = made_in {
+        let bundle = bundle.to_str().unwrap();
+        sandbox.hg(job, &["bundle", "--quiet", "--base", "0", "--rev", ".", bundle]);
+    }
+    let pushed = hg::job_push::push(&hg::job_push::JobPush {
         hg: &sandbox.hg,
         source,
         scratch: &scratch,
-        revision: &revision,
+        built: &built,
+        revision: &made_in.map_or(built, |job| sandbox.revision(job, ".")),
+        bundle: made_in.map(|_| &*bundle),
         what,
         author: "Madake <madake@localhost>",
         url: &address(target),
         credential: None,
         timeout: PATIENCE,
-    })
-    .unwrap();
+    });
     assert!(!scratch.exists());
+    pushed
+}
+
+/// Tags and commits of a build, in turns; `source` is the copy that the server has of the repository.
+fn push_in_turns(source: &str, target: &str) {
+    let sandbox = HgSandbox::new();
+    let work = sandbox.work_tree("work", &[("a", "1")]);
+    for name in BTreeSet::from([source, target, "job"]) {
+        let path = sandbox.path(name);
+        sandbox.hg(&work, &["clone", "--quiet", ".", path.to_str().unwrap()]);
+    }
+    let (source, target, job) = (sandbox.path(source), sandbox.path(target), sandbox.path("job"));
+    let push = |what, made_in| push_to_hg(&sandbox, (&source, &target), what, made_in).unwrap();
+    push(hg::job_push::Pushed::Tag("v1"), None);
+    push(hg::job_push::Pushed::Tag("v2"), None);
+    let made = sandbox.commit(&job, &[("a", "2")], "by the job");
+    push(hg::job_push::Pushed::Commits, Some(&job));
+    push(hg::job_push::Pushed::Tag("v3"), Some(&job));
+    let heads = sandbox.hg(&target, &["heads", "default", "--template", "{node}\n"]);
+    assert_eq!(heads.lines().count(), 1, "{heads}");
+    let built = sandbox.revision(&job, "0");
+    let tags = sandbox.hg(&target, &["tags", "--template", "{tag} {node}\n"]);
+    for (name, id) in [("v1", built), ("v2", built), ("v3", made)] {
+        let line = format!("{name} {id}");
+        assert!(tags.lines().any(|one| one == line), "{line}\n{tags}");
+    }
+    assert_eq!(sandbox.hg(&target, &["cat", "--rev", "default", "a"]), "2");
+}
+
+#[tokio::test]
+async fn tags_of_a_mercurial_build_stand_in_the_way_of_nothing_that_it_pushes() {
+    push_in_turns("hosted", "hosted");
+}
+
+#[tokio::test]
+async fn tags_that_the_copy_of_a_linked_repository_lacks_stand_in_nobodys_way_either() {
+    push_in_turns("copy", "linked");
+}
+
+#[tokio::test]
+async fn commits_of_somebody_else_keep_those_of_a_mercurial_build_out() {
+    let sandbox = HgSandbox::new();
+    let work = sandbox.work_tree("work", &[("a", "1")]);
+    let clone = |name: &str| -> PathBuf {
+        let path = sandbox.path(name);
+        sandbox.hg(&work, &["clone", "--quiet", ".", path.to_str().unwrap()]);
+        path
+    };
+    let (target, job, other) = (clone("target"), clone("job"), clone("other"));
+    sandbox.commit(&job, &[("a", "2")], "by the job");
+    sandbox.commit(&other, &[("b", "1")], "by somebody else");
+    sandbox.hg(&other, &["push", "--quiet", target.to_str().unwrap()]);
+    let theirs = sandbox.revision(&other, ".").to_string();
+    let refused = push_to_hg(
+        &sandbox,
+        (&target, &target),
+        hg::job_push::Pushed::Commits,
+        Some(&job),
+    );
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        format!(
+            "nothing is pushed: the branch has moved to {theirs} meanwhile, which the commits do not follow"
+        )
+    );
+    assert_eq!(sandbox.revision(&target, "tip").to_string(), theirs);
 }
 
 #[tokio::test]
@@ -187,29 +273,14 @@ async fn mercurial_gets_tags_branches_and_bundles() {
         sandbox.path(name)
     };
     let (source, target, other) = (clone("source"), clone("target"), clone("other"));
-    push_to_hg(&sandbox, &source, &target, hg::job_push::Pushed::Tag("v1"));
-    push_to_hg(
-        &sandbox,
-        &source,
-        &target,
-        hg::job_push::Pushed::Branch("release-1"),
-    );
+    let push = |target: &Path, what, made_in| {
+        push_to_hg(&sandbox, (&source, target), what, made_in).unwrap();
+    };
+    push(&target, hg::job_push::Pushed::Tag("v1"), None);
+    push(&target, hg::job_push::Pushed::Branch("release-1"), None);
     let job = clone("job");
     sandbox.commit(&job, &[("a", "2")], "by the job");
-    let bundle = sandbox.path("job.bundle");
-    sandbox.hg(
-        &job,
-        &[
-            "bundle",
-            "--quiet",
-            "--base",
-            "0",
-            "--rev",
-            ".",
-            bundle.to_str().unwrap(),
-        ],
-    );
-    push_to_hg(&sandbox, &source, &other, hg::job_push::Pushed::Bundle(&bundle));
+    push(&other, hg::job_push::Pushed::Commits, Some(&job));
     let log = |folder: &Path| sandbox.hg(folder, &["log", "--template", "{branch}: {desc}\n"]);
     let log = format!("{}{}", log(&target), log(&other));
     for line in [

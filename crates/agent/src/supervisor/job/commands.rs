@@ -44,8 +44,7 @@ impl Job<'_> {
                 format!("`{reference}` stays as it is written: no variable of this job gives a value for it");
             self.log.say(LogKind::Command, &text);
         }
-        self.log
-            .say(LogKind::Command, &format!("Running {}", prepared.shown()));
+        self.log.say(LogKind::Command, &prepared.shown());
         if prepared.line.iter().any(|word| self.log.masked(word) != *word) {
             self.tell(
                 "The arguments hold a secret, which the machine's list of processes shows while this runs; an \

@@ -360,6 +360,7 @@ impl Job<'_> {
             line: words,
             directory,
             environment,
+            told: None,
         })
     }
 

@@ -2,6 +2,8 @@
 //!
 //! What touches the job's checkout runs where its scripts run. What pushes runs here, with a right that the job itself
 //! never sees, and takes nothing of the checkout but the commits, in a bundle.
+//!
+//! Tags and branches are made where the checkout is, as in Bamboo: at what was built, or at what the job committed since.
 
 use std::fs::{self, File};
 use std::io;
@@ -19,7 +21,7 @@ use madake_vcs::process::{GitProgram, HgProgram};
 use madake_vcs::url::{Credential, RepositoryUrl, UrlPolicy};
 
 use super::program::{GIT, HG, ProgramError, ProgramLine, find};
-use super::{Job, TaskEnd};
+use super::{Job, TaskEnd, working_copy};
 use crate::artifact::open_file;
 use crate::supervisor::checkout;
 use crate::supervisor::confine;
@@ -58,26 +60,71 @@ struct Target {
 enum What {
     Tag(String),
     Branch(String),
-    Bundle(PathBuf),
+    Commits,
+}
+
+/// Which commit is pushed, tagged or begun at.
+struct Commit {
+    id: ObjectId,
+    /// It, and others that the job made, where the repository may not have them.
+    bundle: Option<PathBuf>,
+}
+
+/// A process in a checkout.
+struct InCheckout {
+    line: ProgramLine<'static>,
+    folder: PathBuf,
+    /// What it does, for the log.
+    told: &'static str,
 }
 
 impl Job<'_> {
     pub(super) fn push_tag(&mut self, task: &VcsTagTask, lookout: &Lookout<'_>) -> TaskEnd {
         let name = self.environment.substituted(&task.tag);
-        let pushed = self.target(task.repository.as_deref()).and_then(|target| {
-            self.transfer(&target, What::Tag(name.clone()), lookout)?;
-            Ok(format!("The tag {name} is at {} now", target.revision))
-        });
-        self.told(pushed)
+        let of = (task.repository.as_deref(), &*task.working_directory);
+        self.push_name(of, What::Tag(name), lookout)
     }
 
     pub(super) fn push_branch(&mut self, task: &VcsBranchTask, lookout: &Lookout<'_>) -> TaskEnd {
         let name = self.environment.substituted(&task.branch);
-        let pushed = self.target(task.repository.as_deref()).and_then(|target| {
-            self.transfer(&target, What::Branch(name.clone()), lookout)?;
-            Ok(format!("The branch {name} begins at {}", target.revision))
-        });
-        self.told(pushed)
+        let of = (task.repository.as_deref(), &*task.working_directory);
+        self.push_name(of, What::Branch(name), lookout)
+    }
+
+    /// Makes a tag or a branch of a repository where its checkout is; without one, at the revision that is built.
+    fn push_name(&mut self, of: (Option<&str>, &str), what: What, lookout: &Lookout<'_>) -> TaskEnd {
+        let (repository, folder) = of;
+        let target = match self.target(repository) {
+            Ok(target) => target,
+            Err(error) => return TaskEnd::failed(error.to_string()),
+        };
+        let found = self
+            .checkout_folder(&target, folder)
+            .map(|found| found.and_then(|folder| working_copy::commit(&folder, target.repository.scm)));
+        let id = match found {
+            Ok(id) => id.unwrap_or(target.revision),
+            Err(error) => return TaskEnd::failed(error.to_string()),
+        };
+        let bundle = if id == target.revision {
+            None
+        } else {
+            match self.bundle(&target, folder, lookout) {
+                Ok(bundle) => bundle,
+                Err(end) => return end,
+            }
+        };
+        let since = if id == target.revision {
+            ""
+        } else {
+            ", where the checkout is now"
+        };
+        let sentence = match &what {
+            What::Tag(name) => format!("The tag {name} is at {id} now{since}"),
+            What::Branch(name) => format!("The branch {name} begins at {id}{since}"),
+            What::Commits => format!("The commits up to {id} are pushed"),
+        };
+        let pushed = self.transfer(&target, what, Commit { id, bundle }, lookout);
+        self.told(pushed.map(|()| sentence))
     }
 
     pub(super) fn commit(&mut self, task: &VcsCommitTask, lookout: &Lookout<'_>) -> TaskEnd {
@@ -91,48 +138,75 @@ impl Job<'_> {
                 Scm::Hg => HG_COMMIT,
             };
             let author = format!("{} <{}>", AUTHOR.0, AUTHOR.1);
-            self.in_checkout(&target, &task.working_directory, text, [message, author])
+            self.in_checkout(
+                &target,
+                &task.working_directory,
+                (text, "Committing what changed"),
+                [message, author],
+            )
         });
         self.run_in_checkout(line, lookout)
     }
 
     pub(super) fn push_commits(&mut self, task: &VcsPushTask, lookout: &Lookout<'_>) -> TaskEnd {
+        let target = match self.target(task.repository.as_deref()) {
+            Ok(target) => target,
+            Err(error) => return TaskEnd::failed(error.to_string()),
+        };
+        let bundle = match self.bundle(&target, &task.working_directory, lookout) {
+            Ok(Some(bundle)) => bundle,
+            Ok(None) => return self.told(Ok("There is nothing to push".to_owned())),
+            Err(end) => return end,
+        };
+        let pushed = self
+            .folder_to_work_in(&target, &task.working_directory)
+            .and_then(|folder| {
+                let id = working_copy::commit(&folder, target.repository.scm).unwrap_or(target.revision);
+                let bundle = Some(bundle);
+                self.transfer(&target, What::Commits, Commit { id, bundle }, lookout)
+            });
+        self.told(pushed.map(|()| {
+            format!(
+                "The commits are pushed to the branch {}",
+                target.repository.branch
+            )
+        }))
+    }
+
+    /// What the job committed since the revision that is built, in a file out of its reach; `None`: nothing.
+    fn bundle(
+        &mut self,
+        target: &Target,
+        folder: &str,
+        lookout: &Lookout<'_>,
+    ) -> Result<Option<PathBuf>, TaskEnd> {
         self.pushes += 1;
         let name = format!("push-{}.bundle", self.pushes);
         let bundle = self.directory.tmp_path().join(&name);
-        let found = self.target(task.repository.as_deref()).and_then(|target| {
-            let text = match target.repository.scm {
-                Scm::Git => GIT_BUNDLE,
-                Scm::Hg => HG_BUNDLE,
-            };
-            let arguments = [target.revision.to_string(), bundle.to_string_lossy().into_owned()];
-            let line = self.in_checkout(&target, &task.working_directory, text, arguments)?;
-            Ok((target, line))
-        });
-        let (target, line) = match found {
-            Ok(found) => found,
-            Err(error) => return TaskEnd::failed(error.to_string()),
+        let text = match target.repository.scm {
+            Scm::Git => GIT_BUNDLE,
+            Scm::Hg => HG_BUNDLE,
         };
-        match self.run_in_checkout(Ok(line), lookout) {
+        let arguments = [target.revision.to_string(), bundle.to_string_lossy().into_owned()];
+        let line = self.in_checkout(
+            target,
+            folder,
+            (text, "Collecting the commits of this job"),
+            arguments,
+        );
+        match self.run_in_checkout(line, lookout) {
             TaskEnd::Succeeded => {}
-            other => return other,
+            other => return Err(other),
         }
         if bundle.symlink_metadata().is_err() {
-            return self.told(Ok("There is nothing to push".to_owned()));
+            return Ok(None);
         }
         // What a job may swap under its name is not shown to git.
         let kept = self.directory.path().join(&name);
-        let copied = open_file(&self.directory.tmp_path(), &name)
-            .and_then(|mut file| io::copy(&mut file, &mut File::create_new(&kept)?));
-        if let Err(error) = copied {
-            return TaskEnd::failed(format!("the bundle of commits cannot be read: {error}"));
-        }
-        let branch = target.repository.branch.clone();
-        let transferred = self.transfer(&target, What::Bundle(kept.clone()), lookout);
-        // What cannot be removed goes with the job's directory.
-        let _ = fs::remove_file(kept);
-        let pushed = transferred.map(|()| format!("The commits are pushed to the branch {branch}"));
-        self.told(pushed)
+        open_file(&self.directory.tmp_path(), &name)
+            .and_then(|mut file| io::copy(&mut file, &mut File::create_new(&kept)?))
+            .map_err(|error| TaskEnd::failed(format!("the bundle of commits cannot be read: {error}")))?;
+        Ok(Some(kept))
     }
 
     fn told(&self, done: Result<String, ProgramError>) -> TaskEnd {
@@ -156,28 +230,38 @@ impl Job<'_> {
         })
     }
 
-    /// A shell in the checkout of a repository; `arguments` are its arguments and never part of its text.
+    /// The checkout of a repository, by the folder that a task names or where the job made it; `None`: there is none.
+    fn checkout_folder(&self, target: &Target, folder: &str) -> Result<Option<PathBuf>, ProgramError> {
+        let folder = self.environment.substituted(folder);
+        if folder.is_empty() {
+            let mut made = self.checkouts.iter().rev();
+            let found = made.find(|(name, _)| *name == target.repository.name);
+            return Ok(found.map(|(_, folder)| folder.clone()));
+        }
+        confine::existing(&self.order.working_directory, &folder)
+            .map(Some)
+            .map_err(|source| ProgramError::Path {
+                what: "working directory",
+                source,
+            })
+    }
+
+    /// The same; the job's working directory where there is no checkout.
+    fn folder_to_work_in(&self, target: &Target, folder: &str) -> Result<PathBuf, ProgramError> {
+        let found = self.checkout_folder(target, folder)?;
+        Ok(found.unwrap_or_else(|| self.order.working_directory.clone()))
+    }
+
+    /// A shell in the checkout of a repository, with what it does; `arguments` are its arguments and never part of its
+    /// text.
     fn in_checkout(
         &self,
         target: &Target,
         folder: &str,
-        text: &'static str,
+        (text, told): (&'static str, &'static str),
         arguments: [String; 2],
-    ) -> Result<(ProgramLine<'static>, PathBuf), ProgramError> {
-        let folder = self.environment.substituted(folder);
-        let root = &self.order.working_directory;
-        let directory = if folder.is_empty() {
-            self.checkouts
-                .iter()
-                .rev()
-                .find(|(name, _)| *name == target.repository.name)
-                .map_or_else(|| root.clone(), |(_, folder)| folder.clone())
-        } else {
-            confine::existing(root, &folder).map_err(|source| ProgramError::Path {
-                what: "working directory",
-                source,
-            })?
-        };
+    ) -> Result<InCheckout, ProgramError> {
+        let folder = self.folder_to_work_in(target, folder)?;
         let kind = match target.repository.scm {
             Scm::Git => &GIT,
             Scm::Hg => &HG,
@@ -203,18 +287,19 @@ impl Job<'_> {
             environment: "",
             working_directory: "",
         };
-        Ok((line, directory))
+        Ok(InCheckout { line, folder, told })
     }
 
     fn run_in_checkout(
         &mut self,
-        line: Result<(ProgramLine<'_>, PathBuf), ProgramError>,
+        process: Result<InCheckout, ProgramError>,
         lookout: &Lookout<'_>,
     ) -> TaskEnd {
-        let prepared = line.and_then(|(line, directory)| {
+        let prepared = process.and_then(|InCheckout { line, folder, told }| {
             let what = line.kind.what;
             let mut prepared = self.prepare_line(line)?;
-            prepared.directory = directory;
+            prepared.directory = folder;
+            prepared.told = Some(told.to_owned());
             Ok((what, prepared))
         });
         match prepared {
@@ -224,11 +309,23 @@ impl Job<'_> {
     }
 
     /// Pushes on a thread of its own, so that a request to stop is heard meanwhile.
-    fn transfer(&mut self, target: &Target, what: What, lookout: &Lookout<'_>) -> Result<(), ProgramError> {
+    fn transfer(
+        &mut self,
+        target: &Target,
+        what: What,
+        commit: Commit,
+        lookout: &Lookout<'_>,
+    ) -> Result<(), ProgramError> {
         self.pushes += 1;
         let scratch = self.directory.path().join(format!("push-{}", self.pushes));
-        let transfer = self.prepare_transfer(target, what, scratch)?;
-        heard_while(lookout, move || transfer.run())
+        let bundle = commit.bundle.clone();
+        let transfer = self.prepare_transfer(target, what, commit, scratch)?;
+        let pushed = heard_while(lookout, move || transfer.run());
+        if let Some(bundle) = bundle {
+            // What cannot be removed goes with the job's directory.
+            let _ = fs::remove_file(bundle);
+        }
+        pushed
             .map_err(|interruption| ProgramError::Refused(format!("the push was {}", interruption.reason())))?
             .map_err(ProgramError::Refused)
     }
@@ -237,6 +334,7 @@ impl Job<'_> {
         &self,
         target: &Target,
         what: What,
+        commit: Commit,
         scratch: PathBuf,
     ) -> Result<Transfer, ProgramError> {
         let refused = |problem: String| ProgramError::Refused(problem);
@@ -264,7 +362,7 @@ impl Job<'_> {
                 .map_err(|error| checked("tag", tag, error.to_string()))?,
             What::Branch(branch) => RefName::parse(&format!("refs/heads/{branch}"))
                 .map_err(|error| checked("branch", branch, error.to_string()))?,
-            What::Bundle(_) => {
+            What::Commits => {
                 let branch = &target.repository.branch;
                 BranchName::parse(branch)
                     .and_then(|_| RefName::parse(&format!("refs/heads/{branch}")))
@@ -279,7 +377,8 @@ impl Job<'_> {
             },
             scm: target.repository.scm,
             source: target.repository.source.clone(),
-            revision: target.revision,
+            built: target.revision,
+            commit,
             full_name,
             what,
             right: right.clone(),
@@ -299,7 +398,8 @@ struct Transfer {
     programs: Programs,
     scm: Scm,
     source: PathBuf,
-    revision: ObjectId,
+    built: ObjectId,
+    commit: Commit,
     full_name: RefName,
     what: What,
     right: PushRight,
@@ -331,9 +431,9 @@ impl Transfer {
             git: &GitProgram::new(&self.programs.git),
             source: &self.source,
             scratch: &self.scratch,
-            what: match &self.what {
-                What::Tag(_) | What::Branch(_) => git::job_push::Pushed::Revision(&self.revision),
-                What::Bundle(bundle) => git::job_push::Pushed::Bundle(bundle),
+            what: match &self.commit.bundle {
+                Some(bundle) => git::job_push::Pushed::Bundle(bundle),
+                None => git::job_push::Pushed::Revision(&self.commit.id),
             },
             target: &self.full_name,
             url,
@@ -350,11 +450,13 @@ impl Transfer {
             hg: &hg,
             source: &self.source,
             scratch: &self.scratch,
-            revision: &self.revision,
+            built: &self.built,
+            revision: &self.commit.id,
+            bundle: self.commit.bundle.as_deref(),
             what: match &self.what {
                 What::Tag(name) => hg::job_push::Pushed::Tag(name),
                 What::Branch(name) => hg::job_push::Pushed::Branch(name),
-                What::Bundle(bundle) => hg::job_push::Pushed::Bundle(bundle),
+                What::Commits => hg::job_push::Pushed::Commits,
             },
             author: &format!("{} <{}>", AUTHOR.0, AUTHOR.1),
             url,
