@@ -23,6 +23,10 @@ pub enum IncludeError {
     /// There is no such file.
     #[error("there is no such file")]
     NotFound,
+    /// There is no such file, and nothing says that there should be: the plan file stands alone, out of its repository.
+    /// That is a warning; what the file would hold is not checked.
+    #[error("the file is not here, and what it holds is not checked")]
+    NotHere,
     /// The file is not UTF-8 text.
     #[error("the file is not UTF-8 text")]
     NotText,

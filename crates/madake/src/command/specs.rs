@@ -29,6 +29,9 @@ const UNREADABLE: u8 = 2;
 pub(crate) enum Specs {
     /// Check plan files, and show each mistake with its line and what would be right.
     ///
+    /// Files that an `!include` names are read, too. Where a single file is checked that lies in no folder `bamboo-specs`, those that
+    /// are not there are a warning.
+    ///
     /// Ends with 0 when there are no errors, with 1 when there are, and with 2 when a file cannot be read.
     Validate(Validate),
     /// Write a plan as a plan file.
@@ -136,7 +139,7 @@ fn check(path: &Path, server_name: &str) -> anyhow::Result<Checked> {
         let name = file.to_string_lossy();
         (name.strip_prefix("./").unwrap_or(&name).to_owned(), text, beside)
     };
-    let mut reading = read_plan_file(&name, &text, server_name);
+    let mut reading = read_with_includes(&name, &text, server_name, stands_alone(path));
     reading.diagnostics.extend(beside);
     Ok(Checked { name, reading })
 }
@@ -163,14 +166,29 @@ pub(super) fn plan_file(path: &Path) -> anyhow::Result<(PathBuf, Option<Diagnost
     )
 }
 
+/// Whether a file is looked at out of its repository, so that what it includes need not be there.
+fn stands_alone(path: &Path) -> bool {
+    if path.as_os_str() == "-" || path.is_dir() {
+        return false;
+    }
+    // Without a working directory nothing is known of the folders above.
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    !whole.components().any(|part| part.as_os_str() == "bamboo-specs")
+}
+
 /// Reads a plan file with what it includes.
 pub(super) fn read_plan_file(name: &str, text: &str, server_name: &str) -> Reading {
+    read_with_includes(name, text, server_name, false)
+}
+
+fn read_with_includes(name: &str, text: &str, server_name: &str, alone: bool) -> Reading {
     let tree = |path: &str| match std::fs::metadata(path) {
         Ok(found) if found.len() > FILE_LIMIT => Err(IncludeError::TooLarge),
         Ok(_) => {
             let bytes = std::fs::read(path).map_err(|error| IncludeError::Other(error.to_string()))?;
             String::from_utf8(bytes).map_err(|_| IncludeError::NotText)
         }
+        Err(_) if alone => Err(IncludeError::NotHere),
         Err(_) => Err(IncludeError::NotFound),
     };
     read(name, text, &tree, &reading_options(server_name))

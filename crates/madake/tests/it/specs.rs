@@ -80,3 +80,28 @@ fn includes_are_read_from_beside_the_plan_file() {
     assert!(out.contains("no findings"), "{out}");
     place.run_with(&["specs", "validate", "-"], &text).ok();
 }
+
+#[test]
+fn file_out_of_its_repository_may_include_what_is_not_there() {
+    let place = Place::new();
+    let text = GOOD.replace(
+        "  tasks:\n    - script: echo hello\n",
+        "  !include 'jobs/build.yml'\n",
+    );
+    let folder = place.path("work/bamboo-specs");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let (inside, alone) = (folder.join("bamboo.yml"), place.path("work/alone.yml"));
+    std::fs::write(&inside, &text).expect("a file");
+    std::fs::write(&alone, &text).expect("a file");
+
+    let done = place.run(&["specs", "validate", inside.to_str().expect("text")]);
+    assert_eq!(done.code, Some(1), "{done:?}");
+    assert!(done.out.contains("there is no such file"), "{done:?}");
+    let out = place
+        .run(&["specs", "validate", alone.to_str().expect("text")])
+        .ok();
+    assert!(
+        out.contains("the file is not here, and what it holds is not checked") && out.contains("1 warning"),
+        "{out}"
+    );
+}

@@ -55,10 +55,26 @@ fn header(cx: &mut Context<'_>, node: &Node) -> Option<(String, PlanKey, String)
     let name = fields.need_text(cx, "name");
     let source_plan = fields
         .need(cx, "source-plan")
-        .and_then(|node| scalar::plan_key(cx, node));
+        .and_then(|node| source_plan(cx, node));
     let description = fields.text_or_empty(cx, "description");
     fields.finish(cx);
     Some((name?, source_plan?, description))
+}
+
+/// The plan whose releases are deployed. One without its project leaves the deployment project as it is, which is no mistake of the
+/// rest of the file.
+fn source_plan(cx: &mut Context<'_>, node: &Node) -> Option<PlanKey> {
+    let text = node.as_text().unwrap_or_default().trim();
+    let is_short = format!("PROJ-{text}").parse::<PlanKey>().is_ok();
+    if !is_short || cx.stream.plans.iter().any(|key| key.short() == text) {
+        return scalar::plan_key(cx, node);
+    }
+    let message = format!(
+        "`{}` names no project, and no plan of this file is called so: the deployment project is not changed",
+        shown(text)
+    );
+    cx.add(Finding::warning("bad-key", node.span, message).expected("project and plan, `PROJ-PLAN`"));
+    None
 }
 
 /// A name, or a map.
@@ -190,6 +206,11 @@ fn check_starts(cx: &mut Context<'_>, environments: &[Environment], starts: &[St
             );
         }
     }
+}
+
+/// Looks at an environment that other files include.
+pub(super) fn lone_environment(cx: &mut Context<'_>, entry: &Entry) {
+    environment(cx, entry, None, &mut Vec::new());
 }
 
 fn environment(

@@ -4,7 +4,9 @@ use madake_domain::change::matches_whole;
 use madake_domain::key::{PlanKey, ProjectKey};
 
 use super::{Context, Stream, deployment, job, permission, plan, scalar, task, version_1};
-use crate::language::{job as job_language, task as task_language};
+use crate::language::{
+    Section, deployment as deployment_language, job as job_language, task as task_language,
+};
 use crate::options::Options;
 use crate::report::{Finding, Report, nearest, shown};
 use crate::source::Span;
@@ -272,30 +274,35 @@ fn kind(map: &Map) -> Kind {
     Kind::Unknown
 }
 
-/// Whether a document that stands alone is a job or a list of tasks, which other files include; looks at what is in it.
+/// Whether a document that stands alone is a job, an environment or a list of tasks, which other files include; looks at what is
+/// in it.
 fn part(cx: &mut Context<'_>, root: &Node) -> bool {
     if cx.stream.is_entry {
         return false;
     }
     let what = match &root.value {
         Value::Map(map) => {
-            let is_job = ["tasks", "final-tasks"].iter().any(|key| map.has(key))
-                && map
-                    .entries
-                    .iter()
-                    .all(|entry| job_language::JOB.key(&entry.key.text).is_some());
-            if !is_job {
+            if !["tasks", "final-tasks"].iter().any(|key| map.has(key)) {
                 return false;
             }
+            let is = |section: &Section| {
+                let mut keys = map.entries.iter();
+                keys.all(|entry| section.key(&entry.key.text).is_some())
+            };
             let (text, span) = (String::new(), root.span);
-            job::job(
-                cx,
-                &Entry {
-                    key: Key { text, span },
-                    value: root.clone(),
-                },
-            );
-            "a job"
+            let entry = Entry {
+                key: Key { text, span },
+                value: root.clone(),
+            };
+            if is(&job_language::JOB) {
+                job::job(cx, &entry);
+                "a job"
+            } else if is(&deployment_language::ENVIRONMENT) {
+                deployment::lone_environment(cx, &entry);
+                "an environment"
+            } else {
+                return false;
+            }
         }
         Value::List(items) => {
             let name = |item: &Node| match &item.value {

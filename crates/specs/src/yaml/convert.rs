@@ -8,7 +8,7 @@ use super::duplicates::{self, Parsed, RepeatedKey};
 use super::stream::RawDocument;
 use super::tags::{self, Visible};
 use super::{Entry, Key, Map, Node, Value, limits, stream, syntax};
-use crate::include::{self, SourceTree};
+use crate::include::{self, IncludeError, SourceTree};
 use crate::options::Options;
 use crate::report::{DocumentId, Finding, Report, shown};
 use crate::source::{FileId, Span};
@@ -303,6 +303,11 @@ impl Loader<'_> {
             }
             Ok(name) => match self.tree.read(&name) {
                 Ok(content) => return self.file(&name, &content, Some(span)),
+                Err(error @ IncludeError::NotHere) => {
+                    let message = format!("`{}` is not read: {error}", shown(&written));
+                    self.report.add(Finding::warning("include", span, message));
+                    return vec![broken(span)];
+                }
                 Err(error) => error.to_string(),
             },
             Err(fault) => format!("the path {fault}"),
