@@ -80,8 +80,15 @@ fn every_template_renders_and_keeps_text_of_people_inside_its_place() {
             json!({
                 "heading": HOSTILE, "about": HOSTILE, "state": HOSTILE, "revision": HOSTILE, "note": HOSTILE, "plan_file": HOSTILE,
                 "stages": [{"name": HOSTILE, "state": HOSTILE, "jobs": [{
-                    "name": HOSTILE, "state": HOSTILE, "message": HOSTILE, "log_url": HOSTILE, "tests": HOSTILE}]}],
-                "tests": HOSTILE, "failed": [{"job": HOSTILE, "name": HOSTILE, "since": HOSTILE, "text": HOSTILE}],
+                    "name": HOSTILE, "state": HOSTILE, "verdict": "failed", "message": HOSTILE, "log_url": HOSTILE,
+                    "tests": HOSTILE}]}],
+                "facts": {"verdict": "failed", "plan": HOSTILE, "plan_url": HOSTILE,
+                    "began": {"exact": HOSTILE, "shown": HOSTILE}, "took": HOSTILE, "more_commits": 2,
+                    "commits": [{"id": HOSTILE, "author": HOSTILE, "subject": HOSTILE}]},
+                "tests": HOSTILE,
+                "failed": [{"id": 1, "job": HOSTILE, "name": HOSTILE, "since": HOSTILE, "text": HOSTILE}],
+                "others": [{"title": HOSTILE, "more": 1,
+                    "names": [{"id": 2, "job": HOSTILE, "name": HOSTILE, "note": HOSTILE}]}],
                 "more_failed": 3, "problem": HOSTILE,
                 "artifacts": [{"name": HOSTILE, "url": HOSTILE, "zip_url": HOSTILE, "note": HOSTILE}],
             }),
