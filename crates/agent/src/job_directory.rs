@@ -9,6 +9,7 @@
 //! | `lock` | supervisor | locked while the supervisor lives |
 //! | `started.json` | supervisor, before the first task | from here on nobody else ever runs this order |
 //! | `commanded` | supervisor, before the first script | the job has run commands of its own |
+//! | `pushes` | supervisor, before each push | what the job pushes, a line for each ref |
 //! | `stop` | server | a request to stop, and who asked |
 //! | `tests.json` | supervisor, before the outcome | the results of the job's tests, when there are any |
 //! | `artifacts.json`, `artifacts/` | supervisor, before the outcome | the artifacts that the job kept, and their files |
@@ -23,8 +24,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use madake_protocol::{
-    JobOrder, JobOutcome, JobStarted, KeptArtifacts, MOST_ARTIFACT_LIST_BYTES, MessageError, StopRequest,
-    TestResults,
+    AnnouncedPush, JobOrder, JobOutcome, JobStarted, KeptArtifacts, MOST_ARTIFACT_LIST_BYTES, MessageError,
+    StopRequest, TestResults,
 };
 
 /// Why a file of a job directory could not be read or written.
@@ -160,6 +161,17 @@ impl JobDirectory {
         )
     }
 
+    /// What the job has pushed, or is about to push.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is longer than any job's.
+    pub fn read_pushes(&self) -> Result<Vec<AnnouncedPush>, JobDirectoryError> {
+        let lines = self.read(&self.pushes_path(), MOST_MESSAGE_BYTES, |text| {
+            Ok(AnnouncedPush::from_lines(text))
+        });
+        Ok(lines?.unwrap_or_default())
+    }
+
     /// The file with the bytes of a kept file, by its number.
     #[must_use]
     pub fn kept_file(&self, number: u64) -> PathBuf {
@@ -186,6 +198,10 @@ impl JobDirectory {
 
     pub(crate) fn started_path(&self) -> PathBuf {
         self.path.join("started.json")
+    }
+
+    fn pushes_path(&self) -> PathBuf {
+        self.path.join("pushes")
     }
 
     pub(crate) fn commanded_path(&self) -> PathBuf {
@@ -246,6 +262,20 @@ impl JobDirectory {
 
     pub(crate) fn write_artifacts(&self, artifacts: &KeptArtifacts) -> Result<(), JobDirectoryError> {
         self.write(&self.artifacts_path(), artifacts.to_json())
+    }
+
+    /// Notes durably what the job is about to push.
+    pub(crate) fn announce_push(&self, push: &AnnouncedPush) -> io::Result<()> {
+        let line = push.to_line().map_err(io::Error::other)?;
+        let mut options = File::options();
+        let mut file = options
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(self.pushes_path())?;
+        file.write_all(&line)?;
+        file.sync_data()?;
+        self.sync()
     }
 
     /// Who asked to stop the job; `None` when nobody did. An unreadable request is still one.

@@ -9,7 +9,7 @@ use madake_store::{build, plan, repository};
 use madake_vcs::git::lfs::LfsObjects;
 
 use crate::ops::keep_receiver::prune_deliveries;
-use crate::{Engine, EngineError, clock, notifying, retention, workspaces};
+use crate::{Engine, EngineError, clock, notifying, own_push, retention, workspaces};
 
 /// An upload that nobody has written to for so long is over, whatever became of it.
 const UPLOAD_REST: Duration = Duration::from_secs(24 * 3600);
@@ -67,6 +67,7 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
         }
     }
     // What goes with a branch goes in the same run.
+    own_push::forget_old(engine).await?;
     retention::run(engine).await?;
     workspaces::clean(engine).await
 }

@@ -15,7 +15,7 @@ use crate::enqueue::start_waiting;
 use crate::lease::error_outcome;
 use crate::results::{self, Results};
 use crate::schedule::apply;
-use crate::{Engine, EngineError, clock, handed_on, pattern_label};
+use crate::{Engine, EngineError, clock, handed_on, own_push, pattern_label};
 
 /// How long to wait before something that must be stored is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -95,6 +95,10 @@ pub(crate) async fn record(
     slot: usize,
     end: Result<JobOutcome, String>,
 ) {
+    if !own_push::keep(engine, job).await {
+        // The job's directory stays, and the next server takes it up.
+        return;
+    }
     let (outcome, told, message, results) = match end {
         Ok(mut told) => {
             handed_on::seal(engine, job.id, &mut told.variables);

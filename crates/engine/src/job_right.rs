@@ -63,10 +63,11 @@ pub(crate) fn push_rights(
     repositories
         .iter()
         .map(|(name, found)| {
-            let repository = (*name).to_owned();
+            let (repository, repository_id) = ((*name).to_owned(), found.id);
             Ok(match found.kind {
                 RepositoryKind::Hosted => PushRight {
                     repository,
+                    repository_id,
                     url: served_url(&engine.settings().base_url, found),
                     username: USERNAME.to_owned(),
                     password: Some(password.clone()),
@@ -74,6 +75,7 @@ pub(crate) fn push_rights(
                 // It is on this machine, and its hook tells of the push.
                 RepositoryKind::Attached => PushRight {
                     repository,
+                    repository_id,
                     url: found.path.clone(),
                     username: String::new(),
                     password: None,
@@ -82,6 +84,7 @@ pub(crate) fn push_rights(
                     let credential = engine.credential(found)?;
                     PushRight {
                         repository,
+                        repository_id,
                         url: found.url.clone(),
                         username: credential
                             .as_ref()

@@ -38,6 +38,7 @@ pub mod mercurial;
 mod mirrors;
 pub mod notifying;
 pub mod order;
+mod own_push;
 mod pattern_label;
 mod poll;
 mod push_chain;

@@ -10,6 +10,7 @@ mod message;
 mod order;
 mod outcome;
 mod purpose;
+mod push;
 mod results;
 
 pub use container::{ContainerOrder, ContainerPolicy};
@@ -19,6 +20,7 @@ pub use order::{CredentialContent, JobCredential, JobOrder, JobRepository, JobVa
 pub use order::{DEFAULT_FINAL_TASKS_SECONDS, DEFAULT_STOP_GRACE_SECONDS};
 pub use outcome::{JobOutcome, JobResult, JobStarted, StopRequest};
 pub use purpose::Purpose;
+pub use push::AnnouncedPush;
 pub use results::{
     ArtifactDownload, ArtifactOrder, CaseName, DEFAULT_ARTIFACT_BYTES, DEFAULT_ARTIFACT_FILES,
     DEFAULT_REPORT_BYTES, DEFAULT_TEST_CASES, DEFAULT_TEST_TEXT_BYTES, KeptArtifact, KeptArtifacts, KeptFile,

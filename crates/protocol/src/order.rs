@@ -174,6 +174,9 @@ pub struct JobRepository {
 pub struct PushRight {
     /// The repository by its name in the plan.
     pub repository: String,
+    /// The repository as the server knows it.
+    #[serde(default)]
+    pub repository_id: i64,
     /// Its address, without a credential.
     pub url: String,
     /// The user's name over there; empty: none is needed.
@@ -301,6 +304,7 @@ mod tests {
             repositories: Vec::new(),
             push_rights: vec![PushRight {
                 repository: "app".into(),
+                repository_id: 3,
                 url: "http://localhost/scm/proj/app.git".into(),
                 username: "x".into(),
                 password: Some(Secret::new("horse")),

@@ -18,7 +18,7 @@ const READERS: usize = 4;
 const QUEUE_LIMIT: usize = 4096;
 
 /// The migrations, in order. Append only.
-const MIGRATIONS: [&str; 23] = [
+const MIGRATIONS: [&str; 24] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_telling.sql"),
     include_str!("migrations/0003_ssh_keys.sql"),
@@ -42,6 +42,7 @@ const MIGRATIONS: [&str; 23] = [
     include_str!("migrations/0021_held_builds.sql"),
     include_str!("migrations/0022_environment_timers.sql"),
     include_str!("migrations/0023_grants_of_nobody.sql"),
+    include_str!("migrations/0024_own_pushes.sql"),
 ];
 
 /// The tables of which a copy in memory is worth keeping: each webhook and each push asks for a few rows of them.

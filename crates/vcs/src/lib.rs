@@ -4,6 +4,7 @@
 //! this crate has looked at it: [`name`] for refs and object ids, [`url`] for addresses, [`text`] for what people see,
 //! [`process`] for programs. [`git`] and [`hg`] stand side by side and are alike in shape.
 
+pub mod announce;
 mod folder;
 pub mod git;
 pub mod hg;

@@ -17,11 +17,11 @@ use madake_store::repository::{self, Repository};
 use madake_store::{Millis, Tx, held_build, pull_request};
 
 use super::own_file::{self, OwnFile};
+use super::own_pushes::{pass_over, pushed_by};
 use super::tags::{self, NewTag};
 use super::timers;
 use crate::enqueue::RequestedRevision;
 use crate::heads::{Looked, RefsRead};
-use crate::job_right::pushing_build;
 use crate::listening::forks;
 use crate::reading::branches;
 use crate::{Engine, EngineError, clock, facts, push_chain};
@@ -272,8 +272,8 @@ pub(super) async fn judge_loaded(
                 decisions.push(ChangeJudge::new(configuration, arrival).decide(candidate, &facts, &moment));
             }
             for mut decision in decisions {
-                if let Some(build) = own_build(loaded, asked) {
-                    pass_over(&mut decision, build);
+                if let Some(build) = pushed_by(engine, found, loaded, asked, &decision, part.tag()).await? {
+                    pass_over(&mut decision, &build);
                 }
                 if let (true, Some(sentence)) = (decision.build, &too_many_pushes) {
                     decision.build = false;
@@ -313,28 +313,6 @@ impl Part {
             Source::Tag { name } => Some(name),
             _ => None,
         }
-    }
-}
-
-/// The key of the plan's own build that pushed this, if one did.
-fn own_build<'a>(loaded: &Loaded, asked: &'a Asked) -> Option<&'a str> {
-    let build = pushing_build(&asked.pusher.as_ref()?.name)?;
-    let (plan, _) = build.rsplit_once('-')?;
-    loaded
-        .branches
-        .iter()
-        .any(|branch| branch.key.as_str() == plan)
-        .then_some(build)
-}
-
-/// Builds nothing that a build of the same plan pushed: it would push again and never end (hostile-inputs.md L3).
-fn pass_over(decision: &mut Decision, build: &str) {
-    if decision.build {
-        decision.build = false;
-        decision.code = ReasonCode::OwnPush;
-        decision.sentence = format!(
-            "not built, because {build}, a build of this plan, pushed it; start a build by hand if it is wanted"
-        );
     }
 }
 

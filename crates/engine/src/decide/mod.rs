@@ -4,6 +4,7 @@
 mod heads;
 mod judge;
 pub(crate) mod own_file;
+mod own_pushes;
 mod pull_request;
 mod push;
 mod record;

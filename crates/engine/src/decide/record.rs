@@ -37,7 +37,7 @@ pub(super) struct Verdict {
 }
 
 /// What is built whether or not the revision was considered before.
-const BUILT_ANYWAY: [ReasonCode; 4] = [
+pub(super) const BUILT_ANYWAY: [ReasonCode; 4] = [
     ReasonCode::Scheduled,
     ReasonCode::ParentSucceeded,
     ReasonCode::Tagged,

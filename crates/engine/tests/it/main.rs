@@ -3,6 +3,7 @@
 mod arrivals;
 mod ends;
 mod fixture;
+mod own_pushes;
 mod plan_files;
 mod push_to_build;
 mod tags;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::git_directory;
+use crate::announce::Announce;
 use crate::name::{ObjectId, RefName};
 use crate::process::{GitProgram, ProcessError};
 use crate::url::{Credential, RepositoryUrl};
@@ -37,6 +38,8 @@ pub struct JobPush<'a> {
     pub url: &'a RepositoryUrl,
     /// As whom.
     pub credential: Option<&'a Credential>,
+    /// Hears of it before anything goes over the network.
+    pub announce: Announce<'a>,
     /// How long each run of git may take.
     pub timeout: Duration,
 }
@@ -76,6 +79,9 @@ pub enum JobPushError {
         /// Where it is, as far as that can be told.
         at: Option<ObjectId>,
     },
+    /// Nobody could be told of the push.
+    #[error("nothing is pushed, because the server cannot be told of it: {0}")]
+    Announce(io::Error),
     /// Git, or the server at the other end, refused.
     #[error(transparent)]
     Git(#[from] ProcessError),
@@ -136,7 +142,7 @@ fn push_from_scratch(request: &JobPush<'_>) -> Result<(), JobPushError> {
             source,
         })?;
     let from = match request.what {
-        Pushed::Revision(revision) => revision.to_string(),
+        Pushed::Revision(revision) => *revision,
         Pushed::Bundle(bundle) => {
             require_bundle(bundle)?;
             run("fetch")
@@ -147,9 +153,18 @@ fn push_from_scratch(request: &JobPush<'_>) -> Result<(), JobPushError> {
                 .arg("HEAD:refs/madake/job")
                 .environment("GIT_ALLOW_PROTOCOL", "file")
                 .run_blocking()?;
-            "refs/madake/job".to_owned()
+            let read = run("rev-parse")
+                .repository(request.scratch)
+                .args(["--verify", "refs/madake/job^{commit}"])
+                .run_blocking()?;
+            ObjectId::parse(String::from_utf8_lossy(&read.stdout).trim())
+                .map_err(|_| JobPushError::NotABundle)?
         }
     };
+    request
+        .announce
+        .tell(request.target, &from)
+        .map_err(JobPushError::Announce)?;
     let credential = request.credential.or_else(|| request.url.credential());
     let pushed = run("push")
         .repository(request.scratch)

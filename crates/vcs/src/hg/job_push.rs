@@ -3,12 +3,16 @@
 //! As with Git, nothing of the job's checkout takes part: it goes from a clone of the source. Tags are commits here, so
 //! a build that tags moves the branch that it pushes to: what only changes tags is merged, and stands in nobody's way.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use thiserror::Error;
 
+use super::name::{LabelKind, ref_name};
+use crate::announce::Announce;
 use crate::name::ObjectId;
 use crate::process::{HgCommand, HgProgram, ProcessError};
 use crate::url::{Credential, RepositoryUrl};
@@ -42,6 +46,8 @@ pub struct JobPush<'a> {
     pub url: &'a RepositoryUrl,
     /// As whom.
     pub credential: Option<&'a Credential>,
+    /// Hears of it before anything goes over the network.
+    pub announce: Announce<'a>,
     /// How long each run of hg may take.
     pub timeout: Duration,
 }
@@ -64,6 +70,9 @@ pub enum JobPushError {
     /// Somebody else has pushed to the branch.
     #[error("nothing is pushed: the branch has moved to {0} meanwhile, which the commits do not follow")]
     LeftBehind(String),
+    /// Nobody could be told of the push.
+    #[error("nothing is pushed, because the server cannot be told of it: {0}")]
+    Announce(io::Error),
     /// Hg, or the server at the other end, refused.
     #[error(transparent)]
     Hg(#[from] ProcessError),
@@ -89,6 +98,7 @@ impl JobPush<'_> {
             .args(["--quiet", "--noupdate", "--pull", "--"])
             .args([self.source, self.scratch])
             .run_blocking()?;
+        let known = self.list("tip", "{rev}\n")?.pop().unwrap_or_default();
         if let Some(bundle) = self.bundle {
             self.inside("hg unbundle")
                 .args([PathBuf::from("--quiet"), PathBuf::from("--"), bundle.to_owned()])
@@ -113,13 +123,42 @@ impl JobPush<'_> {
             }
             Pushed::Commits => self.update(&revision)?,
         }
+        self.announce(&known)?;
         match self.push_parent() {
             Err(ProcessError::Failed { stderr, .. }) if stderr.contains("creates new remote head") => {
                 self.merge_tags()?;
+                self.announce(&known)?;
                 Ok(self.push_parent()?)
             }
             pushed => Ok(pushed?),
         }
+    }
+
+    /// Tells of the branches that move with the commit that the working directory is at, and of the tag; `known` is the
+    /// number of the last commit that is not this push's own. A branch to which somebody else brought more than tags
+    /// since the revision that was built is not told of: that is to be built.
+    fn announce(&self, known: &str) -> Result<(), JobPushError> {
+        let of_others = format!("only(., {}) and 0:{known}", self.built);
+        let files = self.list(&of_others, "{files % '{file}\n'}")?;
+        let mut moved = BTreeMap::new();
+        if files.iter().all(|file| file == TAGS) {
+            // In the order of their numbers: what is later is the head.
+            for line in self.list(&format!("::. and not 0:{known}"), "{node} {branch}\n")? {
+                if let Some((node, branch)) = line.split_once(' ') {
+                    moved.insert((LabelKind::Branch, branch.to_owned()), node.to_owned());
+                }
+            }
+        }
+        if let Pushed::Tag(name) = self.what {
+            moved.insert((LabelKind::Tag, name.to_owned()), self.revision.to_string());
+        }
+        for ((kind, name), node) in moved {
+            // What cannot be a ref is found by nobody.
+            if let (Ok(name), Ok(node)) = (ref_name(kind, &name), ObjectId::parse(&node)) {
+                self.announce.tell(&name, &node).map_err(JobPushError::Announce)?;
+            }
+        }
+        Ok(())
     }
 
     /// Pushes the commit that the working directory is at.

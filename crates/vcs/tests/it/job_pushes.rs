@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use madake_vcs::announce::Announce;
 use madake_vcs::git::job_push::{JobPush, JobPushError, Pushed, push};
 use madake_vcs::hg;
 use madake_vcs::name::{ObjectId, RefName};
@@ -39,6 +40,7 @@ fn push_to(
         target: &RefName::parse(name).unwrap(),
         url: &address(target),
         credential: None,
+        announce: Announce::to(&|_, _| Ok(())),
         timeout: PATIENCE,
     });
     assert!(!scratch.exists());
@@ -190,6 +192,7 @@ fn push_to_hg(
         author: "Madake <madake@localhost>",
         url: &address(target),
         credential: None,
+        announce: Announce::to(&|_, _| Ok(())),
         timeout: PATIENCE,
     });
     assert!(!scratch.exists());

@@ -13,7 +13,8 @@ use std::time::Duration;
 use madake_domain::plan::{VcsBranchTask, VcsCommitTask, VcsPushTask, VcsTagTask};
 use madake_domain::repository::Scm;
 use madake_domain::text::inert;
-use madake_protocol::{JobRepository, PushRight, Secret};
+use madake_protocol::{AnnouncedPush, JobRepository, PushRight, Secret};
+use madake_vcs::announce::Announce;
 use madake_vcs::git;
 use madake_vcs::hg;
 use madake_vcs::name::{BranchName, ObjectId, RefName};
@@ -23,6 +24,7 @@ use madake_vcs::url::{Credential, RepositoryUrl, UrlPolicy};
 use super::program::{GIT, HG, ProgramError, ProgramLine, find};
 use super::{Job, TaskEnd, working_copy};
 use crate::artifact::open_file;
+use crate::job_directory::JobDirectory;
 use crate::supervisor::checkout;
 use crate::supervisor::confine;
 use crate::supervisor::interruption::{Lookout, heard_while};
@@ -382,6 +384,7 @@ impl Job<'_> {
             full_name,
             what,
             right: right.clone(),
+            directory: self.directory.clone(),
             scratch,
         })
     }
@@ -403,6 +406,7 @@ struct Transfer {
     full_name: RefName,
     what: What,
     right: PushRight,
+    directory: JobDirectory,
     scratch: PathBuf,
 }
 
@@ -426,6 +430,15 @@ impl Transfer {
         }
     }
 
+    /// Tells the server what is about to be pushed, so that it knows the push whenever it finds it.
+    fn announce(&self, name: &RefName, revision: &ObjectId) -> io::Result<()> {
+        self.directory.announce_push(&AnnouncedPush {
+            repository_id: self.right.repository_id,
+            ref_name: name.to_string(),
+            revision: revision.to_string(),
+        })
+    }
+
     fn run_git(&self, url: &RepositoryUrl, credential: Option<&Credential>) -> Result<(), String> {
         git::job_push::push(&git::job_push::JobPush {
             git: &GitProgram::new(&self.programs.git),
@@ -438,6 +451,7 @@ impl Transfer {
             target: &self.full_name,
             url,
             credential,
+            announce: Announce::to(&|name, revision| self.announce(name, revision)),
             timeout: LONGEST_PUSH,
         })
         .map_err(|error| error.to_string())
@@ -461,6 +475,7 @@ impl Transfer {
             author: &format!("{} <{}>", AUTHOR.0, AUTHOR.1),
             url,
             credential,
+            announce: Announce::to(&|name, revision| self.announce(name, revision)),
             timeout: LONGEST_PUSH,
         })
         .map_err(|error| error.to_string())
