@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use madake_testkit::{Server, ServerOptions, git, wait_for};
 use reqwest::{Method, StatusCode};
@@ -108,6 +109,18 @@ async fn logs_that_a_dead_server_did_not_remove_go_at_the_next_start() {
     assert!(first.exists());
 }
 
+/// Makes everything that was built ten days older.
+fn grow_old(server: &Server) {
+    let script = "import sqlite3, sys; store = sqlite3.connect(sys.argv[1]); \
+                  store.execute('UPDATE build SET finished_ms = finished_ms - 864000000'); store.commit()";
+    let done = Command::new("python3")
+        .args(["-c", script])
+        .arg(server.home().join("madake.db"))
+        .status()
+        .expect("python3 runs");
+    assert!(done.success());
+}
+
 async fn is_gone(server: &Server, result: &str) -> bool {
     let path = format!("/rest/api/latest/result/{result}");
     let answer = server.request(Method::GET, &path).send().await;
@@ -120,7 +133,7 @@ async fn results_of_removed_branches_go_by_their_age_alone() {
     let work = server.hosted("PROJ/app");
     let more = "branches:\n  create: for-new-branch\n  delete: {after-deleted-days: 0}\nother:\n  all-other-apps:\n    \
                 custom:\n      buildExpiryConfig:\n        enabled: true\n        expiryTypeResult: true\n        \
-                duration: 0\n        period: days\n";
+                duration: 2\n        period: days\n";
     let file = one_job("echo built", more);
     let _ = work.push("master", &[("bamboo-specs/bamboo.yml", &file)]);
     server.ended("PROJ-PLAN", 1).await;
@@ -134,6 +147,7 @@ async fn results_of_removed_branches_go_by_their_age_alone() {
     .await;
     assert!(!is_gone(&server, "PROJ-PLAN0-1").await);
     server.stop();
+    grow_old(&server);
     server.launch().await;
     wait_for("the results of the branch to go", || async {
         is_gone(&server, "PROJ-PLAN0-1").await.then_some(())

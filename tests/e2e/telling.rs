@@ -169,15 +169,22 @@ async fn a_delivery_outlives_the_server_and_keeps_its_id() {
     let secret = made["newSecret"].as_str().expect("a secret").to_owned();
     let commit = work.push("main", &[("a", "1")]);
     let refused = receiver.wait_for(1).await;
-    server.kill();
-    receiver.status.store(204, Ordering::SeqCst);
-    server.launch().await;
     let id = made["id"].to_string();
     let delivery = {
         let listed: Value =
             serde_json::from_str(&server.madake(&["--json", "receiver", "deliveries", &id])).expect("JSON");
         listed["deliveries"][0]["id"].to_string()
     };
+    // An attempt whose answer was not stored yet is not in the log.
+    wait_for("the refusal to be stored", || async {
+        let shown: Value =
+            serde_json::from_str(&server.madake(&["--json", "delivery", "show", &delivery])).ok()?;
+        (!shown["log"].as_array()?.is_empty()).then_some(())
+    })
+    .await;
+    server.kill();
+    receiver.status.store(204, Ordering::SeqCst);
+    server.launch().await;
     // The schedule would wait some seconds; a person does not.
     wait_for("the delivery to be free again", || async {
         let got = receiver.got();

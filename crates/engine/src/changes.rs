@@ -6,6 +6,7 @@ use madake_domain::text::inert;
 use madake_store::build::{self, Build, Change};
 use madake_store::{build_query, plan, repository};
 use madake_vcs::name::ObjectId;
+use madake_vcs::text::display_text;
 
 use crate::listening::forks;
 use crate::{Engine, EngineError};
@@ -87,7 +88,7 @@ pub(crate) async fn look_up(engine: &Engine, one: &Build) -> Result<(), EngineEr
             changeset: commit.id.to_string(),
             author: inert(&commit.author.name, 255),
             email: inert(&commit.author.email, 255),
-            message: commit.message.chars().take(16 * 1024).collect(),
+            message: display_text(&commit.message, 16 * 1024),
             at_ms: commit.author.time_ms,
             files: paths.paths.into_iter().map(|path| path.path).collect(),
         });

@@ -489,6 +489,7 @@ fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Conf
             | "timeout-seconds"
             | "connections-per-host"
             | "port"
+            | "pushes-in-a-row"
             | "hanging-silent-minutes"
             | "queue-timeout-minutes"
             | "container-memory-megabytes"

@@ -105,7 +105,7 @@ async fn time_limit_ends_the_job_and_final_tasks_have_one_of_their_own() {
     assert_eq!(outcome.result, JobResult::TimedOut);
     assert_eq!(
         outcome.message,
-        "task 1 of 2, 'Script', was ended because the time limit of 1 seconds is over"
+        "task 1 of 2, 'Script', was ended because the time limit of 1 second is over"
     );
     assert_eq!(bench.output(), ["final", "last"]);
 }

@@ -566,7 +566,7 @@ fn permissions_stand_in_documents_of_their_own_or_beside_the_plan() {
     };
     for plan in ["PROJ-PLAN", "{key: PROJ-PLAN}"] {
         let result = reading(&format!(
-            "version: 2\nplan: {plan}\nplan-permissions:\n  - users: [a, b]\n    groups: g\n    permissions: [view, admin]\n  - roles: [logged-in, anonymous]\n    permissions: viewConfiguration\n"
+            "version: 2\nplan: {plan}\nplan-permissions:\n  - users: [a, b]\n    groups: g\n    permissions: [view, admin]\n  - roles: [logged-in, anonymous]\n    permissions: view\n"
         ));
         assert_eq!(result.diagnostics, []);
         let [permissions] = result.permissions.as_slice() else {
@@ -583,7 +583,7 @@ fn permissions_stand_in_documents_of_their_own_or_beside_the_plan() {
         );
         let second = &permissions.entries[1];
         assert!(second.logged_in && second.anonymous);
-        assert_eq!(second.permissions, [Permission::ViewConfiguration]);
+        assert_eq!(second.permissions, [Permission::Read]);
     }
     let beside = reading(&plan_text(&format!(
         "plan-permissions:\n  - users: a\n    permissions: view\n{JOB}"
