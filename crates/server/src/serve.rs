@@ -183,7 +183,11 @@ fn within(body: Body, pause: Duration, end: Option<Instant>, unread: Unread) -> 
                 unread.end();
             }
             match frame {
-                Ok(None) => None,
+                Ok(None) => {
+                    // A body in chunks says only here that it is whole.
+                    unread.end();
+                    None
+                }
                 Ok(Some(Ok(frame))) => Some((Ok(frame.into_data().unwrap_or_default()), Some(body))),
                 Ok(Some(Err(error))) => Some((Err(io::Error::other(error)), None)),
                 Err(_) => {

@@ -481,7 +481,9 @@ pub fn quarantined(tx: &Tx<'_>, plan_id: i64) -> Result<Vec<TestCase>, StoreErro
 pub fn cases_named(tx: &Tx<'_>, plan_id: i64, text: &str) -> Result<Vec<TestCase>, StoreError> {
     let mut found = tx.all(
         &format!(
-            "{CASE} WHERE plan_id = $1 AND substr($2, length($2) - length(name) + 1) = name
+            "{CASE} WHERE plan_id = $1
+               AND (substr($2, length($2) - length(name) + 1) = name
+                 OR substr(name, length(name) - length($2)) = '.' || $2)
              ORDER BY job_key, class_name, name"
         ),
         params![plan_id, text],

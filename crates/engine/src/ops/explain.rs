@@ -138,7 +138,7 @@ impl Engine {
                     let Some(event) = event::by_id(tx, decision.event_id)? else {
                         continue;
                     };
-                    let notes = event::notes(tx, event.id)?;
+                    let notes = notes_for(tx, &caller, &event)?;
                     explained.push((with_build(tx, decision)?, event, notes));
                 }
                 Ok(explained)
@@ -210,7 +210,7 @@ fn explain(tx: &Tx<'_>, caller: &Caller, found: Event) -> Result<Option<Explaine
     };
     let deliveries = deliveries_of(tx, caller, found.id)?;
     let raw_bytes = event::raw(tx, found.id)?.map_or(0, |raw| raw.len());
-    let notes = event::notes(tx, found.id)?;
+    let notes = notes_for(tx, caller, &found)?;
     Ok(Some(ExplainedEvent {
         event: found,
         repository,
@@ -219,6 +219,16 @@ fn explain(tx: &Tx<'_>, caller: &Caller, found: Event) -> Result<Option<Explaine
         decisions,
         deliveries,
     }))
+}
+
+/// The lines that were added to an entry, for whoever may see the entry itself: they quote plan files, and name who was told.
+/// Who sees a decision alone may not see those of other plans.
+fn notes_for(tx: &Tx<'_>, caller: &Caller, found: &Event) -> Result<Vec<Note>, EngineError> {
+    if may_see(tx, caller, found)? {
+        Ok(event::notes(tx, found.id)?)
+    } else {
+        Ok(Vec::new())
+    }
 }
 
 fn deliveries_of(tx: &Tx<'_>, caller: &Caller, event_id: i64) -> Result<Vec<EventDelivery>, EngineError> {

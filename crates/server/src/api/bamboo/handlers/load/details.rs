@@ -44,6 +44,11 @@ impl Loader<'_, '_> {
         } else {
             self.changes(build.id)?
         };
+        let issues = if in_list && !expand.contains("jiraIssues") {
+            Slice::default()
+        } else {
+            self.issues(build.id)?.into()
+        };
         Ok(ResultDetails {
             id: build.id,
             status,
@@ -61,7 +66,7 @@ impl Loader<'_, '_> {
             artifacts: self.artifacts(build, None, expand)?,
             comments: self.comments(build.id)?.into(),
             labels: self.labels_of(build.id)?.into(),
-            issues: self.issues(build.id)?.into(),
+            issues,
             variables: self.variables_of(build)?.into(),
             metadata: metadata.into(),
         })
