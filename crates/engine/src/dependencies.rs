@@ -176,7 +176,8 @@ pub(crate) fn wait_for_parents(
                     || build::count_active(tx, parent.id)? > 0
                     || !build::waiting(tx, parent.id)?.is_empty()
                     || held_build::of(tx, parent.id)?.is_some(),
-                unbuilt_changes: looks_for_changes(configuration.triggers.as_deref())
+                unbuilt_changes: configuration.enabled
+                    && looks_for_changes(configuration.triggers.as_deref())
                     && has_unbuilt_changes(tx, id, &parent)?,
                 key: parent.key,
             });
@@ -208,7 +209,8 @@ fn has_unbuilt_changes(tx: &Tx<'_>, plan_id: i64, parent: &PlanBranch) -> Result
     let branch = parent.vcs_branch.as_ref().unwrap_or(&found.default_branch);
     for name in refs_of_branch(found.scm, branch) {
         if let Some(head) = repository::ref_value(tx, id, &name)? {
-            return Ok(parent.last_revision.as_ref() != Some(&head));
+            // Where nothing was considered yet, nothing is known to come but what has arrived.
+            return Ok(parent.last_revision.as_ref().is_some_and(|last| *last != head));
         }
     }
     Ok(false)

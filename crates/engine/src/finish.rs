@@ -75,6 +75,10 @@ async fn note_started(engine: &Engine, job: &build::Job, holder: &str) {
 /// Ends a job that could not be run.
 pub(crate) async fn fail(engine: Engine, job: build::Job, holder: String, slot: usize, reason: &str) {
     tracing::error!(job.id = job.id, "job {} could not be run: {reason}", job.key);
+    // What it pushed before is its own all the same; a server that ends looks again at its next start.
+    if !own_push::keep(&engine, &job).await {
+        return;
+    }
     write_note(&engine, &job, &format!("the job could not be run: {reason}"));
     store_error(&engine, &job, &holder, reason).await;
     engine.slots().release(slot);

@@ -69,15 +69,24 @@ pub(crate) async fn run(engine: &Engine) -> Result<Option<Duration>, EngineError
         return Ok(None);
     }
     let limit = engine.settings().concurrent_builds;
-    engine
-        .store()
-        .write(move |tx| {
-            for one in held_build::all(tx)? {
-                release(tx, &one, limit, clock::now_ms())?;
+    for one in held {
+        let branch_id = one.plan_branch_id;
+        let released = engine
+            .store()
+            .write(move |tx| match held_build::of(tx, branch_id)? {
+                Some(one) => release(tx, &one, limit, clock::now_ms()),
+                None => Ok(()),
+            })
+            .await;
+        match released {
+            Ok(()) => {}
+            Err(error @ EngineError::Unavailable(_)) => return Err(error),
+            // One that cannot be read holds back no other.
+            Err(error) => {
+                tracing::error!("a build that waited for its parents could not be released: {error}");
             }
-            Ok::<_, EngineError>(())
-        })
-        .await?;
+        }
+    }
     Ok(None)
 }
 
