@@ -209,8 +209,7 @@ fn has_unbuilt_changes(tx: &Tx<'_>, plan_id: i64, parent: &PlanBranch) -> Result
     let branch = parent.vcs_branch.as_ref().unwrap_or(&found.default_branch);
     for name in refs_of_branch(found.scm, branch) {
         if let Some(head) = repository::ref_value(tx, id, &name)? {
-            // Where nothing was considered yet, nothing is known to come but what has arrived.
-            return Ok(parent.last_revision.as_ref().is_some_and(|last| *last != head));
+            return Ok(parent.last_revision.as_ref() != Some(&head));
         }
     }
     Ok(false)
