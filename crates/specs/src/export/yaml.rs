@@ -130,13 +130,24 @@ fn pad(text: &mut String, depth: usize) {
     text.extend(std::iter::repeat_n("  ", depth));
 }
 
+/// Characters of a key that may stand before its colon on a line: YAML 1.2.2, 7.4.2, allows 1024. A longer one is marked by `?`.
+const LONGEST_KEY: usize = 1000;
+
 /// The entries of a map, each on lines of its own, the first one where the cursor is.
 fn entries(text: &mut String, map: &Entries, depth: usize) {
     for (number, (key, value)) in map.0.iter().enumerate() {
         if number > 0 {
             pad(text, depth);
         }
-        text.push_str(&flow(key));
+        let key = flow(key);
+        if key.chars().count() > LONGEST_KEY {
+            text.push_str("? ");
+            text.push_str(&key);
+            text.push('\n');
+            pad(text, depth);
+        } else {
+            text.push_str(&key);
+        }
         text.push(':');
         value_behind(text, value, depth);
     }

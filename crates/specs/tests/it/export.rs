@@ -26,6 +26,17 @@ fn everything_that_the_language_has_reads_back() {
 }
 
 #[test]
+fn names_that_are_too_long_for_a_key_on_one_line_read_back() {
+    for length in [999, 1025, 5000] {
+        let mut plan = plan(&plan_text("Build:\n  tasks: [clean]\n"));
+        let name = format!("it's: {}", "x".repeat(length));
+        plan.stages[0].name.clone_from(&name);
+        reads_back(&plan);
+        assert!(export(&plan).contains(&"x".repeat(length)));
+    }
+}
+
+#[test]
 fn the_plan_with_everything_stores_and_loads() {
     let plan = plan(WHOLE);
     let stored = serde_json::to_string(&plan).unwrap();
