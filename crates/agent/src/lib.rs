@@ -23,6 +23,7 @@ pub mod private_key;
 mod processes;
 pub mod program;
 mod remote;
+mod secret_watch;
 pub mod supervisor;
 pub mod test_reports;
 pub mod workspaces;

@@ -48,6 +48,32 @@ impl Masks {
         }
     }
 
+    /// Masks for what is looked through as a whole, such as files of an artifact: there, what a person would read as a
+    /// coincidence must not be found. Secrets of fewer than eight characters are left alone, and those of several lines
+    /// count as a whole: single lines of keys and of documents stand in other files too.
+    #[must_use]
+    pub fn of_whole_secrets<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut all = BTreeSet::new();
+        for secret in secrets {
+            forms::add_whole(secret, &mut all);
+        }
+        Self {
+            forms: Searcher::new(all),
+        }
+    }
+
+    /// Whether there is nothing to look for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.forms.is_none()
+    }
+
+    /// Where the first secret begins and ends in these bytes.
+    #[must_use]
+    pub fn first(&self, bytes: &[u8]) -> Option<(usize, usize)> {
+        self.forms.as_ref().and_then(|forms| forms.find(bytes, 0))
+    }
+
     /// The length in bytes of the longest text that is looked for; 0 when there is no secret. Who looks at a
     /// stream piece by piece keeps this much back.
     #[must_use]

@@ -16,6 +16,8 @@ use madake_protocol::{
     DEFAULT_REPORT_BYTES, DEFAULT_TEST_CASES, DEFAULT_TEST_TEXT_BYTES, IsolationChoice, TestOrder,
 };
 
+pub use madake_protocol::SecretsInArtifacts;
+
 /// Settings of an engine.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -120,6 +122,8 @@ pub struct ResultSettings {
     pub artifact_bytes: u64,
     /// The most files of one artifact.
     pub artifact_files: u64,
+    /// What becomes of artifacts that hold a secret.
+    pub secrets_in_artifacts: SecretsInArtifacts,
     /// The most test cases of one job.
     pub test_cases: usize,
     /// The most bytes that are read of one test report.
@@ -148,6 +152,7 @@ impl Default for ResultSettings {
         Self {
             artifact_bytes: DEFAULT_ARTIFACT_BYTES,
             artifact_files: DEFAULT_ARTIFACT_FILES,
+            secrets_in_artifacts: SecretsInArtifacts::default(),
             test_cases: DEFAULT_TEST_CASES,
             test_report_bytes: DEFAULT_REPORT_BYTES,
             test_text_bytes: DEFAULT_TEST_TEXT_BYTES,

@@ -31,6 +31,7 @@ pub(crate) async fn of_job(
         keep: definition.artifacts.clone(),
         most_files: limits.artifact_files,
         most_bytes: limits.artifact_bytes,
+        secrets: limits.secrets_in_artifacts,
         ..ArtifactOrder::default()
     };
     let subscriptions = definition.artifact_subscriptions.clone();
@@ -87,6 +88,7 @@ pub(crate) async fn of_deployment(
     let mut artifacts = ArtifactOrder {
         most_files: limits.artifact_files,
         most_bytes: limits.artifact_bytes,
+        secrets: limits.secrets_in_artifacts,
         ..ArtifactOrder::default()
     };
     if downloads.is_empty() {

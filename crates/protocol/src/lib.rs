@@ -24,6 +24,6 @@ pub use push::AnnouncedPush;
 pub use results::{
     ArtifactDownload, ArtifactOrder, CaseName, DEFAULT_ARTIFACT_BYTES, DEFAULT_ARTIFACT_FILES,
     DEFAULT_REPORT_BYTES, DEFAULT_TEST_CASES, DEFAULT_TEST_TEXT_BYTES, KeptArtifact, KeptArtifacts, KeptFile,
-    MOST_ARTIFACT_LIST_BYTES, PlacedArtifact, PlacedFile, TestCaseOutcome, TestCaseResult, TestOrder,
-    TestResults,
+    MOST_ARTIFACT_LIST_BYTES, PlacedArtifact, PlacedFile, SecretsInArtifacts, TestCaseOutcome,
+    TestCaseResult, TestOrder, TestResults,
 };

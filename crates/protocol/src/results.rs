@@ -36,6 +36,22 @@ pub struct ArtifactOrder {
     pub most_files: u64,
     /// The most bytes of one artifact.
     pub most_bytes: u64,
+    /// What becomes of files that hold a secret.
+    pub secrets: SecretsInArtifacts,
+}
+
+/// What becomes of an artifact with a file in which a secret of the job stands, plainly or in a form that programs give
+/// it (hostile-inputs.md S6).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecretsInArtifacts {
+    /// The artifact is not kept, and the job fails.
+    #[default]
+    Refuse,
+    /// It is kept, and the job's log names the file.
+    Warn,
+    /// It is kept; nobody looks.
+    Keep,
 }
 
 impl Default for ArtifactOrder {
@@ -46,6 +62,7 @@ impl Default for ArtifactOrder {
             downloads: Vec::new(),
             most_files: DEFAULT_ARTIFACT_FILES,
             most_bytes: DEFAULT_ARTIFACT_BYTES,
+            secrets: SecretsInArtifacts::default(),
         }
     }
 }

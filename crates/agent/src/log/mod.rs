@@ -111,6 +111,12 @@ impl Log {
         Arc::clone(&secrets.masks)
     }
 
+    /// What is looked for in files.
+    pub(crate) fn whole_masks(&self) -> Masks {
+        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        Masks::of_whole_secrets(secrets.texts.iter().map(Secret::reveal))
+    }
+
     /// Appends words of our own; each line of the text becomes a line of the log.
     pub(crate) fn say(&self, kind: LogKind, text: &str) {
         let mut splitter = LineSplitter::default();

@@ -6,13 +6,17 @@ use std::io;
 
 use madake_domain::ant_pattern::AntPatterns;
 use madake_domain::artifact_path::{ArtifactPath, check_artifact_name};
+use madake_domain::mask::Masks;
 use madake_domain::plan::{Artifact, ArtifactDownloadTask};
 use madake_protocol::log::LogKind;
-use madake_protocol::{FORMAT, JobOrder, KeptArtifact, KeptArtifacts, KeptFile, PlacedArtifact};
+use madake_protocol::{
+    FORMAT, JobOrder, KeptArtifact, KeptArtifacts, KeptFile, PlacedArtifact, SecretsInArtifacts,
+};
 
 use crate::artifact::{CollectError, CollectLimits, Destination, LeftOut, collect};
 use crate::job_directory::{JobDirectory, make_private_directory};
 use crate::log::Log;
+use crate::secret_watch::copy_watched;
 
 use super::script_environment::ScriptEnvironment;
 
@@ -122,6 +126,10 @@ pub(super) fn keep(
         directory,
         environment,
         log,
+        masks: match order.artifacts.secrets {
+            SecretsInArtifacts::Keep => Masks::default(),
+            SecretsInArtifacts::Warn | SecretsInArtifacts::Refuse => log.whole_masks(),
+        },
         next: 0,
     };
     let mut problems = Vec::new();
@@ -155,6 +163,8 @@ struct Keeper<'a> {
     directory: &'a JobDirectory,
     environment: &'a ScriptEnvironment,
     log: &'a Log,
+    /// What must not stand in a file.
+    masks: Masks,
     next: u64,
 }
 
@@ -175,7 +185,9 @@ impl Keeper<'_> {
             ..CollectLimits::default()
         };
         let (directory, mut next, first) = (self.directory, self.next, self.next);
+        let (order, masks) = (self.order, &self.masks);
         let mut files = Vec::new();
+        let mut holding = Holding::default();
         let collected = collect(
             &self.order.working_directory,
             &location,
@@ -183,7 +195,15 @@ impl Keeper<'_> {
             &limits,
             &mut |mut file| {
                 let mut copy = File::create_new(directory.kept_file(next))?;
-                let size = io::copy(&mut file.file, &mut copy)?;
+                let size = if masks.is_empty() {
+                    io::copy(&mut file.file, &mut copy)?
+                } else {
+                    let copied = copy_watched(&mut file.file, &mut copy, masks)?;
+                    if let Some(secret) = copied.secret {
+                        holding.add(&file.path, &secret, order);
+                    }
+                    copied.size
+                };
                 files.push(KeptFile {
                     path: file.path.to_string(),
                     size,
@@ -198,10 +218,7 @@ impl Keeper<'_> {
         let collection = match collected {
             Ok(collection) => collection,
             Err(error) => {
-                for number in first..next {
-                    // The whole folder goes with the job's directory, but its room may be needed before.
-                    let _ = fs::remove_file(directory.kept_file(number));
-                }
+                remove(directory, first..next);
                 return match error {
                     CollectError::NoLocation(_) => self.nothing(artifact, &location, &pattern),
                     other => Err(failed(&other)),
@@ -216,6 +233,17 @@ impl Keeper<'_> {
         }
         if files.is_empty() {
             return self.nothing(artifact, &location, &pattern);
+        }
+        if let Some(found) = holding.sentence() {
+            if self.order.artifacts.secrets == SecretsInArtifacts::Refuse {
+                remove(directory, first..next);
+                return Err(failed(&format!(
+                    "{found}; leave it out, or, where secrets belong into artifacts, set `secrets-in-artifacts` in \
+                     [results] of the server's configuration to \"warn\""
+                )));
+            }
+            self.log
+                .say(LogKind::Error, &format!("Artifact '{name}': {found}"));
         }
         let bytes = files.iter().map(|file| file.size).sum();
         self.log.say(
@@ -251,6 +279,55 @@ impl Keeper<'_> {
             &format!("Artifact '{name}' is left out: nothing {place} matches `{pattern}`"),
         );
         Ok(None)
+    }
+}
+
+/// The files of an artifact in which secrets stand.
+#[derive(Default)]
+struct Holding {
+    /// The first of them, and what it holds.
+    first: Option<(String, String)>,
+    more: u64,
+}
+
+impl Holding {
+    fn add(&mut self, path: &ArtifactPath, secret: &[u8], order: &JobOrder) {
+        if self.first.is_some() {
+            self.more += 1;
+            return;
+        }
+        let variable = order
+            .variables
+            .iter()
+            .filter(|variable| variable.secret)
+            .find(|variable| {
+                Masks::of_whole_secrets([variable.value.as_str()])
+                    .first(secret)
+                    .is_some()
+            });
+        let what = match variable {
+            Some(variable) => format!("the value of the variable `bamboo.{}`", variable.name),
+            None => "a secret of this job".to_owned(),
+        };
+        self.first = Some((path.to_string(), what));
+    }
+
+    fn sentence(&self) -> Option<String> {
+        let (path, what) = self.first.as_ref()?;
+        let more = match self.more {
+            0 => String::new(),
+            1 => ", and another file holds one too".to_owned(),
+            more => format!(", and {more} other files hold one too"),
+        };
+        Some(format!("`{path}` holds {what}{more}"))
+    }
+}
+
+/// Makes room: the whole folder goes with the job's directory, but not yet.
+fn remove(directory: &JobDirectory, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        // What stays is not looked at.
+        let _ = fs::remove_file(directory.kept_file(number));
     }
 }
 

@@ -4,6 +4,7 @@ mod commands;
 mod credential;
 mod docker;
 mod ending;
+mod in_the_open;
 mod node;
 mod program;
 mod remote;

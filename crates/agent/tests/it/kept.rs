@@ -5,11 +5,13 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use madake_domain::plan::{
     Artifact, ArtifactDownloadItem, ArtifactDownloadTask, TaskAction, TestFormat, TestParserTask,
-    TestReportKind,
+    TestReportKind, VcsBranchTask, VcsCommitTask, VcsTagTask,
 };
-use madake_protocol::{ArtifactDownload, JobResult, PlacedArtifact, PlacedFile, TestCaseOutcome};
+use madake_protocol::{
+    ArtifactDownload, JobResult, PlacedArtifact, PlacedFile, SecretsInArtifacts, TestCaseOutcome,
+};
 
-use crate::bench::{Bench, script, task};
+use crate::bench::{Bench, script, secret, task};
 
 fn artifact(name: &str, pattern: &str, required: bool) -> Artifact {
     Artifact {
@@ -244,4 +246,87 @@ async fn j2_reports_of_several_tasks_share_the_room_of_their_job() {
     assert!(bench.log_text().contains("only the first 0 cases are taken"));
     let kept = bench.directory().read_tests(u64::MAX).unwrap().unwrap();
     assert_eq!(kept.cases.len(), 2);
+}
+
+#[tokio::test]
+async fn s6_an_artifact_that_holds_a_secret_is_refused_told_of_or_kept_as_the_server_says() {
+    let found = "`conf/app.properties` holds the value of the variable `bamboo.db.password`, and another file holds one too";
+    for (secrets, is_kept, is_told) in [
+        (SecretsInArtifacts::Refuse, false, true),
+        (SecretsInArtifacts::Warn, true, true),
+        (SecretsInArtifacts::Keep, true, false),
+    ] {
+        let bench = Bench::new();
+        let mut order = bench.order(vec![script(
+            "mkdir conf; printf 'password=hunter22!x\\n' > conf/app.properties; printf hunter22!x | base64 > \
+             conf/encoded; echo fine > fine.txt",
+        )]);
+        order.variables = vec![secret("db.password", "hunter22!x")];
+        order.artifacts.secrets = secrets;
+        order.artifacts.keep = vec![
+            artifact("conf", "conf/*", true),
+            artifact("fine", "fine.txt", true),
+        ];
+        let outcome = bench.run(&order).await;
+        let kept = bench.directory().read_artifacts().unwrap().unwrap();
+        let names: Vec<&str> = kept.artifacts.iter().map(|one| one.name.as_str()).collect();
+        let files = (0..4).filter(|number| bench.directory().kept_file(*number).exists());
+        let (log, files) = (bench.log_text(), files.count());
+        assert_eq!(log.contains(found), is_told, "{secrets:?}: {log}");
+        assert!(!log.contains("hunter22!x"), "{log}");
+        if is_kept {
+            assert_eq!((names, files), (vec!["conf", "fine"], 3), "{secrets:?}");
+            assert_eq!(outcome.result, JobResult::Successful, "{}", outcome.message);
+        } else {
+            assert_eq!(
+                (names, files),
+                (vec!["fine"], 1),
+                "the others are kept, and nothing of it stays"
+            );
+            assert_eq!(outcome.result, JobResult::Failed);
+            assert!(
+                outcome
+                    .message
+                    .contains("the artifact 'conf' cannot be kept: `conf/")
+                    && outcome.message.contains("secrets-in-artifacts"),
+                "{}",
+                outcome.message
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn s6_names_and_messages_for_everybody_hold_no_secret() {
+    let tag = TaskAction::VcsTag(VcsTagTask {
+        repository: None,
+        tag: "v-${bamboo.db.password}".into(),
+        working_directory: String::new(),
+    });
+    let branch = TaskAction::VcsBranch(VcsBranchTask {
+        repository: None,
+        branch: "b/${bamboo.db.password}".into(),
+        working_directory: String::new(),
+    });
+    let commit = TaskAction::VcsCommit(VcsCommitTask {
+        repository: None,
+        message: "deployed with ${bamboo.db.password}".into(),
+        working_directory: String::new(),
+    });
+    for (action, what) in [
+        (tag, "the name of the tag"),
+        (branch, "the name of the branch"),
+        (commit, "the message of the commit"),
+    ] {
+        let bench = Bench::new();
+        let mut order = bench.order(vec![task(action)]);
+        order.variables = vec![secret("db.password", "hunter22!x")];
+        let outcome = bench.run(&order).await;
+        assert_eq!(outcome.result, JobResult::Failed);
+        assert!(
+            outcome.message.contains(&format!("{what} holds a secret")),
+            "{}",
+            outcome.message
+        );
+    }
 }

@@ -33,6 +33,17 @@ pub(super) fn add(secret: &str, forms: &mut BTreeSet<Vec<u8>>) {
     }
 }
 
+/// Secrets with fewer characters stand in large files by chance.
+const SHORTEST_WHOLE: usize = 8;
+
+/// Adds all forms of a secret as a whole.
+pub(super) fn add_whole(secret: &str, forms: &mut BTreeSet<Vec<u8>>) {
+    let whole = secret.trim();
+    if weakness(whole).is_none() && whole.chars().count() >= SHORTEST_WHOLE {
+        add_text(whole, forms);
+    }
+}
+
 fn add_text(secret: &str, forms: &mut BTreeSet<Vec<u8>>) {
     let bytes = secret.as_bytes();
     let mut add = |form: String| {

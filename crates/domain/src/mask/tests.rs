@@ -213,3 +213,26 @@ proptest! {
         prop_assert_eq!(&*Masks::default().apply_to_text(&text), text.as_str());
     }
 }
+
+#[test]
+fn s6_whole_secrets_are_found_in_each_form_and_coincidences_are_not() {
+    let key = "-----BEGIN KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU\nc2VjcmV0IHBhcnQ\n-----END KEY-----\n";
+    let masks = Masks::of_whole_secrets(["hunter2", "correct horse", "password", key]);
+    assert!(!masks.is_empty());
+    for (text, found) in [
+        ("x=correct horse;", true),
+        ("Y29ycmVjdCBob3JzZQ==", true),
+        ("correct%20horse", true),
+        ("correct hors", false),
+        ("too short for files: hunter2, and a common word: password", false),
+        (
+            "another key: -----BEGIN KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU\nc29tZXRoaW5n",
+            false,
+        ),
+        (key, true),
+        (key.trim(), true),
+    ] {
+        assert_eq!(masks.first(text.as_bytes()).is_some(), found, "{text}");
+    }
+    assert!(Masks::of_whole_secrets(["abc", ""]).is_empty());
+}

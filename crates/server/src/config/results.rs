@@ -2,7 +2,7 @@
 
 use madake_domain::plan::ExpiryPeriod;
 use madake_domain::retention::{ExpiredParts, RetentionPolicy, period_ms};
-use madake_engine::settings::ResultSettings;
+use madake_engine::settings::{ResultSettings, SecretsInArtifacts};
 use serde::Deserialize;
 
 use super::ConfigError;
@@ -17,6 +17,8 @@ pub struct ResultsSection {
     pub artifact_mebibytes: u64,
     /// The most files of one artifact.
     pub artifact_files: u64,
+    /// `refuse`, `warn`, `keep`: what becomes of artifacts in which a secret of the job stands.
+    pub secrets_in_artifacts: SecretsInArtifacts,
     /// The most test cases of one job.
     pub test_cases: usize,
     /// The most that is read of one test report, in MiB.
@@ -30,6 +32,7 @@ impl Default for ResultsSection {
         Self {
             artifact_mebibytes: 20 * 1024,
             artifact_files: 100_000,
+            secrets_in_artifacts: SecretsInArtifacts::default(),
             test_cases: 100_000,
             test_report_mebibytes: 128,
             test_text_mebibytes: 32,
@@ -41,6 +44,7 @@ impl Default for ResultsSection {
 pub(super) const RESULTS_KEYS: &[&str] = &[
     "artifact-mebibytes",
     "artifact-files",
+    "secrets-in-artifacts",
     "test-cases",
     "test-report-mebibytes",
     "test-text-mebibytes",
@@ -55,6 +59,7 @@ impl ResultsSection {
         ResultSettings {
             artifact_bytes: self.artifact_mebibytes.saturating_mul(MEBIBYTE),
             artifact_files: self.artifact_files,
+            secrets_in_artifacts: self.secrets_in_artifacts,
             test_cases: self.test_cases,
             test_report_bytes: bytes(self.test_report_mebibytes),
             test_text_bytes: bytes(self.test_text_mebibytes),

@@ -96,6 +96,14 @@ impl Job<'_> {
     /// Makes a tag or a branch of a repository where its checkout is; without one, at the revision that is built.
     fn push_name(&mut self, of: (Option<&str>, &str), what: What, lookout: &Lookout<'_>) -> TaskEnd {
         let (repository, folder) = of;
+        let named = match &what {
+            What::Tag(name) => self.keeps_no_secret("the name of the tag", name),
+            What::Branch(name) => self.keeps_no_secret("the name of the branch", name),
+            What::Commits => Ok(()),
+        };
+        if let Err(refused) = named {
+            return refused;
+        }
         let target = match self.target(repository) {
             Ok(target) => target,
             Err(error) => return TaskEnd::failed(error.to_string()),
@@ -133,6 +141,9 @@ impl Job<'_> {
         let message = self.environment.substituted(&task.message);
         if message.trim().is_empty() {
             return TaskEnd::failed("the message of the commit is empty".to_owned());
+        }
+        if let Err(refused) = self.keeps_no_secret("the message of the commit", &message) {
+            return refused;
         }
         let line = self.target(task.repository.as_deref()).and_then(|target| {
             let text = match target.repository.scm {

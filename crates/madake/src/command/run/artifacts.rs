@@ -82,6 +82,7 @@ impl Artifacts {
             downloads,
             most_files: settings.results.artifact_files,
             most_bytes: settings.results.artifact_bytes,
+            secrets: settings.results.secrets_in_artifacts,
         }
     }
 }
