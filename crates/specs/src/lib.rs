@@ -56,6 +56,12 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// The plan file that was read, as its reader called it.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        self.sources.first()
+    }
+
     /// Whether some document was left out because of an error.
     #[must_use]
     pub fn has_errors(&self) -> bool {

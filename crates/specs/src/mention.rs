@@ -2,6 +2,7 @@
 //! say, which then can point at the place.
 
 use crate::diagnostic::{Diagnostic, Position, Severity};
+use crate::report::shown;
 
 /// A place where a plan file names something of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +45,28 @@ pub enum MentionKind {
 }
 
 impl Mention {
+    /// Whether its document is about the thing of this name; `kind` says what that is: `plan`, `permissions of plan`,
+    /// `deployment project` or `permissions of deployment project`.
+    #[must_use]
+    pub fn is_about(&self, kind: &str, name: &str) -> bool {
+        let subject = self.subject.as_deref().unwrap_or_default();
+        let rest = subject.strip_prefix(kind).and_then(|rest| rest.strip_prefix(' '));
+        rest.is_some_and(|rest| rest == name || rest == shown(name))
+    }
+
+    /// The beginning of the plan file `file`, for what stands at no other place.
+    #[must_use]
+    pub fn beginning(kind: MentionKind, subject: Option<String>, file: String) -> Self {
+        Self {
+            kind,
+            subject,
+            file,
+            line: 1,
+            column: 1,
+            end: Position { line: 1, column: 1 },
+        }
+    }
+
     /// A finding at this place. `code` has no `specs::` in front.
     #[must_use]
     pub fn finding(&self, severity: Severity, code: &str, message: impl Into<String>) -> Diagnostic {

@@ -16,6 +16,11 @@ impl Sources {
             .map(|(_, text)| text.as_str())
     }
 
+    /// The name of the file that was read first.
+    pub(crate) fn first(&self) -> &str {
+        self.files.first().map_or("", |(name, _)| name)
+    }
+
     pub(crate) fn add(&mut self, name: &str, text: String) -> FileId {
         let known = self.files.iter().position(|(other, _)| other == name);
         let index = known.unwrap_or_else(|| {

@@ -106,17 +106,14 @@ fn deployments_in_force(
     }
     for permissions in &reading.deployment_permissions {
         if let Err(sentence) = deploying::set_permissions(tx, found, permissions, now)? {
-            let place = reading
-                .mentions
-                .iter()
-                .find(|one| one.kind == MentionKind::Permissions);
-            let place = place.cloned().unwrap_or_else(|| Mention {
-                kind: MentionKind::Permissions,
-                subject: None,
-                file: format!("{}/bamboo.yml", super::FOLDER),
-                line: 1,
-                column: 1,
-                end: Position { line: 1, column: 1 },
+            let kind = "permissions of deployment project";
+            let mut mentions = reading.mentions.iter();
+            let place = mentions.find(|one| {
+                one.kind == MentionKind::Permissions && one.is_about(kind, &permissions.deployment)
+            });
+            let subject = Some(format!("{kind} {}", permissions.deployment));
+            let place = place.cloned().unwrap_or_else(|| {
+                Mention::beginning(MentionKind::Permissions, subject, reading.file().to_owned())
             });
             refused.push(place.finding(Severity::Error, "permissions-refused", sentence));
         }

@@ -38,8 +38,7 @@ pub(crate) fn examine(tx: &Tx<'_>, found: &Repository, reading: &Reading) -> Res
     let described: Vec<&PlanConfiguration> = reading.plans.iter().map(|one| &one.configuration).collect();
     for document in &reading.plans {
         let configuration = &document.configuration;
-        let subject = format!("plan {}", configuration.key);
-        let mut places = Places::of(reading, &document.position, &subject);
+        let mut places = Places::of(reading, &document.position, "plan", configuration.key.as_str());
         let claimed = owner(tx, found, configuration, &mut places)?;
         examined.claimed.extend(claimed);
         if claimed.is_none() {
@@ -56,8 +55,12 @@ pub(crate) fn examine(tx: &Tx<'_>, found: &Repository, reading: &Reading) -> Res
     }
     for document in &reading.deployments {
         let configuration = &document.configuration;
-        let subject = format!("deployment project {}", configuration.name);
-        let mut places = Places::of(reading, &document.position, &subject);
+        let mut places = Places::of(
+            reading,
+            &document.position,
+            "deployment project",
+            &configuration.name,
+        );
         let project = configuration.source_plan.project();
         let names = named_by_deployment(configuration);
         credentials(tx, found, &project, &names, &mut places)?;
@@ -93,17 +96,18 @@ pub(crate) fn examine(tx: &Tx<'_>, found: &Repository, reading: &Reading) -> Res
             }
         };
         if let Some(sentence) = refusal {
-            let subjects = [format!("permissions of plan {key}"), format!("plan {key}")];
             let place = reading.mentions.iter().find(|one| {
                 one.kind == MentionKind::Permissions
-                    && one
-                        .subject
-                        .as_ref()
-                        .is_some_and(|subject| subjects.contains(subject))
+                    && (one.is_about("permissions of plan", key.as_str())
+                        || one.is_about("plan", key.as_str()))
+            });
+            let subject = Some(format!("permissions of plan {key}"));
+            let place = place.cloned().unwrap_or_else(|| {
+                Mention::beginning(MentionKind::Permissions, subject, reading.file().to_owned())
             });
             examined
                 .findings
-                .extend(place.map(|place| place.finding(Severity::Error, "permissions-refused", sentence)));
+                .push(place.finding(Severity::Error, "permissions-refused", sentence));
             examined.permissions_refused.insert(key.clone());
         }
     }
@@ -121,13 +125,11 @@ struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    fn of(reading: &'a Reading, position: &DocumentPosition, subject: &str) -> Self {
+    fn of(reading: &'a Reading, position: &DocumentPosition, kind: &str, name: &str) -> Self {
         let mentions = reading.mentions.iter();
         Self {
-            mentions: mentions
-                .filter(|one| one.subject.as_deref() == Some(subject))
-                .collect(),
-            beginning: beginning(position, subject),
+            mentions: mentions.filter(|one| one.is_about(kind, name)).collect(),
+            beginning: beginning(position, &format!("{kind} {name}")),
             findings: Vec::new(),
         }
     }

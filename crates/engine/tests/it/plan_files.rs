@@ -146,3 +146,60 @@ async fn permissions_document_replaces_what_was_granted() {
     );
     fixture.engine.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_are_told_of_the_plan_whose_key_was_corrected_and_at_the_document_that_they_are_about() {
+    let fixture = Fixture::start().await;
+    let work = fixture.attached("app").await;
+    let plan = plan_file(
+        "echo x",
+        "plan-permissions: [{roles: logged-in, permissions: [view]}]",
+    )
+    .replace("project-key: PROJ", "project-key: LIB")
+    .replace("key: PLAN", "key: lib-my-plan");
+    let at_plan = plan
+        .lines()
+        .position(|line| line.starts_with("plan-permissions"))
+        .expect("there")
+        + 1;
+    let file = format!(
+        "{plan}---\nversion: 2\ndeployment: Nowhere\ndeployment-permissions: [{{roles: logged-in, permissions: [view]}}]\n"
+    );
+    let at_deployment = file
+        .lines()
+        .position(|line| line.starts_with("deployment:"))
+        .expect("there")
+        + 1;
+    let first = work.push("master", &[("bamboo-specs/bamboo.yml", &file)]);
+    fixture.hook("PROJ/app", ZERO, &first, "master").await;
+    fixture.ended("LIB-MYPLAN", 1).await;
+    // Whoever makes a plan says who sees it; behind that, the project is another's.
+    let second = work.push(
+        "master",
+        &[("bamboo-specs/bamboo.yml", &file.replace("echo x", "echo y"))],
+    );
+    fixture.hook("PROJ/app", &first, &second, "master").await;
+    fixture.ended("LIB-MYPLAN", 2).await;
+    let key = "LIB-MYPLAN".parse().expect("a key");
+    let shown = fixture
+        .engine
+        .show_plan(&Caller::local(), &key)
+        .await
+        .expect("shown");
+    let mut refused: Vec<_> = shown
+        .findings
+        .iter()
+        .map(|one| &one.finding)
+        .filter(|one| one.code == "specs::permissions-refused")
+        .map(|one| (one.line as usize, one.subject.as_deref().unwrap_or_default()))
+        .collect();
+    refused.sort_unstable();
+    assert_eq!(
+        refused,
+        [
+            (at_plan, "plan LIB-MYPLAN"),
+            (at_deployment, "permissions of deployment project Nowhere")
+        ]
+    );
+    fixture.engine.stop().await;
+}

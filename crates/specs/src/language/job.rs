@@ -6,8 +6,11 @@ use super::{Section, Shape, key, task};
 pub(crate) const DOCKER_SHAPE: Shape = Shape::Either(&[Shape::Text, Shape::Map(&DOCKER)]);
 
 /// Capabilities by name, or with a value.
-pub(crate) const REQUIREMENTS: Shape =
-    Shape::List(&Shape::Either(&[Shape::Text, Shape::Named(&Shape::Pattern)]));
+pub(crate) const REQUIREMENTS: Shape = Shape::Either(&[Shape::List(&REQUIREMENT), REQUIREMENT]);
+
+const REQUIREMENT: Shape = Shape::Either(&[Shape::Text, Shape::Named(&Shape::Pattern)]);
+
+const SUBSCRIPTION_SHAPE: Shape = Shape::Either(&[Shape::Text, Shape::Map(&SUBSCRIPTION)]);
 
 pub(crate) static JOB: Section = Section {
     id: "job",
@@ -36,12 +39,12 @@ pub(crate) static JOB: Section = Section {
         ),
         key(
             "artifacts",
-            Shape::List(&Shape::Map(&ARTIFACT)),
+            Shape::Either(&[Shape::List(&Shape::Map(&ARTIFACT)), Shape::Map(&ARTIFACT)]),
             "Files that are kept.",
         ),
         key(
             "artifact-subscriptions",
-            Shape::List(&Shape::Map(&SUBSCRIPTION)),
+            Shape::Either(&[Shape::List(&SUBSCRIPTION_SHAPE), SUBSCRIPTION_SHAPE]),
             "Shared artifacts of earlier stages that the job gets. `[]`: none.",
         )
         .default("all of them, into the working directory"),
@@ -113,7 +116,14 @@ pub(crate) static DOCKER: Section = Section {
     doc: "An image to run in.",
     keys: &[
         key("image", Shape::Text, "The image's name.").required(),
-        key("volumes", Shape::TextMap, "Folders outside, and where they are inside."),
+        key(
+            "volumes",
+            Shape::Either(&[
+                Shape::TextMap,
+                Shape::List(&Shape::Either(&[Shape::Text, Shape::TextMap])),
+            ]),
+            "Folders outside, and where they are inside; also as a list of `OUTSIDE:INSIDE`.",
+        ),
         key("docker-run-arguments", Shape::Texts, "Further arguments of `docker run`."),
         key(
             "use-default-volumes",

@@ -141,6 +141,8 @@ pub(crate) enum Shape {
     List(&'static Shape),
     /// A list of items that have names, each `- name` or `- name: value`.
     Items(&'static Choices),
+    /// Such an item by itself.
+    Item(&'static Choices),
     /// One of several.
     Either(&'static [Shape]),
 }

@@ -8,7 +8,8 @@ pub(crate) const PLAN_LIST: Shape = Shape::List(&Shape::Map(&PLAN));
 /// Notifications of an environment.
 pub(crate) const ENVIRONMENT_LIST: Shape = Shape::List(&Shape::Map(&ENVIRONMENT));
 
-const TO: Key = key("recipients", Shape::Items(&RECIPIENTS), "Who is told.").required();
+const WHO: Shape = Shape::Either(&[Shape::Items(&RECIPIENTS), Shape::Item(&RECIPIENTS)]);
+const TO: Key = key("recipients", WHO, "Who is told.").required();
 
 pub(crate) static PLAN: Section = Section {
     id: "notification",
@@ -16,7 +17,12 @@ pub(crate) static PLAN: Section = Section {
     doc: "Who is told of what.",
     keys: &[
         TO,
-        key("events", Shape::Items(&PLAN_EVENTS), "Of what.").required(),
+        key(
+            "events",
+            Shape::Either(&[Shape::Items(&PLAN_EVENTS), Shape::Item(&PLAN_EVENTS)]),
+            "Of what.",
+        )
+        .required(),
     ],
     others: None,
 };
@@ -27,7 +33,15 @@ pub(crate) static ENVIRONMENT: Section = Section {
     doc: "Who is told of what.",
     keys: &[
         TO,
-        key("events", Shape::Items(&ENVIRONMENT_EVENTS), "Of what.").required(),
+        key(
+            "events",
+            Shape::Either(&[
+                Shape::Items(&ENVIRONMENT_EVENTS),
+                Shape::Item(&ENVIRONMENT_EVENTS),
+            ]),
+            "Of what.",
+        )
+        .required(),
     ],
     others: None,
 };

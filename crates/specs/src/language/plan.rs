@@ -293,12 +293,24 @@ pub(crate) static BRANCH_OVERRIDE: Section = Section {
     }),
 };
 
+/// The ways to wait for parents. The last two are the same; which one stands there depends on what wrote the file.
+pub(crate) const BLOCK_STRATEGIES: [&str; 4] = [
+    "none",
+    "block_if_parent_in_progress",
+    "block_if_parent_has_changes",
+    "block_if_unbuilt_changes",
+];
+
 pub(crate) static DEPENDENCIES: Section = Section {
     id: "dependencies",
     what: "`dependencies`",
     doc: "Plans that a success of this one starts.",
     keys: &[
-        key("plans", Shape::List(&Shape::PlanKey), "Their keys."),
+        key(
+            "plans",
+            Shape::Either(&[Shape::List(&Shape::PlanKey), Shape::PlanKey]),
+            "Their keys.",
+        ),
         key(
             "require-all-stages-passing",
             Shape::Flag,
@@ -313,11 +325,7 @@ pub(crate) static DEPENDENCIES: Section = Section {
         .default("true"),
         key(
             "block-strategy",
-            Shape::Word(&[
-                "none",
-                "block_if_parent_in_progress",
-                "block_if_parent_has_changes",
-            ]),
+            Shape::Word(&BLOCK_STRATEGIES),
             "When this plan waits for the plans that start it.",
         )
         .default("none"),

@@ -162,13 +162,17 @@ impl Page {
             }
             Shape::Named(inner) => format!("map from name to {}", self.shape(*inner)),
             Shape::List(inner) => format!("list of: {}", self.shape(*inner)),
-            Shape::Items(choices) => {
+            Shape::Items(choices) => format!("list of: {}", self.shape(Shape::Item(choices))),
+            Shape::Item(choices) => {
                 self.wait_for(Target::Choices(choices));
-                format!("list of: [{}](#{})", plain(choices.what), choices.id)
+                format!("[{}](#{})", plain(choices.what), choices.id)
             }
             Shape::Either(shapes) => {
                 let shapes: Vec<String> = shapes.iter().map(|shape| self.shape(*shape)).collect();
-                shapes.join("; or ")
+                match shapes.as_slice() {
+                    [list, one] if *list == format!("list of: {one}") => format!("{one}; or list of them"),
+                    _ => shapes.join("; or "),
+                }
             }
         }
     }

@@ -148,6 +148,7 @@ impl Writer {
                 let inner = self.shape(*inner);
                 json!({ "type": "array", "items": inner })
             }
+            Shape::Item(choices) => self.choices(choices),
             Shape::Items(choices) => {
                 let inner = self.choices(choices);
                 json!({ "type": "array", "items": inner })

@@ -24,21 +24,23 @@ const ENABLED: Key = key("enabled", Shape::Flag, "Whether the task runs.").defau
 const CONDITION_SHAPE: Shape = Shape::Map(&CONDITION);
 const CONDITIONS: Key = key(
     "conditions",
-    Shape::List(&CONDITION_SHAPE),
+    Shape::Either(&[Shape::List(&CONDITION_SHAPE), CONDITION_SHAPE]),
     "Conditions that must all hold; otherwise the task is passed over.",
 );
 const ENVIRONMENT: Key = key(
     "environment",
-    Shape::Text,
-    "`NAME=value` pairs with blanks between them, and double quotes around values with blanks.",
+    Shape::Either(&[Shape::Texts, Shape::TextMap]),
+    "`NAME=value` pairs with blanks between them, and double quotes around values with blanks; or a list of such pairs, \
+     or a map from name to value.",
 );
 const WORKING_DIR: Key = key(
     "working-dir",
     Shape::Path,
     "Folder below the working directory that it runs in.",
 );
+const REPOSITORY_SHAPE: Shape = Shape::Either(&[Shape::Text, Shape::Map(&REPOSITORY_REFERENCE)]);
 const REPOSITORY: Key =
-    key("repository", Shape::Text, "The repository by name.").default("the default repository");
+    key("repository", REPOSITORY_SHAPE, "The repository by name.").default("the default repository");
 
 pub(crate) static TASKS: Choices = Choices {
     id: "task",
@@ -62,8 +64,12 @@ pub(crate) static TASKS: Choices = Choices {
         ),
         bare(
             "artifact-download",
-            Some(Shape::Map(&ARTIFACT_DOWNLOAD)),
-            "Fetches artifacts of this plan, of another one, or of the release.",
+            Some(Shape::Either(&[
+                Shape::Text,
+                DOWNLOAD_ITEMS,
+                Shape::Map(&ARTIFACT_DOWNLOAD),
+            ])),
+            "Fetches artifacts of this plan, of another one, or of the release. A text names one, a list several.",
         ),
         item(
             "inject-variables",
@@ -96,7 +102,7 @@ pub(crate) static TASKS: Choices = Choices {
         ),
         item(
             "vcs-commit",
-            Shape::Either(&[Shape::Text, Shape::Map(&VCS_COMMIT)]),
+            Shape::Either(&[Shape::Texts, Shape::Map(&VCS_COMMIT)]),
             "Commits what the job changed.",
         ),
         bare(
@@ -163,15 +169,18 @@ pub(crate) static SCRIPT: Section = Section {
         key("file", Shape::Path, "A file of the checkout that is run instead."),
         key(
             "argument",
-            Shape::Text,
-            "Arguments of the script, split as a shell splits words.",
+            Shape::Texts,
+            "Arguments of the script, split as a shell splits words; items of a list stand behind each other.",
         ),
         key(
             "interpreter",
             Shape::Word(&[
                 "SHELL",
+                "RUN_AS_EXECUTABLE",
                 "BINSH_OR_CMDEXE",
+                "LEGACY_SH_BAT",
                 "/bin/sh",
+                "sh",
                 "cmd",
                 "cmd.exe",
                 "WINDOWS_POWER_SHELL",
@@ -195,12 +204,7 @@ pub(crate) static CHECKOUT: Section = Section {
     what: "a checkout",
     doc: "A checkout of the revision that is built.",
     keys: &[
-        key(
-            "repository",
-            Shape::Either(&[Shape::Text, Shape::Map(&REPOSITORY_REFERENCE)]),
-            "The repository by name.",
-        )
-        .default("the default repository"),
+        REPOSITORY,
         key("path", Shape::Path, "Folder below the working directory.").default("the working directory"),
         key("force-clean-build", Shape::Flag, "Empties the folder first.").default("false"),
         DESCRIPTION,
@@ -212,7 +216,7 @@ pub(crate) static CHECKOUT: Section = Section {
 
 pub(crate) static REPOSITORY_REFERENCE: Section = Section {
     id: "repository-reference",
-    what: "a repository of a checkout",
+    what: "a repository of a task",
     doc: "A repository by name.",
     keys: &[
         key("name", Shape::Text, "Its name.").required(),
@@ -247,7 +251,7 @@ pub(crate) static ARTIFACT_DOWNLOAD: Section = Section {
         ),
         key(
             "artifacts",
-            Shape::List(&Shape::Either(&[Shape::Text, Shape::Map(&DOWNLOAD_ITEM)])),
+            Shape::Either(&[DOWNLOAD_ITEMS, DOWNLOAD_ITEM_SHAPE]),
             "The artifacts.",
         ),
         key("name", Shape::Text, "The one artifact, where there is only one."),
@@ -263,6 +267,9 @@ pub(crate) static ARTIFACT_DOWNLOAD: Section = Section {
     ],
     others: None,
 };
+
+const DOWNLOAD_ITEM_SHAPE: Shape = Shape::Either(&[Shape::Text, Shape::Map(&DOWNLOAD_ITEM)]);
+const DOWNLOAD_ITEMS: Shape = Shape::List(&DOWNLOAD_ITEM_SHAPE);
 
 pub(crate) static DOWNLOAD_ITEM: Section = Section {
     id: "artifact-download-item",
@@ -328,7 +335,7 @@ pub(crate) static MAVEN: Section = Section {
             "The label of the capability that knows Maven.",
         )
         .required(),
-        key("goal", Shape::Text, "Goals and options.").required(),
+        key("goal", Shape::Texts, "Goals and options.").required(),
         key("jdk", Shape::Text, "The label of the JDK.").default("the agent's own"),
         key(
             "tests",
@@ -364,8 +371,8 @@ pub(crate) static COMMAND: Section = Section {
         .required(),
         key(
             "argument",
-            Shape::Text,
-            "Arguments, split as a shell splits words.",
+            Shape::Texts,
+            "Arguments, split as a shell splits words; items of a list stand behind each other.",
         ),
         ENVIRONMENT,
         WORKING_DIR,
@@ -401,8 +408,8 @@ pub(crate) static SSH: Section = Section {
         HOST_FINGERPRINT,
         key(
             "command",
-            Shape::Text,
-            "The commands, which a shell over there runs.",
+            Shape::Texts,
+            "The commands, which a shell over there runs; items of a list are lines.",
         )
         .required(),
         AUTHENTICATION,
@@ -503,7 +510,12 @@ pub(crate) static VCS_COMMIT: Section = Section {
     what: "a `vcs-commit` task",
     doc: "A commit of what the job changed.",
     keys: &[
-        key("message", Shape::Text, "The message of the commit.").required(),
+        key(
+            "message",
+            Shape::Texts,
+            "The message of the commit; items of a list are lines.",
+        )
+        .required(),
         REPOSITORY,
         WORKING_DIR,
         DESCRIPTION,

@@ -12,11 +12,8 @@ const REPOSITORIES: Key = key(
     "Names of the repositories that may fire it.",
 )
 .default("all");
-const TRIGGER_CONDITIONS: Key = key(
-    "conditions",
-    Shape::Items(&CONDITIONS),
-    "Conditions that must all hold.",
-);
+const CONDITIONS_SHAPE: Shape = Shape::Either(&[Shape::Items(&CONDITIONS), Shape::Item(&CONDITIONS)]);
+const TRIGGER_CONDITIONS: Key = key("conditions", CONDITIONS_SHAPE, "Conditions that must all hold.");
 
 pub(crate) static TRIGGERS: Choices = Choices {
     id: "trigger",
@@ -48,7 +45,7 @@ pub(crate) static TRIGGERS: Choices = Choices {
         ),
         item(
             "after-deployment",
-            Shape::Map(&AFTER_DEPLOYMENT),
+            Shape::Either(&[Shape::Text, Shape::Map(&AFTER_DEPLOYMENT)]),
             "A successful deployment. The plan is built whether or not anything changed.",
         ),
     ],

@@ -76,15 +76,16 @@ pub(crate) static JOB: Section = Section {
         ),
         key(
             "artifacts",
-            Shape::List(&Shape::Map(&ARTIFACT)),
+            Shape::Either(&[Shape::List(&Shape::Map(&ARTIFACT)), Shape::Map(&ARTIFACT)]),
             "Files that are kept; all of them are shared.",
         ),
         key(
             "testParsers",
-            Shape::List(&Shape::Either(&[
+            Shape::Either(&[
+                Shape::List(&TEST_PARSER_SHAPE),
                 Shape::Word(&task::TEST_FORMATS),
                 Shape::Map(&TEST_PARSER),
-            ])),
+            ]),
             "Test reports that are read.",
         ),
     ],
@@ -101,6 +102,8 @@ pub(crate) static ARTIFACT: Section = Section {
     ],
     others: None,
 };
+
+const TEST_PARSER_SHAPE: Shape = Shape::Either(&[Shape::Word(&task::TEST_FORMATS), Shape::Map(&TEST_PARSER)]);
 
 pub(crate) static TEST_PARSER: Section = Section {
     id: "version-1-test-parser",

@@ -125,21 +125,27 @@ fn action(cx: &mut Context<'_>, plugin_key: &str, settings: &mut Settings) -> Op
             let patterns = patterns(&settings.text("mstestTestResultsDirectory"));
             parser(cx, TestReportKind::Mstest, patterns, settings)
         }
-        "msbuild" | "devenv" => TaskAction::Command(CommandTask {
-            executable: settings.need(cx, "label")?,
-            argument: words([settings.text("options"), word(&settings.need(cx, "solution")?)]),
-            environment: settings.text("environmentVariables"),
-            working_directory: settings.path(cx, "workingSubDirectory"),
-        }),
-        "nunitRunner" => TaskAction::Command(CommandTask {
-            executable: settings.need(cx, "label")?,
-            argument: words([
-                word(&settings.need(cx, "nunitTestFiles")?),
-                settings.text("commandLineOptions"),
-            ]),
-            environment: settings.text("environmentVariables"),
-            working_directory: settings.path(cx, "workingSubDirectory"),
-        }),
+        "msbuild" | "devenv" => {
+            without_effect(cx, settings, &["vsEnvironment"]);
+            TaskAction::Command(CommandTask {
+                executable: settings.need(cx, "label")?,
+                argument: words([settings.text("options"), word(&settings.need(cx, "solution")?)]),
+                environment: settings.text("environmentVariables"),
+                working_directory: settings.path(cx, "workingSubDirectory"),
+            })
+        }
+        "nunitRunner" => {
+            without_effect(cx, settings, &["run", "include", "exclude", "nunitResultsFile"]);
+            TaskAction::Command(CommandTask {
+                executable: settings.need(cx, "label")?,
+                argument: words([
+                    word(&settings.need(cx, "nunitTestFiles")?),
+                    settings.text("commandLineOptions"),
+                ]),
+                environment: settings.text("environmentVariables"),
+                working_directory: settings.path(cx, "workingSubDirectory"),
+            })
+        }
         "maven-pom-parser-plugin" => TaskAction::Plugin(PluginTask {
             plugin_key: plugin_key.to_owned(),
             configuration: settings.take_left(),
@@ -181,6 +187,17 @@ fn action(cx: &mut Context<'_>, plugin_key: &str, settings: &mut Settings) -> Op
             settings: settings.take_left(),
         }),
     })
+}
+
+/// Says of settings that the app has, and that are not acted on.
+fn without_effect(cx: &mut Context<'_>, settings: &mut Settings, names: &[&str]) {
+    for name in names {
+        let setting = settings.take_placed(name);
+        if let Some(setting) = setting.filter(|setting| !setting.value.trim().is_empty()) {
+            let what = format!("the setting `{name}` of this task");
+            cx.not_run(setting.key_span, &what, "it has no effect yet");
+        }
+    }
 }
 
 /// A text as one word of arguments.
@@ -240,7 +257,10 @@ fn node(cx: &mut Context<'_>, tool: NodeTool, settings: &mut Settings) -> NodeTa
         NodeTool::Mocha | NodeTool::Nodeunit => (settings.text("testFiles"), settings.text("arguments")),
     };
     let tests = settings.flag(cx, "parseTestResults");
-    let pattern = settings.text("testResultsDirectory");
+    let directory = settings.take("testResultsDirectory");
+    let pattern = directory
+        .or_else(|| settings.take("testResultsDir"))
+        .unwrap_or_default();
     NodeTask {
         tool,
         runtime: settings.text("runtime"),

@@ -10,12 +10,6 @@ use crate::mention::MentionKind;
 use crate::report::Reference;
 use crate::yaml::{Node, Value};
 
-const STRATEGIES: [&str; 3] = [
-    "none",
-    "block_if_parent_in_progress",
-    "block_if_parent_has_changes",
-];
-
 /// The `dependencies` section of the plan with this key.
 pub(super) fn dependencies(cx: &mut Context<'_>, node: &Node, parent: Option<&PlanKey>) -> Dependencies {
     let mut dependencies = Dependencies::default();
@@ -61,7 +55,7 @@ fn strategy(cx: &mut Context<'_>, node: &Node) -> Option<BlockStrategy> {
         "block_if_parent_in_progress" => Some(BlockStrategy::ParentInProgress),
         "block_if_parent_has_changes" | "block_if_unbuilt_changes" => Some(BlockStrategy::UnbuiltChanges),
         _ => {
-            scalar::unknown_word(cx, node, "way to wait", &text, &STRATEGIES);
+            scalar::unknown_word(cx, node, "way to wait", &text, &language::BLOCK_STRATEGIES);
             None
         }
     }

@@ -22,7 +22,7 @@ pub(super) fn docker(cx: &mut Context<'_>, node: &Node) -> Option<Docker> {
         let mut fields = Fields::of(cx, node, &language::DOCKER)?;
         let image = fields.need(cx, "image");
         if let Some(node) = fields.take("volumes") {
-            docker.volumes = scalar::text_map(cx, node, "`volumes`");
+            docker.volumes = volumes(cx, node);
         }
         docker.run_arguments = fields.texts(cx, "docker-run-arguments");
         docker.use_default_volumes = fields.flag(cx, "use-default-volumes").unwrap_or(true);
@@ -36,4 +36,26 @@ pub(super) fn docker(cx: &mut Context<'_>, node: &Node) -> Option<Docker> {
         return None;
     }
     Some(docker)
+}
+
+/// Folders outside and inside: a map, or a list of maps and of `OUTSIDE:INSIDE`, as people know it from other programs.
+fn volumes(cx: &mut Context<'_>, node: &Node) -> Vec<(String, String)> {
+    let Value::List(items) = &node.value else {
+        return scalar::text_map(cx, node, "`volumes`");
+    };
+    let mut volumes = Vec::new();
+    for item in items {
+        match &item.value {
+            Value::Scalar(text) => match text.split(':').collect::<Vec<_>>()[..] {
+                [outside, inside] if !outside.is_empty() && !inside.is_empty() => {
+                    volumes.push((outside.to_owned(), inside.to_owned()));
+                }
+                _ => scalar::wrong_type(cx, item, "an item of `volumes`", "`OUTSIDE:INSIDE`"),
+            },
+            Value::Map(_) => volumes.extend(scalar::text_map(cx, item, "`volumes`")),
+            Value::Broken => {}
+            _ => scalar::wrong_type(cx, item, "an item of `volumes`", "`OUTSIDE:INSIDE`"),
+        }
+    }
+    volumes
 }

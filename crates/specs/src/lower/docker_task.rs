@@ -115,14 +115,16 @@ fn login(
     username: &str,
     password: &str,
 ) -> RegistryLogin {
-    let shared = settings.take(shared).filter(|id| !id.is_empty());
+    let shared = settings
+        .take_placed(shared)
+        .filter(|setting| !setting.value.is_empty());
     let username = settings.take(username).filter(|name| !name.is_empty());
     let password = settings.text(password);
     match (shared, username) {
         (Some(id), _) => {
             // Bamboo writes the number that the credential has there: one of that name can be made here.
-            cx.credential(settings.place, &id);
-            RegistryLogin::Shared { id }
+            cx.credential(id.span, &id.value);
+            RegistryLogin::Shared { id: id.value }
         }
         (None, Some(username)) => RegistryLogin::Password {
             username,

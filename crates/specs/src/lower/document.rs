@@ -17,11 +17,9 @@ use crate::yaml::Document;
 
 /// What the documents of the plan file `name` have in common.
 pub(crate) fn stream(name: &str, documents: &[Document]) -> Stream {
-    let key = |document: &Document| -> Option<PlanKey> {
-        let plan = document.root.as_map()?.get("plan")?.value.as_map()?;
-        let text = |key: &str| plan.get(key)?.value.as_text().map(str::trim);
-        let project: ProjectKey = text("project-key")?.parse().ok()?;
-        PlanKey::new(&project, text("key")?).ok()
+    let key = |document: &Document| {
+        let map = document.root.as_map()?;
+        described_plan(&kind(map), map)?.key()
     };
     let file = name.rsplit(['/', '\\']).next().unwrap_or_default();
     Stream {
@@ -128,6 +126,8 @@ pub(crate) fn lower(
         Kind::PlanPermissions => {
             let permissions = permission::document(&mut cx, map, &root);
             if let Some(permissions) = &permissions {
+                cx.report
+                    .name_document(format!("permissions of plan {}", permissions.plan));
                 let place = map.get("plan").map_or(root.span, |entry| entry.key.span);
                 once(
                     &mut cx,
@@ -184,6 +184,42 @@ fn once(cx: &mut Context<'_>, what: &str, span: Span) {
     }
 }
 
+/// What a document says of the plan that it describes.
+struct DescribedPlan<'n> {
+    project: Option<&'n str>,
+    short: Option<&'n str>,
+    name: Option<&'n str>,
+}
+
+impl DescribedPlan<'_> {
+    /// The plan's key, where only one can be meant.
+    fn key(&self) -> Option<PlanKey> {
+        let project: ProjectKey = self.project?.trim().parse().ok()?;
+        plan::meant_key(&project, self.short?)
+    }
+}
+
+fn described_plan<'n>(kind: &Kind, map: &'n Map) -> Option<DescribedPlan<'n>> {
+    let text = |map: &'n Map, key: &str| map.get(key)?.value.as_text();
+    let below = |map: &'n Map, key: &str| map.get(key)?.value.as_map();
+    let (plan, project) = match kind {
+        Kind::Plan => {
+            let plan = below(map, "plan")?;
+            (plan, text(plan, "project-key"))
+        }
+        Kind::Version1 => {
+            let project = below(map, "project")?;
+            (below(project, "plan")?, text(project, "key"))
+        }
+        _ => return None,
+    };
+    Some(DescribedPlan {
+        project,
+        short: text(plan, "key"),
+        name: text(plan, "name"),
+    })
+}
+
 /// What a document is about, as far as can be told: `plan PROJ-PLAN`.
 fn subject(kind: &Kind, map: &Map) -> Option<String> {
     let inner = |outer: &str, key: &str| {
@@ -195,19 +231,19 @@ fn subject(kind: &Kind, map: &Map) -> Option<String> {
         .map(shown)
     };
     match kind {
-        Kind::Plan => {
-            let plan = map.get("plan")?.value.as_map()?;
-            let text = |key: &str| plan.get(key)?.value.as_text().map(shown);
-            match (text("project-key"), text("key")) {
-                (Some(project), Some(key)) => Some(format!("plan {project}-{key}")),
-                _ => text("name").map(|name| format!("plan {name}")),
+        Kind::Plan | Kind::Version1 => {
+            let described = described_plan(kind, map)?;
+            let named = described.name.map(|name| format!("plan {}", shown(name)));
+            match (described.key(), described.project, described.short) {
+                (Some(key), ..) => Some(format!("plan {key}")),
+                (None, Some(project), Some(short)) => {
+                    Some(format!("plan {}-{}", shown(project), shown(short)))
+                }
+                (None, None, Some(whole)) if whole.trim().parse::<PlanKey>().is_ok() => {
+                    Some(format!("plan {}", whole.trim()))
+                }
+                _ => named,
             }
-        }
-        Kind::Version1 => {
-            let project = map.get("project")?.value.as_map()?;
-            let plan = project.get("plan")?.value.as_map()?.get("key")?.value.as_text()?;
-            let project = project.get("key")?.value.as_text()?;
-            Some(format!("plan {}-{}", shown(project), shown(plan)))
         }
         Kind::PlanPermissions => inner("plan", "key").map(|key| format!("permissions of plan {key}")),
         Kind::Deployment => inner("deployment", "name").map(|name| format!("deployment project {name}")),

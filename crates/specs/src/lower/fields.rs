@@ -1,6 +1,6 @@
 //! Takes a map apart key by key, by the table of its section, and reports what nobody asked for.
 
-use super::{Context, misplaced, path, scalar};
+use super::{Context, assignments, misplaced, path, scalar};
 use crate::language::task::{CONDITION, VARIABLE_CONDITION};
 use crate::language::{Section, State};
 use crate::report::{Finding, nearest, shown};
@@ -139,22 +139,32 @@ impl<'n> Fields<'n> {
 
     /// `environment` of a task: `NAME=value` pairs. Warns of secrets in it.
     pub(super) fn environment(&mut self, cx: &mut Context<'_>) -> String {
-        let Some(node) = self.take("environment") else {
-            return String::new();
-        };
-        let text = scalar::text(cx, node, &self.called("environment")).unwrap_or_default();
-        scalar::secrets_among(cx, &text, node.span);
-        scalar::open_quote(cx, &text, node.span);
-        text
+        let called = self.called("environment");
+        match self.take("environment") {
+            Some(node) => assignments::environment(cx, node, &called).unwrap_or_default(),
+            None => String::new(),
+        }
     }
 
     /// `argument` of a task, which is split as a shell splits words.
     pub(super) fn argument(&mut self, cx: &mut Context<'_>) -> String {
-        let text = self.text_or_empty(cx, "argument");
-        if let Some(entry) = self.map.get("argument") {
-            scalar::open_quote(cx, &text, entry.value.span);
-        }
+        let Some(node) = self.take("argument") else {
+            return String::new();
+        };
+        let text = scalar::joined(cx, node, &self.called("argument"), " ").unwrap_or_default();
+        scalar::open_quote(cx, &text, node.span);
         text
+    }
+
+    /// A text that must be given and not be empty, whose parts a list may have, with `between` between them.
+    pub(super) fn need_joined(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: &'static str,
+        between: &str,
+    ) -> Option<String> {
+        let node = self.need(cx, key)?;
+        scalar::non_empty_joined(cx, node, &self.called(key), between)
     }
 
     /// A boolean, if it is given.

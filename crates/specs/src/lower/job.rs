@@ -85,7 +85,7 @@ pub(super) fn job(cx: &mut Context<'_>, entry: &Entry) -> ReadJob {
 /// Files that the job keeps, with the places of their names.
 fn artifacts(cx: &mut Context<'_>, node: &Node) -> Vec<(Artifact, Span)> {
     let mut artifacts: Vec<(Artifact, Span)> = Vec::new();
-    for item in items(cx, node, "`artifacts`") {
+    for item in scalar::one_or_more(cx, node, "`artifacts`") {
         let Some(mut fields) = Fields::of(cx, item, &language::ARTIFACT) else {
             continue;
         };
@@ -133,7 +133,7 @@ fn artifacts(cx: &mut Context<'_>, node: &Node) -> Vec<(Artifact, Span)> {
 /// Artifacts that the job gets, with the places of their names.
 fn subscriptions(cx: &mut Context<'_>, node: &Node) -> Vec<(ArtifactSubscription, Span)> {
     let mut subscriptions = Vec::new();
-    for item in items(cx, node, "`artifact-subscriptions`") {
+    for item in scalar::one_or_more(cx, node, "`artifact-subscriptions`") {
         if let Value::Scalar(artifact) = &item.value {
             let subscription = ArtifactSubscription {
                 artifact: artifact.clone(),
@@ -158,18 +158,6 @@ fn subscriptions(cx: &mut Context<'_>, node: &Node) -> Vec<(ArtifactSubscription
         }));
     }
     subscriptions
-}
-
-/// The items of a list; anything else is reported.
-fn items<'n>(cx: &mut Context<'_>, node: &'n Node, what: &str) -> &'n [Node] {
-    match &node.value {
-        Value::List(items) => items,
-        Value::Null | Value::Broken => &[],
-        _ => {
-            scalar::wrong_type(cx, node, what, "a list");
-            &[]
-        }
-    }
 }
 
 fn is_key(text: &str) -> bool {
@@ -258,7 +246,7 @@ pub(super) fn made_key(name: &str, place: usize, taken: &BTreeSet<String>) -> St
 
 /// `- key` asks for a capability, `- key: regex` for one whose whole value matches.
 pub(super) fn requirements(cx: &mut Context<'_>, node: &Node) -> Vec<Requirement> {
-    let items = items(cx, node, "`requirements`");
+    let items = scalar::one_or_more(cx, node, "`requirements`");
     let mut requirements = Vec::new();
     for item in items {
         match &item.value {

@@ -6,6 +6,7 @@
 pub(crate) mod document;
 
 mod any_task;
+mod assignments;
 mod branch;
 mod branch_override;
 mod condition;

@@ -77,6 +77,8 @@ pub(super) fn deployment_document(
     let mut fields = Fields::new(cx, map, &language::DEPLOYMENT_DOCUMENT, root.span);
     fields.entry("version");
     fields.entry("server-name");
+    let named = map.get("deployment").map_or(root.span, |entry| entry.key.span);
+    cx.report.mention(MentionKind::Permissions, named);
     let deployment = fields.need(cx, "deployment").and_then(|node| match &node.value {
         Value::Map(_) => {
             let mut fields = Fields::of(cx, node, &language::DEPLOYMENT)?;

@@ -19,6 +19,9 @@ use crate::mention::MentionKind;
 use crate::report::{Finding, nearest, shown};
 use crate::yaml::{Entry, Map, Node, Value};
 
+/// What the key of a project or a plan is made of.
+const KEY: &str = "upper-case letters A to Z and digits, a letter first";
+
 /// What a plan document says; `None` when it has mistakes without which there is no plan.
 pub(super) fn plan(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<PlanConfiguration> {
     let mut fields = Fields::new(cx, map, &language::DOCUMENT, root.span);
@@ -241,12 +244,19 @@ fn header(cx: &mut Context<'_>, map: &Map, root: &Node) -> Option<Header> {
 pub(super) fn own_key(cx: &mut Context<'_>, node: &Node, project: Option<ProjectKey>) -> Option<PlanKey> {
     let text = node.as_text().unwrap_or_default().trim();
     let known = project.clone().or_else(|| "P".parse().ok())?;
-    let meant = match text.parse::<PlanKey>() {
-        Ok(whole) if whole.project() == known => Some(whole),
-        _ => PlanKey::new(&known, &job::letters_and_digits(text)).ok(),
-    };
-    match (PlanKey::new(&known, text), meant, project) {
-        (Err(_), Some(meant), Some(_)) => {
+    if let Ok(whole) = text.parse::<PlanKey>()
+        && whole.project() != known
+    {
+        let message = format!("`{whole}` is the key of a plan of another project than `{known}`");
+        cx.add(
+            Finding::error("bad-key", node.span, message)
+                .expected(KEY)
+                .suggestion(Some(whole.short().to_owned())),
+        );
+        return None;
+    }
+    match (meant_key(&known, text), project) {
+        (Some(meant), Some(_)) if meant.short() != text => {
             let message = format!(
                 "`{}` is not a plan's key, and `{}` is taken",
                 shown(text),
@@ -254,16 +264,45 @@ pub(super) fn own_key(cx: &mut Context<'_>, node: &Node, project: Option<Project
             );
             cx.add(
                 Finding::warning("bad-key", node.span, message)
-                    .expected("upper-case letters and digits, a letter first")
-                    .suggestion(Some(meant.short().to_string())),
+                    .expected(KEY)
+                    .suggestion(Some(meant.short().to_owned())),
             );
             Some(meant)
         }
-        (parsed, _, project) => {
-            let key = or_bad_key(cx, node, parsed.ok(), "a plan's key");
+        (meant, project) => {
+            let key = or_bad_key(
+                cx,
+                node,
+                meant.filter(|meant| meant.short() == text),
+                "a plan's key",
+            );
             project.and(key)
         }
     }
+}
+
+/// The plan of this project that is meant by a text which stands for its key: the text as it is, without the project's
+/// key in front, or with its letters and digits alone. Nothing where another thing may be meant.
+pub(super) fn meant_key(project: &ProjectKey, text: &str) -> Option<PlanKey> {
+    let text = text.trim();
+    if let Ok(key) = PlanKey::new(project, text) {
+        return Some(key);
+    }
+    if text
+        .parse::<PlanKey>()
+        .is_ok_and(|whole| whole.project() != *project)
+    {
+        return None;
+    }
+    let prefix = format!("{project}-");
+    let short = match text.get(..prefix.len()) {
+        Some(start) if start.eq_ignore_ascii_case(&prefix) => &text[prefix.len()..],
+        _ => text,
+    };
+    let is_plain = short.is_ascii() && short.starts_with(|c: char| c.is_ascii_alphabetic());
+    is_plain
+        .then(|| PlanKey::new(project, &job::letters_and_digits(short)).ok())
+        .flatten()
 }
 
 /// Says that the key of project and plan stands where they are two keys.
@@ -290,11 +329,13 @@ fn required<'n>(
 pub(super) fn or_bad_key<K>(cx: &mut Context<'_>, node: &Node, parsed: Option<K>, what: &str) -> Option<K> {
     if parsed.is_none() {
         let text = node.as_text().unwrap_or_default();
+        // What is left of a word without its other letters is another word.
         let made = job::key_from(text);
+        let is_near = text.is_ascii() && !made.is_empty();
         cx.add(
             Finding::error("bad-key", node.span, format!("`{}` is not {what}", shown(text)))
-                .expected("upper-case letters and digits, a letter first")
-                .suggestion((!made.is_empty()).then_some(made)),
+                .expected(KEY)
+                .suggestion(is_near.then_some(made)),
         );
     } else {
         scalar::foreign_key(cx, node);

@@ -14,7 +14,7 @@ pub(super) fn ssh(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
     let mut fields = item.options(cx, &language::SSH)?;
     let common = Common::of(cx, &mut fields);
     let login = login(cx, &mut fields);
-    let command = fields.need_text(cx, "command");
+    let command = fields.need_joined(cx, "command", "\n");
     fields.finish(cx);
     Some(common.task(TaskAction::Ssh(SshTask {
         login: login?,

@@ -282,11 +282,12 @@ fn shared_credentials(cx: &mut Context<'_>, node: &Node) -> Option<SharedCredent
         return Some(SharedCredentials { name, scope: None });
     }
     let mut fields = Fields::of(cx, node, &language::SHARED_CREDENTIALS)?;
-    let name = fields.need_text(cx, "name");
+    let place = fields.need(cx, "name");
     let scope = fields.take("scope").and_then(|node| scope(cx, node));
     fields.finish(cx);
-    let name = name?;
-    cx.credential(node.span, &name);
+    let place = place?;
+    let name = scalar::non_empty_text(cx, place, "`name` of `shared-credentials`")?;
+    cx.credential(place.span, &name);
     Some(SharedCredentials { name, scope })
 }
 

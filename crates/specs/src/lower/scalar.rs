@@ -4,6 +4,7 @@ use madake_domain::change::pattern_problem;
 use madake_domain::key::PlanKey;
 use madake_domain::plan::{FOREIGN_SECRET_PREFIX, SecretText};
 
+use super::plan::meant_key;
 use super::{Context, variable};
 use crate::report::{Finding, nearest, shown};
 use crate::source::Span;
@@ -73,6 +74,63 @@ pub(super) fn placed_texts<'n>(cx: &mut Context<'_>, node: &'n Node, what: &str)
             wrong_type(cx, node, what, "a list of texts");
             Vec::new()
         }
+    }
+}
+
+/// One text of several: its parts, where a list has them, with `between` between them.
+pub(super) fn joined(cx: &mut Context<'_>, node: &Node, what: &str, between: &str) -> Option<String> {
+    match &node.value {
+        Value::List(items) => {
+            let parts = items.iter().filter(|item| !item.is_null());
+            let parts: Option<Vec<String>> = parts
+                .map(|item| text(cx, item, &format!("an item of {what}")))
+                .collect();
+            parts.map(|parts| parts.join(between))
+        }
+        _ => text(cx, node, what),
+    }
+}
+
+/// A line of a script. `echo: x` in a list is a map for YAML, which few authors mean.
+pub(super) fn line(cx: &mut Context<'_>, node: &Node, what: &str) -> Option<String> {
+    if let Value::Map(map) = &node.value
+        && let [entry] = map.entries.as_slice()
+        && entry.value.as_text().is_some()
+    {
+        let message = format!("`: ` makes a map of this line, and {what} cannot be a map");
+        cx.add(
+            Finding::error("wrong-type", node.span, message).expected("the line in quotes, or behind `|`"),
+        );
+        return None;
+    }
+    text(cx, node, what)
+}
+
+/// The same, of which something must be given.
+pub(super) fn non_empty_joined(
+    cx: &mut Context<'_>,
+    node: &Node,
+    what: &str,
+    between: &str,
+) -> Option<String> {
+    let text = joined(cx, node, what, between)?;
+    if text.trim().is_empty() {
+        cx.add(Finding::error("empty", node.span, format!("{what} is empty")));
+        return None;
+    }
+    Some(text)
+}
+
+/// The items of a list; a single thing, which is a text or a map, is taken for a list of it.
+pub(super) fn one_or_more<'n>(cx: &mut Context<'_>, node: &'n Node, what: &str) -> &'n [Node] {
+    match &node.value {
+        Value::List(items) => items,
+        Value::Null | Value::Broken => &[],
+        Value::Map(map) if map.entries.is_empty() => {
+            wrong_type(cx, node, what, "a list");
+            &[]
+        }
+        Value::Scalar(_) | Value::Map(_) => std::slice::from_ref(node),
     }
 }
 
@@ -207,12 +265,20 @@ pub(super) fn plan_key(cx: &mut Context<'_>, node: &Node) -> Option<PlanKey> {
         Ok(key) => return Some(key),
         Err(error) => error,
     };
-    let mut called_so = cx.stream.plans.iter().filter(|key| key.short() == text);
+    let means = |key: &&PlanKey| meant_key(&key.project(), text).as_ref() == Some(*key);
+    let mut called_so = cx.stream.plans.iter().filter(means);
     if let (Some(key), None) = (called_so.next(), called_so.next()) {
-        let message = format!(
-            "`{}` names no project, and `{key}` of this file is taken",
-            shown(text)
-        );
+        let message = if key.short() == text {
+            format!(
+                "`{}` names no project, and `{key}` of this file is taken",
+                shown(text)
+            )
+        } else {
+            format!(
+                "`{}` is not a plan's key, and `{key}` of this file is taken",
+                shown(text)
+            )
+        };
         cx.add(
             Finding::warning("bad-key", node.span, message)
                 .expected("project and plan")

@@ -133,18 +133,16 @@ pub(super) fn ignored_first_line(cx: &mut Context<'_>, place: Span, interpreter:
 }
 
 /// One body: several items are the lines of one script.
-fn body(cx: &mut Context<'_>, node: &Node) -> Option<String> {
+pub(super) fn body(cx: &mut Context<'_>, node: &Node) -> Option<String> {
     match &node.value {
         Value::Scalar(text) => Some(text.clone()),
         Value::List(items) => {
-            let mut lines = Vec::with_capacity(items.len());
-            for item in items {
-                match &item.value {
-                    Value::Null => {}
-                    _ => lines.push(scalar::text(cx, item, "an item of a script")?),
-                }
-            }
-            Some(lines.join("\n"))
+            let given = items.iter().filter(|item| !item.is_null());
+            let lines: Vec<Option<String>> = given
+                .map(|item| scalar::line(cx, item, "an item of a script"))
+                .collect();
+            let lines: Option<Vec<String>> = lines.into_iter().collect();
+            lines.map(|lines| lines.join("\n"))
         }
         Value::Broken => None,
         Value::Null | Value::Map(_) => {
@@ -162,8 +160,9 @@ fn interpreter(cx: &mut Context<'_>, node: &Node) -> Option<Interpreter> {
 /// The interpreter of this name, in any case; nothing means the default.
 pub(super) fn interpreter_named(cx: &mut Context<'_>, place: Span, text: &str) -> Option<Interpreter> {
     match text.trim().to_ascii_lowercase().as_str() {
-        "" | "shell" => Some(Interpreter::Shell),
-        "binsh_or_cmdexe" | "/bin/sh" | "sh" => Some(Interpreter::BinShOrCmdExe),
+        // What the settings of the task are called inside Bamboo stands in files too.
+        "" | "shell" | "run_as_executable" => Some(Interpreter::Shell),
+        "binsh_or_cmdexe" | "/bin/sh" | "sh" | "legacy_sh_bat" => Some(Interpreter::BinShOrCmdExe),
         "cmd" | "cmd.exe" => {
             cx.not_run(
                 place,

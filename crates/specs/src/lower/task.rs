@@ -114,9 +114,9 @@ fn checkout(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
 }
 
 /// A repository by name, or as `{name: ..., scope: ...}`.
-fn repository_name(cx: &mut Context<'_>, node: &Node) -> Option<String> {
+pub(super) fn repository_name(cx: &mut Context<'_>, node: &Node) -> Option<String> {
     let name = if node.as_map().is_none() {
-        scalar::non_empty_text(cx, node, "the repository of the checkout")?
+        scalar::non_empty_text(cx, node, "the repository of a task")?
     } else {
         let mut fields = Fields::of(cx, node, &language::REPOSITORY_REFERENCE)?;
         fields.entry("scope");
@@ -145,34 +145,41 @@ fn stop_job(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
 }
 
 fn artifact_download(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
-    let mut fields = item.options(cx, &language::ARTIFACT_DOWNLOAD)?;
-    let common = Common::of(cx, &mut fields);
-    let source_plan = match fields.take("source-plan") {
-        Some(node) => Some(scalar::plan_key(cx, node)?),
-        None => None,
+    let short = item
+        .short()
+        .filter(|node| matches!(node.value, Value::Scalar(_) | Value::List(_)));
+    let fields = match short {
+        Some(_) => item.fields(cx, &language::ARTIFACT_DOWNLOAD),
+        None => Some(item.options(cx, &language::ARTIFACT_DOWNLOAD)?),
     };
-    let custom_branch = fields.text(cx, "custom-branch");
-    let artifacts = fields.take("artifacts");
-    let name_node = fields.take("name");
+    let (mut common, mut source_plan, mut custom_branch) = (Common::default(), None, None);
+    let (mut artifacts, mut name_node, mut destination) = (short, None, String::new());
+    if let Some(mut fields) = fields {
+        common = Common::of(cx, &mut fields);
+        source_plan = match fields.take("source-plan") {
+            Some(node) => Some(scalar::plan_key(cx, node)?),
+            None => None,
+        };
+        custom_branch = fields.text(cx, "custom-branch");
+        artifacts = fields.take("artifacts").or(short);
+        name_node = fields.take("name");
+        destination = fields.destination(cx, "destination");
+        fields.finish(cx);
+    }
     let single = ArtifactDownloadItem {
         name: name_node.and_then(|node| scalar::text(cx, node, "`name` of an artifact download")),
-        destination: fields.destination(cx, "destination"),
+        destination,
     };
-    fields.finish(cx);
-    let items = match artifacts.map(|node| (node, &node.value)) {
-        Some((_, Value::List(items))) if !items.is_empty() => items
+    let items = match artifacts.map(|node| scalar::one_or_more(cx, node, "`artifacts`")) {
+        Some(items) if !items.is_empty() => items
             .iter()
             .filter_map(|item| download_item(cx, item, &single.destination, source_plan.as_ref()))
             .collect(),
-        Some((_, Value::List(_) | Value::Broken)) | None => {
+        _ => {
             if let (Some(name), Some(node)) = (&single.name, name_node) {
                 cx.downloads.push((source_plan.clone(), name.clone(), node.span));
             }
             vec![single]
-        }
-        Some((node, _)) => {
-            scalar::wrong_type(cx, node, "`artifacts`", "a list");
-            return None;
         }
     };
     Some(common.task(TaskAction::ArtifactDownload(ArtifactDownloadTask {

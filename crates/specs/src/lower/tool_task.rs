@@ -12,7 +12,7 @@ pub(super) fn maven(cx: &mut Context<'_>, item: &Item<'_>) -> Option<Task> {
     let mut fields = item.options(cx, &language::MAVEN)?;
     let common = Common::of(cx, &mut fields);
     let executable = fields.need_text(cx, "executable");
-    let goal = fields.need_text(cx, "goal");
+    let goal = fields.need_joined(cx, "goal", " ");
     let task = MavenTask {
         jdk: fields.text_or_empty(cx, "jdk"),
         tests: tests(&fields.text_or_empty(cx, "tests")),

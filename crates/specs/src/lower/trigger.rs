@@ -78,12 +78,12 @@ fn trigger(cx: &mut Context<'_>, node: &Node, repositories: Option<&[PlanReposit
                 })
             }
             (None, Some(node)) => {
-                let shape = match node.as_text() {
-                    Some(project) => format!("`{{deployment-project: {}}}`", shown(project)),
-                    None => "a map with `deployment-project`".to_owned(),
-                };
-                scalar::wrong_type(cx, node, "the options of `after-deployment`", &shape);
-                None
+                scalar::non_empty_text(cx, node, "the deployment project").map(|deployment_project| {
+                    TriggerKind::AfterDeployment {
+                        deployment_project,
+                        environment: None,
+                    }
+                })
             }
             (None, None) => {
                 task::missing_value(cx, &item, "a map with `deployment-project`");

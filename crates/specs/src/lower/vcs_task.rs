@@ -3,7 +3,7 @@
 use madake_domain::plan::{Task, TaskAction, VcsBranchTask, VcsCommitTask, VcsPushTask, VcsTagTask};
 
 use super::item::Item;
-use super::task::Common;
+use super::task::{self, Common};
 use super::{Context, scalar};
 use crate::language::{Section, task as language};
 
@@ -16,11 +16,13 @@ pub(super) fn task(cx: &mut Context<'_>, name: &str, item: &Item<'_>) -> Option<
         _ => (&language::VCS_PUSH, None),
     };
     let short = match (item.short(), key) {
-        (Some(node), Some(key)) => Some(scalar::non_empty_text(
-            cx,
-            node,
-            &format!("`{key}` of {}", section.what),
-        )?),
+        (Some(node), Some(key)) => {
+            let what = format!("`{key}` of {}", section.what);
+            Some(match key {
+                "message" => scalar::non_empty_joined(cx, node, &what, "\n")?,
+                _ => scalar::non_empty_text(cx, node, &what)?,
+            })
+        }
         _ => None,
     };
     let fields = match short {
@@ -31,7 +33,9 @@ pub(super) fn task(cx: &mut Context<'_>, name: &str, item: &Item<'_>) -> Option<
     let mut given = short;
     if let Some(mut fields) = fields {
         common = Common::of(cx, &mut fields);
-        repository = fields.text(cx, "repository");
+        repository = fields
+            .take("repository")
+            .and_then(|node| task::repository_name(cx, node));
         working_directory = fields.path(cx, "working-dir");
         if let Some(key) = key {
             given = match given {
@@ -39,6 +43,7 @@ pub(super) fn task(cx: &mut Context<'_>, name: &str, item: &Item<'_>) -> Option<
                     fields.entry(key);
                     Some(given)
                 }
+                None if key == "message" => fields.need_joined(cx, key, "\n"),
                 None => fields.need_text(cx, key),
             };
         }

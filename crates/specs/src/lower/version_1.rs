@@ -120,9 +120,7 @@ fn stage(cx: &mut Context<'_>, node: &Node, number: usize, jobs: &mut Vec<Job>) 
 fn one_job(cx: &mut Context<'_>, node: &Node, number: usize) -> Option<Job> {
     let mut fields = Fields::of(cx, node, &language::JOB)?;
     let mut job = Job::new(format!("Job {number}"), format!("JOB{number}"));
-    let body = fields
-        .need(cx, "scripts")
-        .map(|node| scalar::texts(cx, node, "`scripts`").join("\n"));
+    let body = fields.need(cx, "scripts").and_then(|node| script::body(cx, node));
     let interpreter = match fields.take("interpreter") {
         Some(node) => {
             let text = scalar::text(cx, node, "the interpreter")?;
@@ -141,11 +139,11 @@ fn one_job(cx: &mut Context<'_>, node: &Node, number: usize) -> Option<Job> {
         job.requirements = job::requirements(cx, node);
     }
     if let Some(node) = fields.take("artifacts") {
-        let items = items(cx, node, "`artifacts`");
+        let items = scalar::one_or_more(cx, node, "`artifacts`");
         job.artifacts = items.iter().filter_map(|item| artifact(cx, item)).collect();
     }
     if let Some(node) = fields.take("testParsers") {
-        let items = items(cx, node, "`testParsers`");
+        let items = scalar::one_or_more(cx, node, "`testParsers`");
         job.final_tasks = items.iter().filter_map(|item| test_parser(cx, item)).collect();
     }
     fields.finish(cx);

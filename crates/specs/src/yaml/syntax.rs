@@ -45,15 +45,22 @@ pub(super) fn finding(file: FileId, raw: &RawDocument<'_>, error: &ScanError) ->
     let info = error.info();
     let marker = (line.saturating_sub(1)..=line).find(|number| {
         let text = number.checked_sub(1).and_then(|at| place.lines.get(at));
-        text.is_some_and(|text| text.starts_with(' ') && text.trim() == "---")
+        text.is_some_and(|text| {
+            let dashes = text.trim();
+            dashes.len() > 1
+                && dashes.bytes().all(|byte| byte == b'-')
+                && (text.starts_with(' ') || dashes != "---")
+        })
     });
     if let Some(number) = marker {
+        let text = place.lines[number - 1];
+        let message = if text.starts_with(' ') {
+            format!("`{}` with blanks in front of it begins no document", text.trim())
+        } else {
+            format!("`{}` begins no document", text.trim())
+        };
         return place
-            .finding_at(
-                number,
-                place.indentation(place.lines[number - 1]),
-                "`---` with blanks in front of it begins no document",
-            )
+            .finding_at(number, place.indentation(text), &message)
             .expected("`---` at the start of the line");
     }
     let explained = if info.starts_with("mapping values are not allowed") {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use madake_specs::{IncludeError, Options, Severity, read, render_line};
 
+use crate::language::schema_refuses;
 use crate::reading;
 
 /// Files that import into Bamboo by the study of the corpus but that we refuse, and why.
@@ -78,6 +79,30 @@ fn real_files_are_read_and_faulty_ones_are_named() {
     }
     assert!(failures.is_empty(), "{counts:?}\n{}", failures.join("\n"));
     assert!(counts["plan"] > 50 && counts["suspect"] > 10, "{counts:?}");
+}
+
+#[test]
+fn the_schema_takes_real_files_of_which_nothing_is_said() {
+    let Some(folder) = folder() else {
+        return;
+    };
+    let index = std::fs::read_to_string(folder.join("INDEX.csv")).unwrap();
+    let (mut looked_at, mut refused) = (0, Vec::new());
+    for row in index.lines().skip(1) {
+        let file = row.split(',').next().unwrap_or_default();
+        let bytes = std::fs::read(folder.join(file)).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        let includes = text.contains("!include") || text.contains("<<:");
+        let mut findings = reading(&text).diagnostics.into_iter();
+        let is_clean =
+            findings.all(|found| found.severity == Severity::Info || found.code == "specs::not-run");
+        if is_clean && !includes {
+            looked_at += 1;
+            refused.extend(schema_refuses(&text).map(|reason| format!("{file}: {reason}")));
+        }
+    }
+    assert!(refused.is_empty(), "{looked_at}\n{}", refused.join("\n"));
+    assert!(looked_at > 20, "{looked_at}");
 }
 
 #[test]

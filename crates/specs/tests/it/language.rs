@@ -192,6 +192,13 @@ fn json(text: &str) -> Vec<Value> {
         .collect()
 }
 
+/// Why the schema does not take a document of `text`, unless it takes all of them.
+pub(crate) fn schema_refuses(text: &str) -> Option<String> {
+    let schema = madake_specs::json_schema();
+    let mut documents = json(text).into_iter();
+    documents.find_map(|document| fits(&schema, &schema, &document, "").err())
+}
+
 #[test]
 fn the_schema_takes_what_the_reader_takes() {
     let schema = madake_specs::json_schema();

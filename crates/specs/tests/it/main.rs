@@ -5,6 +5,7 @@ mod documents;
 mod export;
 mod faults;
 mod format;
+mod forms;
 mod hostile;
 mod language;
 mod properties;

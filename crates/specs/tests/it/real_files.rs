@@ -1,7 +1,7 @@
 //! What plan files of strangers have that the reference does not: the names, places and parts that they are read by.
 
 use madake_domain::plan::{BlockStrategy, TaskAction};
-use madake_specs::{IncludeError, Options, Severity, read};
+use madake_specs::{IncludeError, MentionKind, Options, Severity, read};
 
 use crate::{plan, plan_text, reading};
 
@@ -91,6 +91,97 @@ fn keys_that_bamboo_would_refuse_are_taken_where_one_thing_is_meant() {
     assert_eq!(keys, ["PROJ-TESTPLAN", "PROJ-OTHER", "HW-GO"]);
     let named: Vec<_> = result.permissions.iter().map(|one| one.plan.as_str()).collect();
     assert_eq!(named, ["PROJ-TESTPLAN", "PROJ-OTHER"]);
+}
+
+#[test]
+fn keys_are_corrected_only_where_one_thing_is_meant() {
+    let rows = [
+        ("PLAN", Some("ABC-PLAN"), None),
+        ("test-plan", Some("ABC-TESTPLAN"), Some("TESTPLAN")),
+        ("ABC-PLAN", Some("ABC-PLAN"), Some("PLAN")),
+        ("abc-plan", Some("ABC-PLAN"), Some("PLAN")),
+        ("ABC-my-plan", Some("ABC-MYPLAN"), Some("MYPLAN")),
+        ("my plan.2", Some("ABC-MYPLAN2"), Some("MYPLAN2")),
+        ("XYZ-PLAN", None, Some("PLAN")),
+        ("1APP", None, Some("APP")),
+        ("ÄPP", None, None),
+        ("-app", None, Some("APP")),
+        ("---", None, None),
+    ];
+    for (written, key, suggestion) in rows {
+        let version_2 = format!(
+            "version: 2\nplan: {{project-key: ABC, key: '{written}', name: n}}\nstages: [S: [J]]\nJ: {{tasks: [clean]}}\n"
+        );
+        let version_1 = format!(
+            "project: {{key: ABC, plan: {{key: '{written}', name: n}}}}\nstages: [{{jobs: [{{scripts: [make]}}]}}]\n"
+        );
+        for text in [&version_2, &version_1] {
+            let result = reading(text);
+            let read = result.plans.first().map(|plan| plan.configuration.key.as_str());
+            assert_eq!(read, key, "{text}");
+            let mut found = result.diagnostics.iter();
+            let found = found.find(|one| one.code == "specs::bad-key");
+            assert_eq!(found.is_none(), written == "PLAN", "{text}");
+            if let Some(found) = found.filter(|_| written != "XYZ-PLAN" || text == &version_1) {
+                assert_eq!(found.suggestion.as_deref(), suggestion, "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn documents_of_corrected_keys_are_about_the_plan_that_is_made() {
+    let text = "version: 2\nplan: {project-key: PROJ, key: test-plan, name: n}\nstages: [S: [J]]\nJ: {tasks: [claen]}\n---\n\
+        version: 2\nplan: {key: test-plan}\nplan-permissions: [{users: joe, permissions: view}]\n---\n\
+        version: 2\nplan: {key: TESTPLAN}\nplan-permissions: [{users: joe, permissions: view}]\n---\n\
+        project: {key: HW, plan: {key: HW-GO, name: Go}}\nstages: [{jobs: [{scirpts: [make]}]}]\n";
+    let result = reading(text);
+    let subjects: Vec<_> = result
+        .diagnostics
+        .iter()
+        .map(|one| (one.line, one.subject.as_deref()))
+        .collect();
+    assert_eq!(
+        subjects,
+        [
+            (2, Some("plan PROJ-TESTPLAN")),
+            (4, Some("plan PROJ-TESTPLAN")),
+            (7, Some("permissions of plan PROJ-TESTPLAN")),
+            (11, Some("permissions of plan PROJ-TESTPLAN")),
+            (11, Some("permissions of plan PROJ-TESTPLAN")),
+            (14, Some("plan HW-GO")),
+            (15, Some("plan HW-GO")),
+            (15, Some("plan HW-GO")),
+        ]
+    );
+    let place = result
+        .mentions
+        .iter()
+        .rfind(|one| one.kind == MentionKind::Permissions)
+        .unwrap();
+    assert!(
+        place.is_about("permissions of plan", "PROJ-TESTPLAN"),
+        "{place:?}"
+    );
+}
+
+#[test]
+fn short_keys_name_plans_of_the_file_whose_keys_were_corrected_and_those_of_version_1() {
+    let text = "version: 2\nplan: {project-key: PROJ, key: PROJ-APP, name: n}\nstages: [S: [J]]\nJ: {tasks: [clean]}\n---\n\
+        project: {key: HW, plan: {key: GO, name: Go}}\nstages: [{jobs: [{scripts: [make]}]}]\n---\n\
+        version: 2\nplan: {project-key: PROJ, key: NEXT, name: n}\nstages: [S: [J]]\n\
+        J: {tasks: [{artifact-download: {source-plan: APP}}, {artifact-download: {source-plan: GO}}, {artifact-download: {source-plan: proj-app}}]}\n";
+    let result = reading(text);
+    assert!(!result.has_errors(), "{:#?}", result.diagnostics);
+    let tasks = &result.plans[2].configuration.jobs[0].tasks;
+    let sources: Vec<_> = tasks
+        .iter()
+        .map(|task| match &task.action {
+            TaskAction::ArtifactDownload(download) => download.source_plan.as_ref().unwrap().as_str(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(sources, ["PROJ-APP", "HW-GO", "PROJ-APP"]);
 }
 
 #[test]
