@@ -2,6 +2,7 @@
 //!
 //! Everything here fails by panicking with a sentence, as a test does.
 
+mod kept_hg;
 mod mercurial;
 mod repository;
 mod server;

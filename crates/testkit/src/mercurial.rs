@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::kept_hg;
+
 /// Runs hg in a folder.
 ///
 /// # Panics
@@ -19,24 +21,25 @@ pub fn hg(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// Runs hg in a folder and gives what it said.
+/// Runs hg in a folder and gives what it said. What talks to no server is run by a process that is kept.
 ///
 /// # Panics
 /// When hg cannot be started.
 pub fn try_hg(folder: &Path, arguments: &[&str]) -> Output {
+    kept_hg::run(client, folder, arguments).expect("these tests need Mercurial: install hg 6.1 or later")
+}
+
+fn client() -> Command {
     let mut command = Command::new("hg");
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HG")) {
         command.env_remove(name);
     }
     command
-        .args(arguments)
-        .current_dir(folder)
         .env("HGRCPATH", "")
         .env("HGPLAIN", "1")
         .env("HGENCODING", "UTF-8")
-        .env("HGUSER", "Joe Doe <joe@example.org>")
-        .output()
-        .expect("these tests need Mercurial: install hg 6.1 or later")
+        .env("HGUSER", "Joe Doe <joe@example.org>");
+    command
 }
 
 /// A clone of a Mercurial repository.

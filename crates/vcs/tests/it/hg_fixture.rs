@@ -21,6 +21,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::fixture::write_script;
+use crate::kept_hg;
 
 pub(crate) struct HgSandbox {
     folder: TempDir,
@@ -45,23 +46,14 @@ impl HgSandbox {
 
     /// The command of a developer, with nothing of this machine in it.
     pub(crate) fn client(&self, folder: &Path, arguments: &[&str]) -> Command {
-        let mut command = Command::new("hg");
-        command
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("HOME", "/nonexistent")
-            .env("HGRCPATH", "")
-            .env("HGENCODING", "UTF-8")
-            .env("HGPLAIN", "1")
-            .env("HGUSER", "Ann Author <ann@example.org>")
-            .args(arguments)
-            .current_dir(folder);
+        let mut command = client_of_nobody();
+        command.args(arguments).current_dir(folder);
         command
     }
 
-    /// Runs hg in `folder` and returns how it went.
+    /// Runs hg in `folder` and returns how it went. What talks to no server is run by a process that is kept.
     pub(crate) fn try_hg(&self, folder: &Path, arguments: &[&str]) -> Output {
-        let run = self.client(folder, arguments).output();
+        let run = kept_hg::run(client_of_nobody, folder, arguments);
         run.expect("these tests need Mercurial: install hg 6.1 or later")
     }
 
@@ -133,6 +125,19 @@ impl HgSandbox {
         self.hg(work_tree, &["push", "-q", "-f", path.to_str().unwrap()]);
         path
     }
+}
+
+fn client_of_nobody() -> Command {
+    let mut command = Command::new("hg");
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", "/nonexistent")
+        .env("HGRCPATH", "")
+        .env("HGENCODING", "UTF-8")
+        .env("HGPLAIN", "1")
+        .env("HGUSER", "Ann Author <ann@example.org>");
+    command
 }
 
 pub(crate) fn text_of(output: &Output) -> String {

@@ -20,6 +20,8 @@ mod hooks;
 mod hosting;
 mod http;
 mod job_pushes;
+#[path = "../../../testkit/src/kept_hg.rs"]
+mod kept_hg;
 mod lfs;
 mod lfs_hosts;
 mod log_reading;
