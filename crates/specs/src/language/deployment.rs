@@ -1,6 +1,6 @@
 //! The deployment document (bamboo-specs.md 13, 7.2).
 
-use super::plan::{SERVER_NAME, VERSION};
+use super::plan::{SERVER_NAME, VARIABLES, VERSION};
 use super::{Choices, Key, Others, Section, Shape, bare, item, job, key, notification, task};
 
 pub(crate) static DOCUMENT: Section = Section {
@@ -98,17 +98,18 @@ pub(crate) static ENVIRONMENT: Section = Section {
             task::LIST,
             "Tasks that run behind the others whatever happened.",
         ),
-        key(
-            "variables",
-            Shape::TextMap,
-            "Variables, over those of the release.",
-        ),
+        key("variables", VARIABLES, "Variables, over those of the release."),
         key(
             "requirements",
             job::REQUIREMENTS,
             "Capabilities that an agent must have.",
         ),
-        key("triggers", Shape::Items(&TRIGGERS), "What starts a deployment.").default("only people"),
+        key(
+            "triggers",
+            Shape::Either(&[Shape::Items(&TRIGGERS), Shape::Item(&TRIGGERS)]),
+            "What starts a deployment.",
+        )
+        .default("only people"),
         key(
             "notifications",
             notification::ENVIRONMENT_LIST,

@@ -3,10 +3,11 @@
 use super::{Choices, Key, Section, Shape, bare, item, key};
 
 /// Notifications of a plan.
-pub(crate) const PLAN_LIST: Shape = Shape::List(&Shape::Map(&PLAN));
+pub(crate) const PLAN_LIST: Shape = Shape::Either(&[Shape::List(&Shape::Map(&PLAN)), Shape::Map(&PLAN)]);
 
 /// Notifications of an environment.
-pub(crate) const ENVIRONMENT_LIST: Shape = Shape::List(&Shape::Map(&ENVIRONMENT));
+pub(crate) const ENVIRONMENT_LIST: Shape =
+    Shape::Either(&[Shape::List(&Shape::Map(&ENVIRONMENT)), Shape::Map(&ENVIRONMENT)]);
 
 const WHO: Shape = Shape::Either(&[Shape::Items(&RECIPIENTS), Shape::Item(&RECIPIENTS)]);
 const TO: Key = key("recipients", WHO, "Who is told.").required();

@@ -18,6 +18,11 @@ pub(crate) const SERVER_NAME: Key = key(
     "A regular expression; a server whose whole name (`server.name`) does not match passes the document over.",
 );
 
+/// Variables: a map, or a list of maps.
+pub(crate) const VARIABLES: Shape = Shape::Either(&[Shape::List(&Shape::TextMap), Shape::TextMap]);
+
+const OVERRIDES: Shape = Shape::Named(&Shape::Map(&BRANCH_OVERRIDE));
+
 const STAGES: Shape = Shape::List(&Shape::Named(&Shape::Either(&[Shape::Texts, Shape::Map(&STAGE)])));
 
 pub(crate) static DOCUMENT: Section = Section {
@@ -35,7 +40,7 @@ pub(crate) static DOCUMENT: Section = Section {
              and all must succeed before the next stage starts.",
         )
         .required(),
-        key("variables", Shape::TextMap, "Variables of the plan, by name without `bamboo.`."),
+        key("variables", VARIABLES, "Variables of the plan, by name without `bamboo.`."),
         key(
             "repositories",
             repository::LIST,
@@ -52,7 +57,7 @@ pub(crate) static DOCUMENT: Section = Section {
         key("dependencies", Shape::Map(&DEPENDENCIES), "Plans that a success of this one starts."),
         key(
             "branch-overrides",
-            Shape::List(&Shape::Named(&Shape::Map(&BRANCH_OVERRIDE))),
+            Shape::Either(&[Shape::List(&OVERRIDES), OVERRIDES]),
             "Sections that branches have instead, by a regular expression over the whole name of the branch; the first \
              one that matches counts. Each section replaces the plan's whole one.",
         ),
@@ -267,7 +272,7 @@ pub(crate) static BRANCH_OVERRIDE: Section = Section {
         key("stages", STAGES, "The stages."),
         key(
             "variables",
-            Shape::TextMap,
+            VARIABLES,
             "The variables; those of the plan that are to stay are given again.",
         ),
         key("triggers", trigger::LIST, "What starts a build."),

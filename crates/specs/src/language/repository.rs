@@ -3,10 +3,9 @@
 use super::{Section, Shape, key};
 
 /// Repositories of a plan.
-pub(crate) const LIST: Shape = Shape::List(&Shape::Either(&[
-    Shape::Text,
-    Shape::Named(&Shape::Map(&REPOSITORY)),
-]));
+pub(crate) const LIST: Shape = Shape::Either(&[Shape::List(&NAMED), NAMED]);
+
+const NAMED: Shape = Shape::Either(&[Shape::Text, Shape::Named(&Shape::Map(&REPOSITORY))]);
 
 const BY_SERVER: &str = "link the repository on the server with its credentials, and name it here";
 const BY_LINK: &str = "a repository is read with the credential that it was linked with: `madake repo link NAME URL \

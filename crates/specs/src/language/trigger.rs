@@ -3,7 +3,7 @@
 use super::{Choices, Key, Section, Shape, bare, item, key};
 
 /// Triggers of a plan.
-pub(crate) const LIST: Shape = Shape::Items(&TRIGGERS);
+pub(crate) const LIST: Shape = Shape::Either(&[Shape::Items(&TRIGGERS), Shape::Item(&TRIGGERS)]);
 
 const DESCRIPTION: Key = key("description", Shape::Text, "What the trigger is for.");
 const REPOSITORIES: Key = key(

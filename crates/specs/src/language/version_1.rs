@@ -1,6 +1,6 @@
 //! The first version of the format (bamboo-specs.md 2.4).
 
-use super::plan::SERVER_NAME;
+use super::plan::{SERVER_NAME, VARIABLES};
 use super::{Section, Shape, job, key, notification, repository, task, trigger};
 
 pub(crate) static DOCUMENT: Section = Section {
@@ -14,7 +14,7 @@ pub(crate) static DOCUMENT: Section = Section {
         key("project", Shape::Map(&PROJECT), "Which plan it is.").required(),
         key("stages", Shape::List(&Shape::Map(&STAGE)), "The stages in order.").required(),
         key("dockerImage", Shape::Text, "The image that the jobs run in."),
-        key("variables", Shape::TextMap, "Variables of the plan."),
+        key("variables", VARIABLES, "Variables of the plan."),
         key(
             "repositories",
             repository::LIST,

@@ -292,14 +292,7 @@ fn triggers(
     environment: &str,
     starts: &mut Vec<Start>,
 ) -> Vec<EnvironmentTrigger> {
-    let items = match &node.value {
-        Value::List(items) => items.as_slice(),
-        Value::Broken => return Vec::new(),
-        _ => {
-            scalar::wrong_type(cx, node, "`triggers`", "a list");
-            return Vec::new();
-        }
-    };
+    let items = scalar::one_or_more(cx, node, "`triggers`");
     let mut triggers = Vec::new();
     for item in items {
         let Some((trigger, named_at)) = environment_trigger(cx, item) else {

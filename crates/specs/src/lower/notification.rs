@@ -32,14 +32,7 @@ fn notifications<E>(
     section: &'static Section,
     event: fn(&mut Context<'_>, &Node) -> Option<E>,
 ) -> Vec<(Vec<Recipient>, Vec<E>)> {
-    let items = match &node.value {
-        Value::List(items) => items,
-        Value::Null | Value::Broken => return Vec::new(),
-        _ => {
-            scalar::wrong_type(cx, node, "`notifications`", "a list");
-            return Vec::new();
-        }
-    };
+    let items = scalar::one_or_more(cx, node, "`notifications`");
     let mut all = Vec::new();
     for item in items {
         let Some(mut fields) = Fields::of(cx, item, section) else {

@@ -10,31 +10,41 @@ use super::{Context, item, scalar};
 use crate::language::repository as language;
 use crate::mention::MentionKind;
 use crate::report::{Finding, nearest, shown};
+use crate::source::Span;
 use crate::yaml::{Entry, Node, Value};
 
 /// The `repositories` section; `None` when it is there without a value, which is as if it were not there.
 pub(super) fn repositories(cx: &mut Context<'_>, node: &Node) -> Option<Vec<PlanRepository>> {
-    let items = match &node.value {
-        Value::List(items) => items,
-        Value::Null | Value::Broken => return None,
-        _ => {
-            scalar::wrong_type(cx, node, "`repositories`", "a list");
-            return None;
+    if let Value::Null | Value::Broken = node.value {
+        return None;
+    }
+    let mut read: Vec<(Option<PlanRepository>, Span, Span)> = Vec::new();
+    match &node.value {
+        // Their names are keys that cannot be there twice: a map of them says the same as a list.
+        Value::Map(map) if map.entries.len() > 1 && map.entries.iter().all(is_described) => {
+            for entry in &map.entries {
+                read.push((alone(cx, entry), entry.key.span, entry.key.span));
+            }
         }
-    };
+        _ => {
+            for item in scalar::one_or_more(cx, node, "`repositories`") {
+                let named_at = match &item.value {
+                    Value::Map(map) => map.entries.first().map_or(item.span, |entry| entry.key.span),
+                    _ => item.span,
+                };
+                read.push((repository(cx, item), item.span, named_at));
+            }
+        }
+    }
     let mut repositories: Vec<PlanRepository> = Vec::new();
-    for item in items {
-        let Some(repository) = repository(cx, item) else {
+    for (repository, span, named_at) in read {
+        let Some(repository) = repository else {
             continue;
         };
         if repositories.iter().any(|other| other.name == repository.name) {
             let message = format!("there are two repositories `{}`", shown(&repository.name));
-            cx.add(Finding::error("duplicate-repository", item.span, message));
+            cx.add(Finding::error("duplicate-repository", span, message));
         }
-        let named_at = match &item.value {
-            Value::Map(map) => map.entries.first().map_or(item.span, |entry| entry.key.span),
-            _ => item.span,
-        };
         let named = MentionKind::Repository(repository.name.clone());
         cx.report.mention(named, named_at);
         repositories.push(repository);
@@ -55,8 +65,8 @@ fn repository(cx: &mut Context<'_>, node: &Node) -> Option<PlanRepository> {
         }
     };
     let entry = &map.entries[0];
-    let mut repository = PlanRepository::named(entry.key.text.as_str());
     if let Some(sibling) = map.entries.get(1) {
+        let mut repository = PlanRepository::named(entry.key.text.as_str());
         if !entry.value.is_null() {
             let message = "a repository is a list item of its own";
             cx.add(
@@ -68,16 +78,30 @@ fn repository(cx: &mut Context<'_>, node: &Node) -> Option<PlanRepository> {
         item::indentation(cx, sibling.key.span, &entry.key.text);
         let fields = Fields::new(cx, map, &language::REPOSITORY, entry.key.span).beside(Some(entry));
         options(cx, fields, entry, &mut repository);
-    } else if !entry.value.is_null() {
-        if entry.value.as_map().is_none() {
-            if !matches!(entry.value.value, Value::Broken) {
-                scalar::wrong_type(cx, &entry.value, "the options of a repository", "a map");
-            }
-            return None;
-        }
-        let fields = Fields::of(cx, &entry.value, &language::REPOSITORY)?;
-        options(cx, fields, entry, &mut repository);
+        return Some(repository);
     }
+    alone(cx, entry)
+}
+
+/// Whether a repository of this name is described in a map below it.
+fn is_described(entry: &Entry) -> bool {
+    entry.value.as_map().is_some()
+}
+
+/// A repository whose name is the only key beside its options.
+fn alone(cx: &mut Context<'_>, entry: &Entry) -> Option<PlanRepository> {
+    let mut repository = PlanRepository::named(entry.key.text.as_str());
+    if entry.value.is_null() {
+        return Some(repository);
+    }
+    if entry.value.as_map().is_none() {
+        if !matches!(entry.value.value, Value::Broken) {
+            scalar::wrong_type(cx, &entry.value, "the options of a repository", "a map");
+        }
+        return None;
+    }
+    let fields = Fields::of(cx, &entry.value, &language::REPOSITORY)?;
+    options(cx, fields, entry, &mut repository);
     Some(repository)
 }
 

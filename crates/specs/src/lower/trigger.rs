@@ -15,14 +15,10 @@ pub(super) fn triggers(
     node: &Node,
     repositories: Option<&[PlanRepository]>,
 ) -> Option<Vec<Trigger>> {
-    let items = match &node.value {
-        Value::List(items) => items,
-        Value::Null | Value::Broken => return None,
-        _ => {
-            scalar::wrong_type(cx, node, "`triggers`", "a list");
-            return None;
-        }
-    };
+    if let Value::Null | Value::Broken = node.value {
+        return None;
+    }
+    let items = scalar::one_or_more(cx, node, "`triggers`");
     Some(
         items
             .iter()

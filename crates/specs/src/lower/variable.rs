@@ -5,7 +5,7 @@ use madake_domain::plan::Variable;
 use super::{Context, scalar};
 use crate::mention::MentionKind;
 use crate::report::{Finding, shown};
-use crate::yaml::{Node, Value};
+use crate::yaml::{Entry, Node, Value};
 
 /// What encrypted values of another server start with.
 pub(super) const FOREIGN_SECRET: &str = "BAMSCRT@";
@@ -25,17 +25,30 @@ pub(super) fn names_secret(name: &str) -> bool {
 
 /// The variables in the order of the file.
 pub(super) fn variables(cx: &mut Context<'_>, node: &Node) -> Vec<Variable> {
-    let map = match &node.value {
-        Value::Map(map) => map,
-        Value::Broken => return Vec::new(),
-        Value::List(items) if items.is_empty() => return Vec::new(),
-        _ => {
-            scalar::wrong_type(cx, node, "`variables`", "a map from name to value");
-            return Vec::new();
+    let mut entries: Vec<&Entry> = Vec::new();
+    match &node.value {
+        Value::Map(map) => entries.extend(&map.entries),
+        Value::Broken => {}
+        Value::List(items) => {
+            for item in items {
+                match item.as_map().map(|map| map.entries.as_slice()) {
+                    Some([entry]) => match entries.iter().find(|other| other.key.text == entry.key.text) {
+                        Some(first) => {
+                            let message = format!("the variable `{}` is given twice", shown(&entry.key.text));
+                            let finding = Finding::error("duplicate-key", entry.key.span, message);
+                            cx.add(finding.related(first.key.span, "first given here"));
+                        }
+                        None => entries.push(entry),
+                    },
+                    _ if matches!(item.value, Value::Broken) => {}
+                    _ => scalar::wrong_type(cx, item, "an item of `variables`", "`NAME: value`"),
+                }
+            }
         }
-    };
-    let mut variables = Vec::new();
-    for entry in &map.entries {
+        _ => scalar::wrong_type(cx, node, "`variables`", "a map from name to value"),
+    }
+    let mut variables: Vec<Variable> = Vec::new();
+    for entry in entries {
         let name = entry.key.text.as_str();
         if name.is_empty()
             || name

@@ -209,6 +209,75 @@ fn a_trigger_behind_deployments_may_name_the_project_alone() {
 }
 
 #[test]
+fn sections_of_a_plan_may_be_one_thing_and_names_may_be_keys() {
+    let whole = |section: &str| {
+        let text = plan_text(&format!("Build: {{tasks: []}}\n{section}\n"));
+        assert_eq!(schema_refuses(&text), None, "{text}");
+        plan(&text)
+    };
+    let rows: [(&str, &[&str]); 6] = [
+        ("triggers: [{polling: 60}]", &["triggers: {polling: 60}"]),
+        ("triggers: [remote]", &["triggers: remote"]),
+        (
+            "notifications: [{recipients: [watchers], events: [plan-failed]}]",
+            &["notifications: {recipients: watchers, events: plan-failed}"],
+        ),
+        ("variables: {a: 1, b: }", &["variables: [{a: 1}, {b: }]"]),
+        (
+            "repositories: [{a: {branch: x}}, {b: {branch: y}}]",
+            &["repositories: {a: {branch: x}, b: {branch: y}}"],
+        ),
+        ("repositories: [a]", &["repositories: a", "repositories: {a: }"]),
+    ];
+    for (plain, others) in rows {
+        for other in others {
+            assert_eq!(whole(other), whole(plain), "{other}");
+        }
+    }
+    let overrides = "branch-overrides: {x: {labels: a}, y: {labels: b}}";
+    assert_eq!(
+        whole(overrides),
+        whole("branch-overrides: [{x: {labels: a}}, {y: {labels: b}}]")
+    );
+}
+
+#[test]
+fn what_may_mean_two_things_is_refused_still() {
+    for section in [
+        "variables: [{name: a, value: b}]",
+        "variables: [a]",
+        "variables: [{a: 1}, {a: 2}]",
+        "repositories: {a: x, b: y}",
+        "repositories: {a: {branch: x}, b: }",
+        "triggers: {polling: 60, remote: }",
+        "triggers: {}",
+        "notifications: watchers",
+        "plan-permissions: {admin: [view]}",
+    ] {
+        let text = plan_text(&format!("Build: {{tasks: []}}\n{section}\n"));
+        assert!(reading(&text).has_errors(), "{text}");
+    }
+}
+
+#[test]
+fn a_trigger_of_an_environment_may_be_one() {
+    let deployment = |triggers: &str| {
+        let text = format!(
+            "version: 2\ndeployment: {{name: d, source-plan: P-Q}}\nrelease-naming: r\nenvironments: [E]\nE: {{tasks: [clean], triggers: {triggers}}}\n"
+        );
+        assert_eq!(schema_refuses(&text), None, "{text}");
+        let result = reading(&text);
+        assert!(!result.has_errors(), "{:?}", result.diagnostics);
+        result.deployments[0].configuration.clone()
+    };
+    assert_eq!(deployment("build-success"), deployment("[build-success]"));
+    assert_eq!(
+        deployment("{stage-success: S}"),
+        deployment("[{stage-success: S}]")
+    );
+}
+
+#[test]
 fn the_schema_has_the_forms_that_the_reader_takes_elsewhere() {
     for section in [
         "notifications: [{recipients: {users: joe}, events: plan-failed}]",
