@@ -1,5 +1,7 @@
 //! What is exported reads back to the same plan.
 
+use std::sync::LazyLock;
+
 use madake_domain::plan::PlanConfiguration;
 use madake_specs::export;
 use proptest::prelude::*;
@@ -125,15 +127,21 @@ fn changed(value: &mut serde_json::Value, place: &mut usize, text: &str) -> bool
     }
 }
 
+/// Read once for all cases.
+static WHOLE_PLAN: LazyLock<serde_json::Value> = LazyLock::new(|| serde_json::to_value(plan(WHOLE)).unwrap());
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Any text in any place of the plan: what is exported reads to a plan whose export reads to the same plan.
     #[test]
     fn any_text_in_any_place_reads_back(place in 0usize..400, text in "[-a-c:?,{}\\[\\]&*!<>|'\"#%@` \n\t~0-9é.\u{85}\u{2028}$/]{0,30}") {
-        let mut value = serde_json::to_value(plan(WHOLE)).unwrap();
+        let mut value = WHOLE_PLAN.clone();
         let mut place = place;
-        changed(&mut value, &mut place, &text);
+        if !changed(&mut value, &mut place, &text) {
+            // There are fewer places: the plan as it is has a test of its own.
+            return Ok(());
+        }
         let Ok(plan) = serde_json::from_value::<PlanConfiguration>(value) else {
             return Ok(());
         };
