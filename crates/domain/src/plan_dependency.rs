@@ -68,6 +68,18 @@ pub fn looks_for_changes(triggers: Option<&[Trigger]>) -> bool {
     })
 }
 
+/// Whether changes of a plan with these triggers are found by looks at its repository, and need nobody to tell of them.
+#[must_use]
+pub fn is_polled(triggers: Option<&[Trigger]>, pushes_known: bool) -> bool {
+    match triggers {
+        // A plan that names no triggers is polled where pushes are not known.
+        None => !pushes_known,
+        Some(triggers) => triggers
+            .iter()
+            .any(|one| matches!(one.kind, TriggerKind::Polling { .. })),
+    }
+}
+
 /// The parent that a build waits for, and why; none if it may start.
 #[must_use]
 pub fn waits_for(strategy: BlockStrategy, parents: &[ParentState]) -> Option<(&ParentState, &'static str)> {

@@ -68,8 +68,10 @@ pub(crate) async fn run(engine: &Engine) -> Result<(), EngineError> {
     }
     // What goes with a branch goes in the same run.
     own_push::forget_old(engine).await?;
-    retention::run(engine).await?;
-    workspaces::clean(engine).await
+    // Each as far as it comes: neither waits for what keeps the other.
+    let expired = retention::run(engine).await;
+    workspaces::clean(engine).await?;
+    expired
 }
 
 /// Removes what is left of uploads to Git LFS that ended with an earlier server.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use madake_domain::key::PlanKey;
 use madake_domain::plan::{BlockStrategy, PlanConfiguration};
 use madake_domain::plan_dependency::{
-    ParentEnd, ParentState, find_loop, looks_for_changes, starts_children, waits_for,
+    ParentEnd, ParentState, find_loop, is_polled, looks_for_changes, starts_children, waits_for,
 };
 use madake_store::build::{self, Build, Reason};
 use madake_store::event::{self, Content, NewEvent};
@@ -154,23 +154,65 @@ pub(crate) fn wait_for_parents(
     if strategy == BlockStrategy::None {
         return Ok(None);
     }
-    let mut states = Vec::new();
-    for (id, configuration) in plan::with_dependencies(tx)? {
-        let dependencies = &configuration.dependencies;
-        if !dependencies.plans.contains(&plan.key)
-            || (!branch.is_master && !dependencies.enabled_for_branches)
-        {
-            continue;
-        }
-        let parent = if branch.is_master {
-            Some(plan::master(tx, id)?)
-        } else {
-            match &branch.vcs_branch {
-                Some(name) => plan::branch_by_vcs(tx, id, name)?,
-                None => None,
-            }
+    Starting::read(tx)?.wait(tx, strategy, (plan, branch), building)
+}
+
+/// What starts other plans. To read it costs as much as there are such plans, so it is read once for many questions.
+pub(crate) struct Starting {
+    /// Plans; their plan branches are as they are, unless they have a version of their own.
+    plans: Vec<(i64, PlanConfiguration)>,
+    /// Plan branches that have one.
+    branches: Vec<(i64, PlanConfiguration)>,
+}
+
+impl Starting {
+    /// Reads it.
+    pub(crate) fn read(tx: &Tx<'_>) -> Result<Self, EngineError> {
+        Ok(Self {
+            plans: plan::with_dependencies(tx)?,
+            branches: plan::branches_with_dependencies(tx)?,
+        })
+    }
+
+    /// Why a build of a plan branch waits for a parent, as [`wait_for_parents`].
+    pub(crate) fn wait(
+        &self,
+        tx: &Tx<'_>,
+        strategy: BlockStrategy,
+        (plan, branch): (&Plan, &PlanBranch),
+        building: &BTreeSet<PlanKey>,
+    ) -> Result<Option<String>, EngineError> {
+        let starts_it = |configuration: &PlanConfiguration| {
+            let dependencies = &configuration.dependencies;
+            dependencies.plans.contains(&plan.key) && (branch.is_master || dependencies.enabled_for_branches)
         };
-        if let Some(parent) = parent {
+        let mut parents = Vec::new();
+        for (id, configuration) in self.plans.iter().filter(|(_, one)| starts_it(one)) {
+            let parent = if branch.is_master {
+                Some(plan::master(tx, *id)?)
+            } else {
+                match &branch.vcs_branch {
+                    Some(name) => plan::branch_by_vcs(tx, *id, name)?,
+                    None => None,
+                }
+            };
+            parents.extend(
+                parent
+                    .filter(|parent| parent.version_id.is_none())
+                    .map(|parent| (parent, configuration)),
+            );
+        }
+        for (id, configuration) in self.branches.iter().filter(|(_, one)| starts_it(one)) {
+            let parent = plan::branch_by_id(tx, *id)?;
+            let is_same_branch = parent.is_master == branch.is_master
+                && (branch.is_master
+                    || (branch.vcs_branch.is_some() && parent.vcs_branch == branch.vcs_branch));
+            if is_same_branch {
+                parents.push((parent, configuration));
+            }
+        }
+        let mut states = Vec::new();
+        for (parent, configuration) in parents {
             states.push(ParentState {
                 in_progress: building.contains(&parent.key)
                     || build::count_active(tx, parent.id)? > 0
@@ -178,25 +220,31 @@ pub(crate) fn wait_for_parents(
                     || held_build::of(tx, parent.id)?.is_some(),
                 unbuilt_changes: configuration.enabled
                     && looks_for_changes(configuration.triggers.as_deref())
-                    && has_unbuilt_changes(tx, id, &parent)?,
+                    && has_unbuilt_changes(tx, &parent, configuration)?,
                 key: parent.key,
             });
         }
+        Ok(waits_for(strategy, &states).map(|(parent, why)| {
+            format!(
+                "{} is not built now, because its parent {} {why}: it is built after that",
+                branch.key, parent.key
+            )
+        }))
     }
-    Ok(waits_for(strategy, &states).map(|(parent, why)| {
-        format!(
-            "{} is not built now, because its parent {} {why}: it is built after that",
-            branch.key, parent.key
-        )
-    }))
 }
 
 /// Whether something arrived for a parent's default repository, or its branch is elsewhere than what was considered last.
-fn has_unbuilt_changes(tx: &Tx<'_>, plan_id: i64, parent: &PlanBranch) -> Result<bool, EngineError> {
-    if !parent.enabled || !plan::by_id(tx, plan_id)?.enabled {
+/// A parent of which nothing was considered yet has changes where a look will find them; one that is told of pushes has
+/// none before the next push.
+fn has_unbuilt_changes(
+    tx: &Tx<'_>,
+    parent: &PlanBranch,
+    configuration: &PlanConfiguration,
+) -> Result<bool, EngineError> {
+    if !parent.enabled || !plan::by_id(tx, parent.plan_id)?.enabled {
         return Ok(false);
     }
-    let rows = plan::repositories(tx, plan_id)?;
+    let rows = plan::repositories(tx, parent.plan_id)?;
     let Some(id) = rows.first().and_then(|row| row.repository_id) else {
         return Ok(false);
     };
@@ -206,6 +254,9 @@ fn has_unbuilt_changes(tx: &Tx<'_>, plan_id: i64, parent: &PlanBranch) -> Result
     let Some(found) = repository::by_id(tx, id)? else {
         return Ok(false);
     };
+    if parent.last_revision.is_none() && !is_polled(configuration.triggers.as_deref(), found.pushes_known()) {
+        return Ok(false);
+    }
     let branch = parent.vcs_branch.as_ref().unwrap_or(&found.default_branch);
     for name in refs_of_branch(found.scm, branch) {
         if let Some(head) = repository::ref_value(tx, id, &name)? {

@@ -71,6 +71,7 @@ pub(crate) fn push_rights(
                     url: served_url(&engine.settings().base_url, found),
                     username: USERNAME.to_owned(),
                     password: Some(password.clone()),
+                    hosted: true,
                 },
                 // It is on this machine, and its hook tells of the push.
                 RepositoryKind::Attached => PushRight {
@@ -79,6 +80,7 @@ pub(crate) fn push_rights(
                     url: found.path.clone(),
                     username: String::new(),
                     password: None,
+                    hosted: false,
                 },
                 RepositoryKind::Linked => {
                     let credential = engine.credential(found)?;
@@ -91,6 +93,7 @@ pub(crate) fn push_rights(
                             .map(|one| one.username().to_owned())
                             .unwrap_or_default(),
                         password: credential.map(|one| Secret::new(one.password())),
+                        hosted: false,
                     }
                 }
             })

@@ -16,6 +16,7 @@ pub mod ops;
 pub mod password;
 pub mod settings;
 
+mod blocking;
 mod capabilities;
 mod changes;
 mod clean;

@@ -1,10 +1,13 @@
 //! How many pushes of builds in a row led to a push: read from the ledger, so that nothing has to be carried along.
 
 use madake_domain::push_chain::{Cause, pushes_that_led_here, refusal};
+use madake_store::build::{self, Build, Reason};
 use madake_store::event::{self, Content};
-use madake_store::{Tx, build, deployment, deployment_release};
+use madake_store::{Tx, build_query, deployment, deployment_release, repository};
 
 use crate::job_right::pushing_build;
+use crate::own_push::{Moved, OwnPushes};
+use crate::reading::ref_of_tag;
 use crate::{Engine, EngineError};
 
 /// Why nothing is built of what this pusher pushed, where too many pushes of builds in a row led to it.
@@ -14,38 +17,83 @@ pub(crate) async fn refused(engine: &Engine, pusher: Option<&str>) -> Result<Opt
         return Ok(None);
     };
     let last = last.to_owned();
+    let pushes = OwnPushes::now(engine).await?;
     engine
         .store()
-        .read(move |tx| {
-            let pushing = pushes_that_led_here(&last, limit, &mut |key| cause_of(tx, key))?;
-            Ok(refusal(&pushing, limit))
-        })
+        .read(move |tx| too_many(tx, &pushes, &last, limit))
         .await
 }
 
+/// Why nothing is built of what the build `last` pushed, where too many pushes of builds in a row led to it.
+pub(crate) fn too_many(
+    tx: &Tx<'_>,
+    pushes: &OwnPushes,
+    last: &str,
+    limit: usize,
+) -> Result<Option<String>, EngineError> {
+    let pushing = pushes_that_led_here(last, limit, &mut |key| cause_of(tx, pushes, key))?;
+    Ok(refusal(&pushing, limit))
+}
+
 /// What started a build, as the arrival says that it came from. Of a build that is gone nothing is known.
-fn cause_of(tx: &Tx<'_>, key: &str) -> Result<Cause, EngineError> {
-    let Some(event_id) = build::by_key(tx, key)?.and_then(|found| found.event_id) else {
+fn cause_of(tx: &Tx<'_>, pushes: &OwnPushes, key: &str) -> Result<Cause, EngineError> {
+    let Some(started) = build::by_key(tx, key)? else {
         return Ok(Cause::Other);
     };
-    let Some(arrival) = event::by_id(tx, event_id)? else {
+    let arrival = match started.event_id {
+        Some(event_id) => event::by_id(tx, event_id)?,
+        None => None,
+    };
+    let Some(arrival) = arrival else {
         return Ok(Cause::Other);
     };
-    Ok(match arrival.content {
-        Content::Push {
-            pusher: Some(pusher), ..
-        } => match pushing_build(&pusher) {
+    Ok(match &arrival.content {
+        Content::Push { pusher, .. } => match pusher.as_deref().and_then(pushing_build) {
             Some(before) => Cause::Push(before.to_owned()),
-            None => Cause::Other,
+            None => found_push(tx, pushes, &started, arrival.repository_id)?,
         },
-        Content::Parent { build, .. } => Cause::Build(build),
+        Content::Poll { .. } | Content::RemoteTrigger { .. } => {
+            found_push(tx, pushes, &started, arrival.repository_id)?
+        }
+        Content::Parent { build, .. } => Cause::Build(build.clone()),
         Content::Deployment { project, release, .. } => {
-            let found = match deployment::by_name(tx, &project)? {
-                Some(found) => deployment_release::by_name(tx, found.id, &release)?,
+            let found = match deployment::by_name(tx, project)? {
+                Some(found) => deployment_release::by_name(tx, found.id, release)?,
                 None => None,
             };
             found.map_or(Cause::Other, |release| Cause::Build(release.build_key))
         }
         _ => Cause::Other,
     })
+}
+
+/// The build whose push a build is of, where that was found and nobody said who pushed.
+fn found_push(
+    tx: &Tx<'_>,
+    pushes: &OwnPushes,
+    started: &Build,
+    repository_id: Option<i64>,
+) -> Result<Cause, EngineError> {
+    let revisions = build_query::revisions(tx, started.id)?;
+    let built = revisions
+        .iter()
+        .find(|one| repository_id.is_none() || one.repository_id == repository_id);
+    let Some((built, repository_id)) = built.and_then(|one| Some((one, one.repository_id?))) else {
+        return Ok(Cause::Other);
+    };
+    let tag = match (&started.reason, repository::by_id(tx, repository_id)?) {
+        (Reason::Tag { name }, Some(found)) => Some(ref_of_tag(found.scm, name)),
+        _ => None,
+    };
+    let moved = Moved {
+        repository_id,
+        is_ref: &|name| match &tag {
+            Some(tag) => name == tag,
+            None => !name.starts_with("refs/tags/"),
+        },
+        revision: &built.revision,
+        considered: built.previous.as_deref(),
+    };
+    let found = pushes.build_of(tx, None, moved)?;
+    Ok(found.map_or(Cause::Other, Cause::Push))
 }

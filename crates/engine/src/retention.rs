@@ -268,10 +268,14 @@ fn builds_with_logs(logs: &Path) -> io::Result<Vec<i64>> {
     Ok(ids)
 }
 
-/// The folders whose names are numbers, as we write them.
+/// The folders whose names are numbers, as we write them. A folder that is gone has none.
 fn numbered(folder: &Path) -> io::Result<Vec<i64>> {
     let mut numbers = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(numbers),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
         let number = name.to_str().and_then(|name| name.parse::<i64>().ok());
@@ -284,8 +288,21 @@ fn numbered(folder: &Path) -> io::Result<Vec<i64>> {
     Ok(numbers)
 }
 
+/// Removes the logs of a build that has none any more. Whoever started it again meanwhile writes to the same folder.
 async fn remove_logs(engine: &Engine, build_id: i64) {
     let folder = engine.home().build_logs(build_id);
+    match engine
+        .store()
+        .read(move |tx| expiry::has_no_logs(tx, build_id))
+        .await
+    {
+        Ok(true) => {}
+        Ok(false) => return,
+        Err(error) => {
+            tracing::warn!("{} stays until the next start: {error}", folder.display());
+            return;
+        }
+    }
     match tokio::fs::remove_dir_all(&folder).await {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             tracing::warn!("{} stays until the next start: {error}", folder.display());
@@ -297,6 +314,8 @@ async fn remove_logs(engine: &Engine, build_id: i64) {
 #[cfg(test)]
 mod tests {
     use madake_domain::plan::ExpiryPeriod;
+    use madake_domain::stage_selection::StageRequest;
+    use madake_store::build::{self, NewBuild, Reason, StageToBuild};
     use madake_store::{Store, StoreError};
 
     use super::*;
@@ -391,6 +410,8 @@ mod tests {
         let mut found = builds_with_logs(folder.path()).expect("a list");
         found.sort_unstable();
         assert_eq!(found, [7, 12, 12001]);
+        let none = builds_with_logs(&folder.path().join("gone")).expect("a list");
+        assert_eq!(none, [0_i64; 0]);
     }
 
     #[tokio::test]
@@ -408,6 +429,75 @@ mod tests {
             .await
             .expect("read");
         assert_eq!(seen, [false, true, true]);
+    }
+
+    #[tokio::test]
+    async fn artifacts_that_were_kept_since_the_others_went_go_as_well() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("madake.db")).expect("a store");
+        let seen = store
+            .write(|tx| {
+                build_row(tx, 1, false, false, false)?;
+                expiry::note(tx, 1, true, true)?;
+                let lacks = || {
+                    let all = expiry::of_branch(tx, 1)?;
+                    Ok::<_, EngineError>((all[0].lacks_artifacts, expiry::removed_of(tx, 1)?))
+                };
+                let before = lacks()?;
+                tx.execute("PRAGMA defer_foreign_keys = ON", &[])?;
+                tx.execute(
+                    "INSERT INTO artifact (build_id, job_id, name, shared, files, bytes, created_ms)
+                     VALUES (1, 1, 'jar', 0, 0, 0, 0)",
+                    &[],
+                )?;
+                let after = lacks()?;
+                tx.execute("DELETE FROM artifact", &[])?;
+                Ok::<_, EngineError>((before, after))
+            })
+            .await
+            .expect("read");
+        assert_eq!(seen, ((true, (true, true)), (false, (true, true))));
+    }
+
+    #[tokio::test]
+    async fn result_that_starts_again_has_logs_again_and_lacks_what_else_went() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("madake.db")).expect("a store");
+        store
+            .write(|tx| {
+                build_row(tx, 1, false, false, false)?;
+                let new = NewBuild {
+                    plan_id: 1,
+                    plan_branch_id: 1,
+                    version_id: 1,
+                    key: "PROJ-PLAN-2".into(),
+                    number: 2,
+                    revision: None,
+                    vcs_branch: None,
+                    event_id: None,
+                    reason: Reason::CodeChanged,
+                    triggered_by: String::new(),
+                    variables: Vec::new(),
+                    once_off: false,
+                    stages: vec![StageToBuild {
+                        name: "Build".into(),
+                        manual: false,
+                        final_stage: false,
+                        jobs: vec![("Compile".into(), "JOB1".into(), true)],
+                    }],
+                    request: StageRequest::default(),
+                    revisions: Vec::new(),
+                };
+                let made = build::insert(tx, &new, 0)?;
+                for (artifacts, logs) in [(true, true), (true, false), (false, true), (false, false)] {
+                    expiry::note(tx, made.id, artifacts, logs)?;
+                    build::save(tx, &made, &made.schedule, 0)?;
+                    assert_eq!(expiry::removed_of(tx, made.id)?, (artifacts, false));
+                }
+                Ok::<_, EngineError>(())
+            })
+            .await
+            .expect("started again");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use madake_agent::workspaces::{remove_set_aside, set_aside, unneeded};
 use madake_domain::key::EntityKey;
 use madake_store::{Topic, Tx, build_query, deployment, deployment_result, plan};
 
+use crate::blocking::change_files;
 use crate::{Engine, EngineError};
 
 /// What the working directory of an environment begins with.
@@ -18,22 +19,25 @@ const DEPLOY: &str = "DEPLOY-";
 pub(crate) async fn clean(engine: &Engine) -> Result<(), EngineError> {
     let needed = needed(engine).await?;
     let root = engine.home().workspaces();
-    for (slot, folder) in blocking(move || slots(&root)).await? {
+    for (slot, folder) in change_files("working directories", move || slots(&root)).await? {
         let (path, known) = (folder.clone(), needed.clone());
-        let gone = blocking(move || unneeded(&path, |name| !is_ours(name) || known.contains(name))).await?;
+        let gone = change_files("working directories", move || {
+            unneeded(&path, |name| !is_ours(name) || known.contains(name))
+        })
+        .await?;
         if !gone.is_empty() {
             if !engine.slots().take_this(slot) {
                 // A job runs there: the next look finds the same.
                 continue;
             }
             let (path, moved) = (folder.clone(), gone.clone());
-            let done = blocking(move || set_aside(&path, &moved)).await;
+            let done = change_files("working directories", move || set_aside(&path, &moved)).await;
             engine.slots().release(slot);
             engine.store().wakes().ring(Topic::Queue);
             done?;
             tracing::info!("removing what nothing is built in any more: {}", gone.join(", "));
         }
-        if let Err(error) = blocking(move || remove_set_aside(&folder)).await {
+        if let Err(error) = change_files("working directories", move || remove_set_aside(&folder)).await {
             tracing::debug!("working directories stay: {error}");
         }
     }
@@ -53,10 +57,14 @@ fn is_ours(name: &str) -> bool {
     }
 }
 
-/// The folders of agents, also of those that there are no more, with their numbers.
+/// The folders of agents, also of those that there are no more, with their numbers. Before the first job there are none.
 fn slots(root: &Path) -> io::Result<Vec<(usize, PathBuf)>> {
     let mut slots = Vec::new();
-    for entry in std::fs::read_dir(root)? {
+    let entries = match std::fs::read_dir(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(slots),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
         let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
         if let Some(number) = number {
@@ -114,15 +122,6 @@ fn busy(tx: &Tx<'_>) -> Result<BTreeSet<String>, EngineError> {
     Ok(names)
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, EngineError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| EngineError::Internal(error.to_string()))?
-        .map_err(|error| EngineError::Unavailable(format!("working directories cannot be changed: {error}")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,5 +141,13 @@ mod tests {
         ] {
             assert_eq!(is_ours(name), ours, "{name}");
         }
+    }
+
+    #[test]
+    fn folder_that_is_not_there_yet_has_no_agents() {
+        let home = tempfile::tempdir().expect("a folder");
+        assert_eq!(slots(&home.path().join("workspaces")).expect("a list"), []);
+        std::fs::create_dir(home.path().join("2")).expect("a folder");
+        assert_eq!(slots(home.path()).expect("a list"), [(2, home.path().join("2"))]);
     }
 }

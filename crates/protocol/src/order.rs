@@ -185,6 +185,9 @@ pub struct PushRight {
     /// The password, or a right that ends with the job.
     #[serde(default)]
     pub password: Option<Secret>,
+    /// The server hosts it, and hears of each push by whoever it is.
+    #[serde(default)]
+    pub hosted: bool,
 }
 
 /// A shared credential that tasks of the job name.
@@ -308,6 +311,7 @@ mod tests {
                 url: "http://localhost/scm/proj/app.git".into(),
                 username: "x".into(),
                 password: Some(Secret::new("horse")),
+                hosted: true,
             }],
             credentials: vec![
                 JobCredential {

@@ -399,7 +399,8 @@ pub fn save(tx: &Tx<'_>, build: &Build, next: &Schedule, now: Millis) -> Result<
     let finished = (!active).then_some(now);
     tx.execute(
         "UPDATE build SET schedule = $1, life_cycle = $2, state = $3, continuable = $4, restartable = $5, active = $6,
-           started_ms = $7, finished_ms = $8, expired = CASE WHEN $6 = 1 THEN '' ELSE expired END WHERE id = $9",
+           started_ms = $7, finished_ms = $8, expired = CASE WHEN $6 = 1 THEN REPLACE(REPLACE(expired, ',logs', ''), 'logs', '') ELSE expired END
+         WHERE id = $9",
         params![
             serde_json::to_string(next)?,
             summary.life_cycle.as_str(),

@@ -19,7 +19,7 @@ pub struct AgingResult {
     pub version_id: i64,
     /// Whether a release was made of it.
     pub is_released: bool,
-    /// Whether its artifacts were removed.
+    /// Whether its artifacts were removed, and no job has kept others since.
     pub lacks_artifacts: bool,
     /// Whether its logs were removed.
     pub lacks_logs: bool,
@@ -35,7 +35,8 @@ const LOGS: &str = "logs";
 pub fn of_branch(tx: &Tx<'_>, plan_branch_id: i64) -> Result<Vec<AgingResult>, StoreError> {
     tx.all(
         "SELECT id, key, number, CASE WHEN active = 1 OR continuable = 1 THEN NULL ELSE finished_ms END, state, version_id,
-           expired, CASE WHEN EXISTS (SELECT 1 FROM deployment_release r WHERE r.build_id = build.id) THEN 1 ELSE 0 END
+           expired, CASE WHEN EXISTS (SELECT 1 FROM deployment_release r WHERE r.build_id = build.id) THEN 1 ELSE 0 END,
+           CASE WHEN EXISTS (SELECT 1 FROM artifact a WHERE a.build_id = build.id) THEN 1 ELSE 0 END
          FROM build WHERE plan_branch_id = $1 ORDER BY number",
         params![plan_branch_id],
         |row| {
@@ -49,7 +50,7 @@ pub fn of_branch(tx: &Tx<'_>, plan_branch_id: i64) -> Result<Vec<AgingResult>, S
                 is_successful: row.get::<String>(4)? == "Successful",
                 version_id: row.get(5)?,
                 is_released: row.get(7)?,
-                lacks_artifacts: lacks(ARTIFACTS),
+                lacks_artifacts: lacks(ARTIFACTS) && !row.get::<bool>(8)?,
                 lacks_logs: lacks(LOGS),
             })
         },

@@ -11,14 +11,15 @@ pub struct HeldBuild {
     pub decision_id: i64,
     /// The revision of the repository that changed.
     pub revision: String,
+    /// The revision that the plan branch had considered when this was held back.
+    pub considered: Option<String>,
     /// What the build is to be made of, as JSON.
     pub content: String,
     /// Since when it waits.
     pub since_ms: Millis,
 }
 
-const HELD: &str =
-    "SELECT h.plan_branch_id, h.decision_id, h.revision, h.content, h.since_ms FROM held_build h";
+const HELD: &str = "SELECT h.plan_branch_id, h.decision_id, h.revision, h.content, h.since_ms, h.considered FROM held_build h";
 
 fn read(row: &crate::Row<'_>) -> Result<HeldBuild, StoreError> {
     Ok(HeldBuild {
@@ -27,6 +28,7 @@ fn read(row: &crate::Row<'_>) -> Result<HeldBuild, StoreError> {
         revision: row.get(2)?,
         content: row.get(3)?,
         since_ms: row.get(4)?,
+        considered: row.get(5)?,
     })
 }
 
@@ -60,13 +62,15 @@ pub fn of(tx: &Tx<'_>, plan_branch_id: i64) -> Result<Option<HeldBuild>, StoreEr
 /// When the store cannot be written.
 pub fn insert(tx: &Tx<'_>, held: &HeldBuild) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO held_build (plan_branch_id, decision_id, revision, content, since_ms) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO held_build (plan_branch_id, decision_id, revision, content, since_ms, considered)
+         VALUES ($1, $2, $3, $4, $5, $6)",
         params![
             held.plan_branch_id,
             held.decision_id,
             held.revision,
             held.content,
-            held.since_ms
+            held.since_ms,
+            held.considered
         ],
     )?;
     Ok(())

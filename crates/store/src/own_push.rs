@@ -15,6 +15,8 @@ pub struct OwnPush {
     pub revision: String,
     /// `PROJ-PLAN-7`
     pub build_key: String,
+    /// Where the ref was, unless it was new or at what the build built.
+    pub onto: Option<String>,
     /// When it was noted.
     pub pushed_ms: Millis,
 }
@@ -22,6 +24,8 @@ pub struct OwnPush {
 /// An attempt at a job that an agent has now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
+    /// The id of its plan.
+    pub plan_id: i64,
     /// The key of its build.
     pub build_key: String,
     /// The job's id.
@@ -36,53 +40,59 @@ pub struct Attempt {
 /// When the store cannot be written.
 pub fn insert(tx: &Tx<'_>, one: &OwnPush) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO own_push (repository_id, plan_id, ref_name, revision, build_key, pushed_ms)
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+        "INSERT INTO own_push (repository_id, plan_id, ref_name, revision, build_key, onto_revision, pushed_ms)
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
         params![
             one.repository_id,
             one.plan_id,
             one.ref_name,
             one.revision,
             one.build_key,
+            one.onto,
             one.pushed_ms
         ],
     )?;
     Ok(())
 }
 
-/// The key of the plan's build that pushed the revision to the ref.
+/// The pushes of builds that put refs of a repository at a revision, the oldest first.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn build_of(
-    tx: &Tx<'_>,
-    plan_id: i64,
-    repository_id: i64,
-    ref_name: &str,
-    revision: &str,
-) -> Result<Option<String>, StoreError> {
-    tx.first(
-        "SELECT build_key FROM own_push
-         WHERE repository_id = $1 AND revision = $2 AND ref_name = $3 AND plan_id = $4",
-        params![repository_id, revision, ref_name, plan_id],
-        |row| row.get(0),
+pub fn of_revision(tx: &Tx<'_>, repository_id: i64, revision: &str) -> Result<Vec<OwnPush>, StoreError> {
+    tx.all(
+        "SELECT plan_id, ref_name, build_key, onto_revision, pushed_ms FROM own_push
+         WHERE repository_id = $1 AND revision = $2 ORDER BY pushed_ms, plan_id, ref_name",
+        params![repository_id, revision],
+        |row| {
+            Ok(OwnPush {
+                repository_id,
+                plan_id: row.get(0)?,
+                ref_name: row.get(1)?,
+                revision: revision.to_owned(),
+                build_key: row.get(2)?,
+                onto: row.get(3)?,
+                pushed_ms: row.get(4)?,
+            })
+        },
     )
 }
 
-/// The attempts at jobs of a plan that agents have now.
+/// The attempts at jobs that agents have now.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn attempts_now(tx: &Tx<'_>, plan_id: i64) -> Result<Vec<Attempt>, StoreError> {
+pub fn attempts_now(tx: &Tx<'_>) -> Result<Vec<Attempt>, StoreError> {
     tx.all(
-        "SELECT b.key, j.id, j.attempt FROM job j JOIN build b ON b.id = j.build_id
-         WHERE j.holder IS NOT NULL AND b.plan_id = $1 ORDER BY j.id",
-        params![plan_id],
+        "SELECT b.plan_id, b.key, j.id, j.attempt FROM job j JOIN build b ON b.id = j.build_id
+         WHERE j.holder IS NOT NULL ORDER BY j.id",
+        &[],
         |row| {
             Ok(Attempt {
-                build_key: row.get(0)?,
-                job_id: row.get(1)?,
-                attempt: row.get(2)?,
+                plan_id: row.get(0)?,
+                build_key: row.get(1)?,
+                job_id: row.get(2)?,
+                attempt: row.get(3)?,
             })
         },
     )
@@ -116,6 +126,7 @@ mod tests {
             ref_name: ref_name.to_owned(),
             revision: "abc".into(),
             build_key: format!("PROJ-PLAN-{pushed_ms}"),
+            onto: Some("aaa".into()),
             pushed_ms,
         };
         let (master, later, gone) = (
@@ -128,27 +139,27 @@ mod tests {
                 for push in [&master, &later, &gone] {
                     insert(tx, push)?;
                 }
-                let build = |plan, repository, name: &str, revision: &str| {
-                    build_of(tx, plan, repository, name, revision)
+                let pushes = |repository, revision: &str| {
+                    let found = of_revision(tx, repository, revision)?;
+                    Ok::<_, StoreError>(
+                        found
+                            .into_iter()
+                            .map(|one| (one.ref_name, one.build_key))
+                            .collect::<Vec<_>>(),
+                    )
                 };
-                assert_eq!(
-                    build(7, 1, "refs/heads/master", "abc")?.as_deref(),
-                    Some("PROJ-PLAN-1")
-                );
-                for (plan, repository, name, revision) in [
-                    (8, 1, "refs/heads/master", "abc"),
-                    (7, 2, "refs/heads/master", "abc"),
-                    (7, 1, "refs/heads/other", "abc"),
-                    (7, 1, "refs/heads/master", "abd"),
-                ] {
-                    assert_eq!(build(plan, repository, name, revision)?, None);
-                }
+                let both = [("refs/heads/gone", 1), ("refs/heads/master", 1)]
+                    .map(|(name, number)| (name.to_owned(), format!("PROJ-PLAN-{number}")));
+                assert_eq!(pushes(1, "abc")?, both);
+                assert_eq!(of_revision(tx, 1, "abc")?[1], master);
+                assert_eq!(pushes(2, "abc")?, []);
+                assert_eq!(pushes(1, "abd")?, []);
                 // There is no such repository; its refs are gone again before anybody asks.
                 tx.execute("PRAGMA defer_foreign_keys = ON", &[])?;
                 repository::set_ref(tx, 1, "refs/heads/master", Some("abc"), None, 5)?;
                 assert_eq!(forget_before(tx, 1)?, 0);
                 assert_eq!(forget_before(tx, 2)?, 1);
-                assert!(build(7, 1, "refs/heads/master", "abc")?.is_some());
+                assert_eq!(pushes(1, "abc")?, both[1..]);
                 repository::set_ref(tx, 1, "refs/heads/master", Some("abd"), None, 6)?;
                 assert_eq!(forget_before(tx, 2)?, 1);
                 repository::set_ref(tx, 1, "refs/heads/master", None, None, 6)

@@ -371,6 +371,21 @@ pub fn with_dependencies(tx: &Tx<'_>) -> Result<Vec<(i64, PlanConfiguration)>, S
     Ok(all)
 }
 
+/// The plan branches with a version of their own that starts other plans.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn branches_with_dependencies(tx: &Tx<'_>) -> Result<Vec<(i64, PlanConfiguration)>, StoreError> {
+    let mut all = tx.all(
+        "SELECT b.id, v.configuration FROM plan_branch b JOIN plan_version v ON v.id = b.version_id
+         WHERE v.configuration LIKE '%\"dependencies\":%' AND b.removed_ms IS NULL ORDER BY b.id",
+        &[],
+        |row| Ok((row.get(0)?, row.json::<PlanConfiguration>(1)?)),
+    )?;
+    all.retain(|(_, one)| !one.dependencies.plans.is_empty());
+    Ok(all)
+}
+
 /// Gives a plan to a repository: from now on that one's plan file describes it.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ const READERS: usize = 4;
 const QUEUE_LIMIT: usize = 4096;
 
 /// The migrations, in order. Append only.
-const MIGRATIONS: [&str; 24] = [
+const MIGRATIONS: [&str; 26] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_telling.sql"),
     include_str!("migrations/0003_ssh_keys.sql"),
@@ -43,6 +43,8 @@ const MIGRATIONS: [&str; 24] = [
     include_str!("migrations/0022_environment_timers.sql"),
     include_str!("migrations/0023_grants_of_nobody.sql"),
     include_str!("migrations/0024_own_pushes.sql"),
+    include_str!("migrations/0025_pushes_onto_others.sql"),
+    include_str!("migrations/0026_held_builds_know_what_was_before.sql"),
 ];
 
 /// The tables of which a copy in memory is worth keeping: each webhook and each push asks for a few rows of them.

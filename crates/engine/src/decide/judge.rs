@@ -17,7 +17,7 @@ use madake_store::repository::{self, Repository};
 use madake_store::{Millis, Tx, held_build, pull_request};
 
 use super::own_file::{self, OwnFile};
-use super::own_pushes::{pass_over, pushed_by};
+use super::own_pushes;
 use super::tags::{self, NewTag};
 use super::timers;
 use crate::enqueue::RequestedRevision;
@@ -272,13 +272,9 @@ pub(super) async fn judge_loaded(
                 decisions.push(ChangeJudge::new(configuration, arrival).decide(candidate, &facts, &moment));
             }
             for mut decision in decisions {
-                if let Some(build) = pushed_by(engine, found, loaded, asked, &decision, part.tag()).await? {
-                    pass_over(&mut decision, &build);
-                }
+                own_pushes::weigh(engine, found, loaded, asked, &mut decision, part.tag()).await?;
                 if let (true, Some(sentence)) = (decision.build, &too_many_pushes) {
-                    decision.build = false;
-                    decision.code = ReasonCode::PushChain;
-                    decision.sentence.clone_from(sentence);
+                    own_pushes::refuse(&mut decision, sentence.clone());
                 }
                 let mut made = prepare(engine, found, loaded, configuration, decision, &mut looked).await?;
                 made.tag = part.tag().map(ToOwned::to_owned);

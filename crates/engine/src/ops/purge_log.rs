@@ -17,6 +17,7 @@ use madake_store::log_purge::{self, Tombstone};
 use madake_store::{StoreError, Tx, build, build_query};
 
 use crate::access::{Caller, plan_for};
+use crate::blocking::change_files;
 use crate::deploying::{rights, show};
 use crate::home::Home;
 use crate::{Engine, EngineError, clock};
@@ -128,14 +129,14 @@ impl Engine {
         let path = found.path(self.home());
         let no_line = || EngineError::NotFound(format!("the log of {name} has no line {line}"));
         let looked_at = path.clone();
-        let place = blocking(move || place_of(&looked_at, line)).await?;
+        let place = change_files("the log", move || place_of(&looked_at, line)).await?;
         let (from, to) = place.ok_or_else(no_line)?;
         // First who did it, then the deed: what is done without a trace would be worse than what can be done again.
         let kept = tombstone.clone();
         self.store()
             .write(move |tx| Ok::<_, EngineError>(found.note(tx, &kept)?))
             .await?;
-        blocking(move || write_over(&path, from, to)).await?;
+        change_files("the log", move || write_over(&path, from, to)).await?;
         let by = caller.name();
         tracing::warn!(result = %name, principal = %by, "{by} took line {line} out of the log of {name}");
         Ok(tombstone)
@@ -213,15 +214,6 @@ fn job_for(tx: &Tx<'_>, caller: &Caller, key: &JobResultKey, needed: Permission)
         .find(|job| key.job.to_string() == format!("{}-{}", branch.key, job.key))
         .filter(|job| job.attempt > 0)
         .ok_or_else(missing)
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, EngineError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| EngineError::Internal(error.to_string()))?
-        .map_err(|error| EngineError::Unavailable(format!("the log cannot be changed: {error}")))
 }
 
 /// Where the text of a line begins and ends, behind its kind and its time and without the end of the line.

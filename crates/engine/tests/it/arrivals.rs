@@ -1,21 +1,9 @@
 //! What arrives without a push of its own: reconciliation, polling, cron; and what waits behind a limit.
 
 use madake_engine::access::Caller;
-use madake_engine::ops::link_repository::LinkRepository;
 use madake_engine::ops::trigger_build::TriggerBuild;
 
 use crate::fixture::{Fixture, ZERO, git, plan_file};
-
-fn link(name: &str, url: &std::path::Path) -> LinkRepository {
-    LinkRepository {
-        name: name.into(),
-        scm: None,
-        url: url.display().to_string(),
-        credential: None,
-        shared: None,
-        default_branch: None,
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn push_that_nobody_told_of_is_found_by_reconciliation() {
@@ -55,11 +43,7 @@ async fn polling_finds_changes_and_leaves_no_trace_of_looks_without() {
     let work = fixture.repository("lib");
     let file = plan_file("echo built", "triggers:\n  - polling: 1\n");
     let first = work.push("master", &[("bamboo-specs/bamboo.yml", &file)]);
-    fixture
-        .engine
-        .link_repository(&Caller::local(), link("lib", &work.bare))
-        .await
-        .expect("linked");
+    fixture.link("lib", None, &work.bare).await;
     let builds = fixture.ended("PROJ-PLAN", 1).await;
     assert_eq!(builds[0].revision.as_deref(), Some(first.as_str()));
     let second = work.push("master", &[("x", "1")]);
@@ -152,11 +136,7 @@ async fn condition_of_a_trigger_holds_a_build_back_and_says_why() {
         "triggers:\n  - remote:\n      conditions:\n        - minimum-commits: 3\n",
     );
     let _ = work.push("master", &[("bamboo-specs/bamboo.yml", &file)]);
-    fixture
-        .engine
-        .link_repository(&Caller::local(), link("lib", &work.bare))
-        .await
-        .expect("linked");
+    fixture.link("lib", None, &work.bare).await;
     let key = "PROJ-PLAN".parse().expect("a key");
     let mut built = Vec::new();
     for round in 0..3 {
@@ -194,11 +174,7 @@ async fn host_that_does_not_answer_delays_nobody_else_and_is_tried_again() {
     let away = fixture.repository("away");
     let file = plan_file("echo built", "triggers:\n  - remote\n").replace("PLAN", "AWAY");
     let _ = away.push("master", &[("bamboo-specs/bamboo.yml", &file)]);
-    fixture
-        .engine
-        .link_repository(&Caller::local(), link("away", &away.bare))
-        .await
-        .expect("linked");
+    fixture.link("away", None, &away.bare).await;
     let hidden = away.bare.with_extension("hidden");
     std::fs::rename(&away.bare, &hidden).expect("the host is gone");
     let key = "PROJ-AWAY".parse().expect("a key");

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 use madake_domain::key::PlanKey;
+use madake_domain::repository::Scm;
 use madake_engine::Engine;
 use madake_engine::access::Caller;
 use madake_engine::home::Home;
+use madake_engine::ops::link_repository::LinkRepository;
 use madake_engine::settings::Settings;
 use madake_store::build::Build;
 use madake_store::{StoreError, build_query, plan};
@@ -108,6 +110,22 @@ impl Fixture {
             .await
             .expect("attached");
         work
+    }
+
+    /// Links a repository by its path on this machine.
+    pub(crate) async fn link(&self, name: &str, scm: Option<Scm>, path: &Path) {
+        let request = LinkRepository {
+            name: name.to_owned(),
+            scm,
+            url: path.display().to_string(),
+            credential: None,
+            shared: None,
+            default_branch: None,
+        };
+        self.engine
+            .link_repository(&Caller::local(), request)
+            .await
+            .expect("linked");
     }
 
     /// Tells the engine of a push, as the hook of an attached repository does.

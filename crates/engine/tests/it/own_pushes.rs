@@ -4,8 +4,6 @@ use std::path::Path;
 use std::process::Command;
 
 use madake_domain::repository::Scm;
-use madake_engine::access::Caller;
-use madake_engine::ops::link_repository::LinkRepository;
 use madake_store::{decision, plan};
 
 use crate::fixture::{Fixture, WorkTree, git};
@@ -22,22 +20,6 @@ fn plan_of(tasks: &str, more: &str) -> String {
 
 /// Commits and pushes something new at each build.
 const COMMITS: &str = "    - script: echo ${bamboo.buildNumber} > made.txt\n    - vcs-commit: {message: 'Release'}\n    - vcs-push";
-
-async fn link(fixture: &Fixture, scm: Option<Scm>, url: &Path) {
-    let request = LinkRepository {
-        name: "lib".into(),
-        scm,
-        url: url.display().to_string(),
-        credential: None,
-        shared: None,
-        default_branch: None,
-    };
-    fixture
-        .engine
-        .link_repository(&Caller::local(), request)
-        .await
-        .expect("linked");
-}
 
 /// Waits for so many decisions that passed a push of the plan's own builds over; gives their plan branches.
 async fn passed_over(fixture: &Fixture, count: usize) -> Vec<String> {
@@ -70,7 +52,7 @@ async fn polling_of_a_linked_repository_passes_over_what_the_plan_pushed() {
     let work = fixture.repository("lib");
     let file = plan_of(COMMITS, "triggers:\n  - polling: 1");
     let _first = work.push("master", &[(SPECS, &file)]);
-    link(&fixture, None, &work.bare).await;
+    fixture.link("lib", None, &work.bare).await;
     let _builds = fixture.ended("PROJ-PLAN", 1).await;
     passed_over(&fixture, 1).await;
     assert_eq!(fixture.builds("PROJ-PLAN").await.len(), 1);
@@ -91,7 +73,7 @@ async fn branch_that_a_build_began_is_not_built_when_polling_finds_it() {
     let tasks = "    - vcs-branch: {branch: 'rel/${bamboo.planKey}-${bamboo.buildNumber}'}";
     let more = "branches: {create: for-new-branch}\ntriggers:\n  - polling: 1";
     let _first = work.push("master", &[(SPECS, &plan_of(tasks, more))]);
-    link(&fixture, None, &work.bare).await;
+    fixture.link("lib", None, &work.bare).await;
     let _builds = fixture.ended("PROJ-PLAN", 1).await;
     let keys = passed_over(&fixture, 1).await;
     assert_eq!(keys, ["PROJ-PLAN0"]);
@@ -151,6 +133,82 @@ async fn hook_that_tells_of_a_push_while_its_build_runs_starts_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_people_pushed_is_built_though_a_job_merged_it_into_its_own_push() {
+    let fixture = Fixture::start().await;
+    let work = fixture.attached("app").await;
+    let gate = fixture.path().join("gate");
+    let pulls = format!(
+        "    - script: |\n        while [ ! -e {gate} ]; do sleep 0.05; done\n        git pull --quiet {bare} master\n{COMMITS}",
+        gate = gate.display(),
+        bare = work.bare.display()
+    );
+    let file = plan_of(&pulls, "triggers:\n  - bitbucket-server-trigger");
+    let first = work.push("master", &[(SPECS, &file)]);
+    fixture
+        .hook("PROJ/app", crate::fixture::ZERO, &first, "master")
+        .await;
+    let theirs = work.push("master", &[("x", "1")]);
+    std::fs::write(&gate, "").expect("an open gate");
+    let builds = fixture.ended("PROJ-PLAN", 1).await;
+    let log = fixture.log(builds[0].id);
+    assert!(log.contains(&format!("master moved to {theirs} while")), "{log}");
+    // Nobody told of theirs.
+    let merged = head_of(&work.bare);
+    fixture.hook("PROJ/app", &first, &merged, "master").await;
+    let builds = fixture.ended("PROJ-PLAN", 2).await;
+    assert_eq!(builds[1].revision.as_deref(), Some(merged.as_str()));
+    let second = head_of(&work.bare);
+    fixture.hook("PROJ/app", &merged, &second, "master").await;
+    passed_over(&fixture, 1).await;
+    fixture.settled().await;
+    assert_eq!(fixture.builds("PROJ-PLAN").await.len(), 2);
+    fixture.engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_of_a_linked_repository_that_push_for_each_other_are_stopped() {
+    let fixture = Fixture::start_with(|settings| settings.pushes_in_a_row = 2).await;
+    let work = fixture.repository("lib");
+    let plan_of = |key: &str, own: &str, others: &str| {
+        plan_of(
+            &format!("    - vcs-tag: '{own}-${{bamboo.buildNumber}}'"),
+            &format!("triggers:\n  - polling: 1\n  - tag: {{filter: '{others}-.*'}}"),
+        )
+        .replace("key: PLAN", &format!("key: {key}"))
+        .replace("Pushes", key)
+    };
+    let file = format!(
+        "{}---\n{}",
+        plan_of("PLAN", "ping", "pong"),
+        plan_of("PONG", "pong", "ping")
+    );
+    let _first = work.push("master", &[(SPECS, &file)]);
+    fixture.link("lib", None, &work.bare).await;
+    let fixture = &fixture;
+    let refused = |key: &'static str| async move {
+        let found = fixture.engine.store().read(move |tx| {
+            let plan = plan::by_key(tx, &key.parse().expect("a key"))?;
+            decision::of_plan(tx, plan.map_or(0, |plan| plan.id), None, None, 1000)
+        });
+        let all = found.await.expect("decisions");
+        let of_chain = all.into_iter().find(|one| one.code == "push-chain" && !one.build);
+        of_chain.map(|one| one.sentence)
+    };
+    let ping = fixture
+        .wait_for("a row from PONG to end", || refused("PROJ-PLAN"))
+        .await;
+    let pong = fixture
+        .wait_for("a row from PLAN to end", || refused("PROJ-PONG"))
+        .await;
+    assert!(ping.contains("(PROJ-PLAN-1 -> PROJ-PONG-"), "{ping}");
+    assert!(pong.contains("(PROJ-PONG-1 -> PROJ-PLAN-"), "{pong}");
+    fixture.settled().await;
+    assert_eq!(fixture.builds("PROJ-PLAN").await.len(), 2);
+    assert_eq!(fixture.builds("PROJ-PONG").await.len(), 2);
+    fixture.engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn push_of_a_job_that_was_killed_before_it_told_its_end_is_known() {
     let mut fixture = Fixture::start().await;
     let (_work, first, pushed) = pushed_and_waiting(&fixture).await;
@@ -205,7 +263,7 @@ async fn polling_of_mercurial_passes_over_tags_and_branches_of_the_plan() {
     let more = "branches: {create: for-new-branch}\ntriggers:\n  - polling: 1";
     std::fs::write(work.join(SPECS), plan_of(tasks, more)).expect("a file");
     hg(&work, &["commit", "--quiet", "--addremove", "--message", "first"]);
-    link(&fixture, Some(Scm::Hg), &work).await;
+    fixture.link("lib", Some(Scm::Hg), &work).await;
     let builds = fixture.ended("PROJ-PLAN", 1).await;
     let log = fixture.log(builds[0].id);
     assert!(log.contains("The branch rel-1 begins at"), "{log}");

@@ -2,7 +2,6 @@
 
 use madake_domain::schedule::ResultState;
 use madake_engine::access::Caller;
-use madake_engine::ops::link_repository::LinkRepository;
 use madake_engine::ops::trigger_build::TriggerBuild;
 
 use crate::fixture::{Fixture, ZERO, git, plan_file};
@@ -62,22 +61,7 @@ async fn remote_trigger_builds_what_changed_and_says_what_did_not() {
     let work = fixture.repository("lib");
     let file = plan_file("echo built", "triggers:\n  - remote\n");
     let first = work.push("master", &[("bamboo-specs/bamboo.yml", &file)]);
-    let url = work.bare.display().to_string();
-    fixture
-        .engine
-        .link_repository(
-            &Caller::local(),
-            LinkRepository {
-                name: "lib".into(),
-                scm: None,
-                url,
-                credential: None,
-                shared: None,
-                default_branch: None,
-            },
-        )
-        .await
-        .expect("linked");
+    fixture.link("lib", None, &work.bare).await;
     let key = "PROJ-PLAN".parse().expect("a key");
     fixture
         .engine
@@ -230,19 +214,7 @@ async fn one_remote_trigger_over_many_branches_starts_a_handful_of_git_processes
     let work = fixture.repository("lib");
     let file = plan_file("echo built", "triggers:\n  - remote\n");
     let _ = work.push("master", &[("bamboo-specs/bamboo.yml", &file)]);
-    let link = LinkRepository {
-        name: "lib".into(),
-        scm: None,
-        url: work.bare.display().to_string(),
-        credential: None,
-        shared: None,
-        default_branch: None,
-    };
-    fixture
-        .engine
-        .link_repository(&Caller::local(), link)
-        .await
-        .expect("linked");
+    fixture.link("lib", None, &work.bare).await;
     for number in 0..40 {
         git(
             &work.tree,

@@ -1,7 +1,6 @@
 //! New tags of linked repositories: however they are come across, each plan that builds tags is asked about each once.
 
 use madake_engine::access::Caller;
-use madake_engine::ops::link_repository::LinkRepository;
 
 use crate::fixture::{Fixture, WorkTree, git, plan_file};
 
@@ -15,19 +14,7 @@ async fn linked_with_two_plans(fixture: &Fixture) -> WorkTree {
         .replace("Build it", "Build tags");
     let both = format!("{called}{tagged}");
     let _ = work.push("master", &[("bamboo-specs/bamboo.yml", &both)]);
-    let link = LinkRepository {
-        name: "lib".into(),
-        scm: None,
-        url: work.bare.display().to_string(),
-        credential: None,
-        shared: None,
-        default_branch: None,
-    };
-    fixture
-        .engine
-        .link_repository(&Caller::local(), link)
-        .await
-        .expect("linked");
+    fixture.link("lib", None, &work.bare).await;
     fixture
         .wait_for("the first look", || async {
             (kinds(fixture).await.iter().any(|kind| kind == "poll")).then_some(())

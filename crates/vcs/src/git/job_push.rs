@@ -32,8 +32,12 @@ pub struct JobPush<'a> {
     pub scratch: &'a Path,
     /// What is pushed.
     pub what: Pushed<'a>,
+    /// The revision that was built.
+    pub built: &'a ObjectId,
     /// The ref that moves there.
     pub target: &'a RefName,
+    /// The server at the other end is ours and hears of each push, so that nobody asks where the ref is.
+    pub hosted: bool,
     /// The address.
     pub url: &'a RepositoryUrl,
     /// As whom.
@@ -161,11 +165,21 @@ fn push_from_scratch(request: &JobPush<'_>) -> Result<(), JobPushError> {
                 .map_err(|_| JobPushError::NotABundle)?
         }
     };
-    request
-        .announce
-        .tell(request.target, &from)
-        .map_err(JobPushError::Announce)?;
     let credential = request.credential.or_else(|| request.url.credential());
+    let place = if request.hosted {
+        None
+    } else {
+        place_of_target(request, credential)?
+    };
+    // Nothing of what somebody else put there is the job's.
+    let moves = place != Some(from);
+    if moves {
+        let onto = place.as_ref().filter(|place| *place != request.built);
+        request
+            .announce
+            .push(request.target, &from, onto)
+            .map_err(JobPushError::Announce)?;
+    }
     let pushed = run("push")
         .repository(request.scratch)
         .network(request.url, credential)
@@ -179,11 +193,17 @@ fn push_from_scratch(request: &JobPush<'_>) -> Result<(), JobPushError> {
         .arg(request.url.display())
         .arg(format!("{from}:{}", request.target))
         .run_blocking();
+    if let Err(ProcessError::Failed { stderr, .. }) = &pushed
+        && moves
+        && is_refused(stderr)
+    {
+        request.announce.refused(request.target, &from);
+    }
     match pushed {
         Ok(_) => Ok(()),
         Err(ProcessError::Failed { stderr, .. }) if is_left_behind(&stderr) => Err(JobPushError::NotMoved {
             target: request.target.clone(),
-            at: place_of_target(request, credential),
+            at: place_of_target(request, credential).unwrap_or_default(),
         }),
         Err(error) => Err(error.into()),
     }
@@ -198,8 +218,24 @@ fn is_left_behind(stderr: &str) -> bool {
                 .any(|reason| stderr.contains(reason)))
 }
 
-/// Where the target is over there; nothing where that cannot be told.
-fn place_of_target(request: &JobPush<'_>, credential: Option<&Credential>) -> Option<ObjectId> {
+/// Whether git says for certain that the ref has not moved. Of a connection that broke nobody knows.
+fn is_refused(stderr: &str) -> bool {
+    [
+        "[rejected]",
+        "[remote rejected]",
+        "Authentication failed",
+        "returned error: 401",
+        "returned error: 403",
+    ]
+    .iter()
+    .any(|words| stderr.contains(words))
+}
+
+/// Where the target is over there; `None`: it is new.
+fn place_of_target(
+    request: &JobPush<'_>,
+    credential: Option<&Credential>,
+) -> Result<Option<ObjectId>, ProcessError> {
     let listed = request
         .git
         .command("ls-remote")
@@ -207,12 +243,11 @@ fn place_of_target(request: &JobPush<'_>, credential: Option<&Credential>) -> Op
         .repository(request.scratch)
         .network(request.url, credential)
         .args(["--quiet", "--", request.url.display(), request.target.as_str()])
-        .run_blocking()
-        .ok()?;
+        .run_blocking()?;
     let text = String::from_utf8_lossy(&listed.stdout).into_owned();
-    let (id, _) = text
+    let found = text
         .lines()
         .filter_map(|line| line.split_once('\t'))
-        .find(|(_, name)| *name == request.target.as_str())?;
-    ObjectId::parse(id).ok()
+        .find(|(_, name)| *name == request.target.as_str());
+    Ok(found.and_then(|(id, _)| ObjectId::parse(id).ok()))
 }

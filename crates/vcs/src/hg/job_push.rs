@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::name::{LabelKind, ref_name};
 use crate::announce::Announce;
-use crate::name::ObjectId;
+use crate::name::{ObjectId, RefName};
 use crate::process::{HgCommand, HgProgram, ProcessError};
 use crate::url::{Credential, RepositoryUrl};
 
@@ -22,6 +22,20 @@ const TAGS: &str = ".hgtags";
 
 /// The most output of hg that is read, in bytes.
 const LONGEST_LIST: usize = 4 << 20;
+
+/// How hg says that somebody else pushed to the branch.
+const NEW_HEAD: &str = "creates new remote head";
+
+/// How hg says for certain that nothing was pushed. Of a connection that broke nobody knows.
+const REFUSALS: [&str; 3] = [NEW_HEAD, "push failed on remote", "authorization failed"];
+
+/// A ref that a push moves.
+struct Moved {
+    name: RefName,
+    node: ObjectId,
+    /// What others brought to it meanwhile.
+    onto: Option<ObjectId>,
+}
 
 /// What is pushed, and where to.
 #[derive(Debug, Clone)]
@@ -42,6 +56,8 @@ pub struct JobPush<'a> {
     pub what: Pushed<'a>,
     /// Who makes commits.
     pub author: &'a str,
+    /// The server at the other end is ours and hears of each push, so that nobody asks what others pushed to it.
+    pub hosted: bool,
     /// The address.
     pub url: &'a RepositoryUrl,
     /// As whom.
@@ -98,6 +114,12 @@ impl JobPush<'_> {
             .args(["--quiet", "--noupdate", "--pull", "--"])
             .args([self.source, self.scratch])
             .run_blocking()?;
+        if self.bundle.is_some() && !self.hosted {
+            // A job that pulled has others' commits in its bundle, which the source may lack.
+            self.network("hg pull")
+                .args(["--quiet", "--", self.url.display()])
+                .run_blocking()?;
+        }
         let known = self.list("tip", "{rev}\n")?.pop().unwrap_or_default();
         if let Some(bundle) = self.bundle {
             self.inside("hg unbundle")
@@ -123,42 +145,75 @@ impl JobPush<'_> {
             }
             Pushed::Commits => self.update(&revision)?,
         }
-        self.announce(&known)?;
-        match self.push_parent() {
-            Err(ProcessError::Failed { stderr, .. }) if stderr.contains("creates new remote head") => {
+        match self.push_announced(&known) {
+            Err(JobPushError::Hg(ProcessError::Failed { stderr, .. })) if stderr.contains(NEW_HEAD) => {
                 self.merge_tags()?;
-                self.announce(&known)?;
-                Ok(self.push_parent()?)
+                self.push_announced(&known)
             }
-            pushed => Ok(pushed?),
+            pushed => pushed,
         }
     }
 
-    /// Tells of the branches that move with the commit that the working directory is at, and of the tag; `known` is the
-    /// number of the last commit that is not this push's own. A branch to which somebody else brought more than tags
-    /// since the revision that was built is not told of: that is to be built.
-    fn announce(&self, known: &str) -> Result<(), JobPushError> {
-        let of_others = format!("only(., {}) and 0:{known}", self.built);
-        let files = self.list(&of_others, "{files % '{file}\n'}")?;
-        let mut moved = BTreeMap::new();
-        if files.iter().all(|file| file == TAGS) {
-            // In the order of their numbers: what is later is the head.
-            for line in self.list(&format!("::. and not 0:{known}"), "{node} {branch}\n")? {
-                if let Some((node, branch)) = line.split_once(' ') {
-                    moved.insert((LabelKind::Branch, branch.to_owned()), node.to_owned());
+    /// Tells of the branches that move with the commit that the working directory is at, and of the tag, and pushes it.
+    fn push_announced(&self, known: &str) -> Result<(), JobPushError> {
+        let moved = self.moved(known)?;
+        for one in &moved {
+            self.announce
+                .push(&one.name, &one.node, one.onto.as_ref())
+                .map_err(JobPushError::Announce)?;
+        }
+        let pushed = self.push_parent();
+        if let Err(ProcessError::Failed { stderr, .. }) = &pushed
+            && REFUSALS.iter().any(|words| stderr.contains(words))
+        {
+            for one in &moved {
+                self.announce.refused(&one.name, &one.node);
+            }
+        }
+        Ok(pushed?)
+    }
+
+    /// The refs that move; `known` is the number of the last commit that is not this push's own. What somebody else brought
+    /// to a branch since the revision that was built, and was more than tags, is what the push goes onto.
+    fn moved(&self, known: &str) -> Result<Vec<Moved>, JobPushError> {
+        // In the order of their numbers: what is later is the head. Lines that begin with a space are files.
+        let of_others = self.list(
+            &format!("only(., {}) and 0:{known}", self.built),
+            "{node} {branch}\n{files % ' {file}\n'}",
+        )?;
+        let mut brought: BTreeMap<&str, (&str, bool)> = BTreeMap::new();
+        let mut at = None;
+        for line in &of_others {
+            if let Some(file) = line.strip_prefix(' ') {
+                if let Some((_, more)) = at.and_then(|branch| brought.get_mut(branch)) {
+                    *more |= file != TAGS;
                 }
+            } else if let Some((node, branch)) = line.split_once(' ') {
+                brought.entry(branch).or_insert((node, false)).0 = node;
+                at = Some(branch);
+            }
+        }
+        let mut moved = BTreeMap::new();
+        for line in self.list(&format!("::. and not 0:{known}"), "{node} {branch}\n")? {
+            if let Some((node, branch)) = line.split_once(' ') {
+                moved.insert((LabelKind::Branch, branch.to_owned()), node.to_owned());
             }
         }
         if let Pushed::Tag(name) = self.what {
             moved.insert((LabelKind::Tag, name.to_owned()), self.revision.to_string());
         }
-        for ((kind, name), node) in moved {
-            // What cannot be a ref is found by nobody.
-            if let (Ok(name), Ok(node)) = (ref_name(kind, &name), ObjectId::parse(&node)) {
-                self.announce.tell(&name, &node).map_err(JobPushError::Announce)?;
-            }
-        }
-        Ok(())
+        // What cannot be a ref is found by nobody.
+        let refs = moved.into_iter().filter_map(|((kind, name), node)| {
+            let brought = brought.get(name.as_str());
+            Some(Moved {
+                name: ref_name(kind, &name).ok()?,
+                node: ObjectId::parse(&node).ok()?,
+                onto: brought
+                    .filter(|(_, more)| *more && kind == LabelKind::Branch)
+                    .and_then(|(node, _)| ObjectId::parse(node).ok()),
+            })
+        });
+        Ok(refs.collect())
     }
 
     /// Pushes the commit that the working directory is at.

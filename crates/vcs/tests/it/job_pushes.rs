@@ -1,10 +1,11 @@
 //! What jobs push: tags, branches, and commits in bundles.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use madake_vcs::announce::Announce;
+use madake_vcs::announce::{Announce, Announcement};
 use madake_vcs::git::job_push::{JobPush, JobPushError, Pushed, push};
 use madake_vcs::hg;
 use madake_vcs::name::{ObjectId, RefName};
@@ -31,20 +32,48 @@ fn push_to(
     what: Pushed<'_>,
     name: &str,
 ) -> Result<(), JobPushError> {
-    let scratch = sandbox.path("scratch");
+    let built = match what {
+        Pushed::Revision(revision) => *revision,
+        Pushed::Bundle(_) => sandbox.ref_in(source, "refs/heads/master").unwrap(),
+    };
+    push_telling(sandbox, (source, target), what, name, &built).0
+}
+
+/// Pushes, and gives what was told of it.
+fn push_telling(
+    sandbox: &Sandbox,
+    (source, target): (&Path, &Path),
+    what: Pushed<'_>,
+    name: &str,
+    built: &ObjectId,
+) -> (Result<(), JobPushError>, Vec<String>) {
+    let (scratch, told) = (sandbox.path("scratch"), RefCell::default());
     let pushed = push(&JobPush {
         git: &GitProgram::default(),
         source,
         scratch: &scratch,
         what,
+        built,
         target: &RefName::parse(name).unwrap(),
+        hosted: false,
         url: &address(target),
         credential: None,
-        announce: Announce::to(&|_, _| Ok(())),
+        announce: Announce::to(&|one| note(&told, one)),
         timeout: PATIENCE,
     });
     assert!(!scratch.exists());
-    pushed
+    (pushed, told.into_inner())
+}
+
+fn note(told: &RefCell<Vec<String>>, one: &Announcement<'_>) -> std::io::Result<()> {
+    told.borrow_mut().push(match one {
+        Announcement::Push { name, revision, onto } => {
+            let onto = onto.map_or(String::new(), |onto| format!(" onto {onto}"));
+            format!("{name} to {revision}{onto}")
+        }
+        Announcement::Refused { name, revision } => format!("{name} not to {revision}"),
+    });
+    Ok(())
 }
 
 #[tokio::test]
@@ -148,6 +177,66 @@ async fn commits_of_a_bundle_move_a_branch_forward_and_never_back() {
 }
 
 #[tokio::test]
+async fn what_others_pushed_meanwhile_is_told_with_the_push_and_a_refusal_takes_it_back() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.work_tree("work", &[("a", "1")]);
+    let built = sandbox.revision(&work, "HEAD");
+    let source = sandbox.hosted_from("source.git", &work).await;
+    let target = sandbox.hosted_from("target.git", &work).await;
+    let (bundle, master) = (sandbox.path("job.bundle"), "refs/heads/master");
+    let bundle_of = |revisions: &str| {
+        sandbox.git(
+            &work,
+            &["bundle", "create", bundle.to_str().unwrap(), "HEAD", revisions],
+        );
+    };
+    let push = |what, name| push_telling(&sandbox, (&source, &target), what, name, &built);
+    let pushed = |what, name| {
+        let (pushed, told) = push(what, name);
+        pushed.unwrap();
+        told
+    };
+    assert_eq!(
+        pushed(Pushed::Revision(&built), "refs/tags/v1"),
+        [format!("refs/tags/v1 to {built}")]
+    );
+    // It is there already, and who put it there is not known.
+    assert!(pushed(Pushed::Revision(&built), "refs/tags/v1").is_empty());
+    let first = sandbox.commit(&work, &[("a", "2")], "by the job");
+    bundle_of(&format!("^{built}"));
+    assert_eq!(
+        pushed(Pushed::Bundle(&bundle), master),
+        [format!("{master} to {first}")]
+    );
+    let theirs = sandbox.commit(&work, &[("b", "1")], "by somebody else");
+    sandbox.git(
+        &work,
+        &["push", "--quiet", target.to_str().unwrap(), "HEAD:master"],
+    );
+    let merged = sandbox.commit(&work, &[("a", "3")], "by the job, on what it pulled");
+    bundle_of(&format!("^{built}"));
+    assert_eq!(
+        pushed(Pushed::Bundle(&bundle), master),
+        [format!("{master} to {merged} onto {theirs}")]
+    );
+    sandbox.git(&work, &["reset", "--quiet", "--hard", first.to_string().as_str()]);
+    let late = sandbox.commit(&work, &[("a", "4")], "too late");
+    bundle_of(&format!("^{built}"));
+    let (refused, told) = push(Pushed::Bundle(&bundle), master);
+    assert!(
+        matches!(refused, Err(JobPushError::NotMoved { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(
+        told,
+        [
+            format!("{master} to {late} onto {merged}"),
+            format!("{master} not to {late}")
+        ]
+    );
+}
+
+#[tokio::test]
 async fn what_is_no_bundle_is_refused() {
     let sandbox = Sandbox::new();
     let work = sandbox.work_tree("work", &[("a", "1")]);
@@ -173,8 +262,18 @@ fn push_to_hg(
     what: hg::job_push::Pushed<'_>,
     made_in: Option<&Path>,
 ) -> Result<(), hg::job_push::JobPushError> {
+    push_to_hg_telling(sandbox, repositories, what, made_in).0
+}
+
+/// The same, with what was told of it.
+fn push_to_hg_telling(
+    sandbox: &HgSandbox,
+    repositories: (&Path, &Path),
+    what: hg::job_push::Pushed<'_>,
+    made_in: Option<&Path>,
+) -> (Result<(), hg::job_push::JobPushError>, Vec<String>) {
     let (source, target) = repositories;
-    let scratch = sandbox.path("scratch");
+    let (scratch, told) = (sandbox.path("scratch"), RefCell::default());
     let bundle = sandbox.path("job.bundle");
     let built = sandbox.revision(source, "0");
     if let Some(job) = made_in {
@@ -190,13 +289,14 @@ fn push_to_hg(
         bundle: made_in.map(|_| &*bundle),
         what,
         author: "Madake <madake@localhost>",
+        hosted: false,
         url: &address(target),
         credential: None,
-        announce: Announce::to(&|_, _| Ok(())),
+        announce: Announce::to(&|one| note(&told, one)),
         timeout: PATIENCE,
     });
     assert!(!scratch.exists());
-    pushed
+    (pushed, told.into_inner())
 }
 
 /// Tags and commits of a build, in turns; `source` is the copy that the server has of the repository.
@@ -249,12 +349,15 @@ async fn commits_of_somebody_else_keep_those_of_a_mercurial_build_out() {
     sandbox.commit(&other, &[("b", "1")], "by somebody else");
     sandbox.hg(&other, &["push", "--quiet", target.to_str().unwrap()]);
     let theirs = sandbox.revision(&other, ".").to_string();
-    let refused = push_to_hg(
-        &sandbox,
-        (&target, &target),
-        hg::job_push::Pushed::Commits,
-        Some(&job),
-    );
+    let push = |job: &Path| {
+        push_to_hg_telling(
+            &sandbox,
+            (&work, &target),
+            hg::job_push::Pushed::Commits,
+            Some(job),
+        )
+    };
+    let (refused, told) = push(&job);
     assert_eq!(
         refused.unwrap_err().to_string(),
         format!(
@@ -262,6 +365,15 @@ async fn commits_of_somebody_else_keep_those_of_a_mercurial_build_out() {
         )
     );
     assert_eq!(sandbox.revision(&target, "tip").to_string(), theirs);
+    let made = sandbox.revision(&job, ".");
+    let taken_back = format!("refs/heads/default not to {made}");
+    assert_eq!(told, [format!("refs/heads/default to {made}"), taken_back]);
+    // A job that pulls what the server has not seen yet, and pushes on top of it.
+    sandbox.hg(&other, &["update", "--quiet", &theirs]);
+    let merged = sandbox.commit(&other, &[("a", "3")], "by a job that pulled");
+    let (pushed, told) = push(&other);
+    pushed.unwrap();
+    assert_eq!(told, [format!("refs/heads/default to {merged} onto {theirs}")]);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 //!
 //! Tags and branches are made where the checkout is, as in Bamboo: at what was built, or at what the job committed since.
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use madake_domain::plan::{VcsBranchTask, VcsCommitTask, VcsPushTask, VcsTagTask}
 use madake_domain::repository::Scm;
 use madake_domain::text::inert;
 use madake_protocol::{AnnouncedPush, JobRepository, PushRight, Secret};
-use madake_vcs::announce::Announce;
+use madake_vcs::announce::{Announce, Announcement};
 use madake_vcs::git;
 use madake_vcs::hg;
 use madake_vcs::name::{BranchName, ObjectId, RefName};
@@ -338,9 +339,13 @@ impl Job<'_> {
             // What cannot be removed goes with the job's directory.
             let _ = fs::remove_file(bundle);
         }
-        pushed
+        let followed = pushed
             .map_err(|interruption| ProgramError::Refused(format!("the push was {}", interruption.reason())))?
-            .map_err(ProgramError::Refused)
+            .map_err(ProgramError::Refused)?;
+        for one in followed {
+            self.tell(&one);
+        }
+        Ok(())
     }
 
     fn prepare_transfer(
@@ -422,7 +427,8 @@ struct Transfer {
 }
 
 impl Transfer {
-    fn run(&self) -> Result<(), String> {
+    /// Pushes, and gives what the log says of it besides.
+    fn run(&self) -> Result<Vec<String>, String> {
         // The server chose the address, and checked it when it was given.
         let policy = UrlPolicy {
             allow_local_paths: true,
@@ -441,16 +447,53 @@ impl Transfer {
         }
     }
 
-    /// Tells the server what is about to be pushed, so that it knows the push whenever it finds it.
-    fn announce(&self, name: &RefName, revision: &ObjectId) -> io::Result<()> {
-        self.directory.announce_push(&AnnouncedPush {
+    /// Tells the server what is about to be pushed, so that it knows the push whenever it finds it. What it goes onto, and
+    /// this job did not push, is said in `followed`.
+    fn announce(&self, one: &Announcement<'_>, followed: &RefCell<Vec<String>>) -> io::Result<()> {
+        let line = |name: &RefName, revision: &ObjectId| AnnouncedPush {
             repository_id: self.right.repository_id,
             ref_name: name.to_string(),
             revision: revision.to_string(),
+            onto: None,
+            refused: false,
+        };
+        match one {
+            Announcement::Push { name, revision, onto } => {
+                let onto = onto.map(ToString::to_string);
+                let of_others = |onto: &&String| !self.right.hosted && !self.has_pushed(name, onto);
+                if let Some(onto) = onto.as_ref().filter(of_others) {
+                    followed.borrow_mut().push(format!(
+                        "{} moved to {onto} while this build ran, and what is pushed follows that: where nobody else tells of                          what came meanwhile, the push counts as a change, and the plan builds it",
+                        name.short()
+                    ));
+                }
+                self.directory.announce_push(&AnnouncedPush {
+                    onto,
+                    ..line(name, revision)
+                })
+            }
+            Announcement::Refused { name, revision } => {
+                followed.borrow_mut().clear();
+                self.directory.announce_push(&AnnouncedPush {
+                    refused: true,
+                    ..line(name, revision)
+                })
+            }
+        }
+    }
+
+    /// Whether this job put the ref there itself. What cannot be read is not known to be its own.
+    fn has_pushed(&self, name: &RefName, revision: &str) -> bool {
+        let pushes = self.directory.read_pushes().unwrap_or_default();
+        pushes.iter().any(|push| {
+            push.repository_id == self.right.repository_id
+                && push.ref_name == name.as_str()
+                && push.revision == revision
         })
     }
 
-    fn run_git(&self, url: &RepositoryUrl, credential: Option<&Credential>) -> Result<(), String> {
+    fn run_git(&self, url: &RepositoryUrl, credential: Option<&Credential>) -> Result<Vec<String>, String> {
+        let followed = RefCell::new(Vec::new());
         git::job_push::push(&git::job_push::JobPush {
             git: &GitProgram::new(&self.programs.git),
             source: &self.source,
@@ -459,16 +502,20 @@ impl Transfer {
                 Some(bundle) => git::job_push::Pushed::Bundle(bundle),
                 None => git::job_push::Pushed::Revision(&self.commit.id),
             },
+            built: &self.built,
             target: &self.full_name,
+            hosted: self.right.hosted,
             url,
             credential,
-            announce: Announce::to(&|name, revision| self.announce(name, revision)),
+            announce: Announce::to(&|one| self.announce(one, &followed)),
             timeout: LONGEST_PUSH,
         })
-        .map_err(|error| error.to_string())
+        .map_err(|error| error.to_string())?;
+        Ok(followed.into_inner())
     }
 
-    fn run_hg(&self, url: &RepositoryUrl, credential: Option<&Credential>) -> Result<(), String> {
+    fn run_hg(&self, url: &RepositoryUrl, credential: Option<&Credential>) -> Result<Vec<String>, String> {
+        let followed = RefCell::new(Vec::new());
         let hg = HgProgram::new(&self.programs.hg, Path::new(&self.programs.hg_settings))
             .map_err(|error| error.to_string())?;
         hg::job_push::push(&hg::job_push::JobPush {
@@ -484,11 +531,13 @@ impl Transfer {
                 What::Commits => hg::job_push::Pushed::Commits,
             },
             author: &format!("{} <{}>", AUTHOR.0, AUTHOR.1),
+            hosted: self.right.hosted,
             url,
             credential,
-            announce: Announce::to(&|name, revision| self.announce(name, revision)),
+            announce: Announce::to(&|one| self.announce(one, &followed)),
             timeout: LONGEST_PUSH,
         })
-        .map_err(|error| error.to_string())
+        .map_err(|error| error.to_string())?;
+        Ok(followed.into_inner())
     }
 }
