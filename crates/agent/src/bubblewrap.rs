@@ -220,20 +220,23 @@ fn handed_over(environment: &[(OsString, OsString)]) -> io::Result<OwnedFd> {
 
 /// The folders of a `PATH` that a job sees, in their order. A program in another one is not there for it.
 pub(crate) fn seen_of_path(path: &OsStr, isolation: &Isolation) -> OsString {
+    let seen = std::env::split_paths(path).filter(|folder| sees(folder, isolation));
+    // What was split holds no separator.
+    std::env::join_paths(seen).unwrap_or_default()
+}
+
+/// Whether a job sees a file or folder of the machine: where it is, and where its links lead.
+pub(crate) fn sees(path: &Path, isolation: &Isolation) -> bool {
     let Isolation::Bubblewrap(settings) = isolation else {
-        return path.to_owned();
+        return true;
     };
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let home = home.filter(|home| is_a_home(home));
     let private = ["/run", "/tmp", "/var/tmp"].map(PathBuf::from);
     let covered: Vec<_> = private.iter().chain(&home).chain(&settings.hidden).collect();
     let shown: Vec<_> = settings.readable.iter().chain(&settings.writable).collect();
-    let seen = std::env::split_paths(path).filter(|folder| {
-        let folder = folder.canonicalize().unwrap_or_else(|_| folder.clone());
-        longest_above(&covered, &folder) <= longest_above(&shown, &folder)
-    });
-    // What was split holds no separator.
-    std::env::join_paths(seen).unwrap_or_default()
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    longest_above(&covered, &real) <= longest_above(&shown, &real)
 }
 
 /// How many parts the longest of these paths has that holds a folder; 0: none does.

@@ -12,19 +12,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use madake_protocol::Secret;
-use russh::ChannelMsg;
 use russh::client::{self, AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::{
     HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate, check_known_hosts, decode_secret_key,
 };
+use russh::{Channel, ChannelMsg, Sig};
 
 /// How long a machine may take to answer.
 const CONNECT_TIME: Duration = Duration::from_secs(30);
 
 /// How often a silent machine is asked whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How long a machine has to say that a command which was killed has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Where to, and as whom.
 #[derive(Debug, Clone)]
@@ -209,19 +212,50 @@ impl Connection {
             .unwrap_or(Some(HashAlg::Sha256))
     }
 
-    /// Runs a command to its end; its exit code, or `None` when a signal ended it.
+    /// Starts a command.
+    pub(crate) async fn start(&self, command: &str) -> Result<RemoteCommand, RemoteError> {
+        let broken = |error: russh::Error| self.broken(&error.to_string());
+        let channel = self.handle.channel_open_session().await.map_err(broken)?;
+        channel.exec(true, command).await.map_err(broken)?;
+        channel.eof().await.map_err(broken)?;
+        Ok(RemoteCommand {
+            channel,
+            place: self.place.clone(),
+        })
+    }
+
+    /// Runs a command to its end, as [`RemoteCommand::end`].
     pub(crate) async fn run(
         &self,
         command: &str,
         mut output: impl FnMut(Stream, &[u8]),
     ) -> Result<Option<u32>, RemoteError> {
-        let broken = |error: russh::Error| self.broken(&error.to_string());
-        let mut channel = self.handle.channel_open_session().await.map_err(broken)?;
-        channel.exec(true, command).await.map_err(broken)?;
-        channel.eof().await.map_err(broken)?;
+        self.start(command).await?.end(&mut output).await
+    }
+
+    fn broken(&self, reason: &str) -> RemoteError {
+        RemoteError::Broken {
+            place: self.place.clone(),
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+/// A command that runs on another machine.
+pub(crate) struct RemoteCommand {
+    channel: Channel<client::Msg>,
+    place: String,
+}
+
+impl RemoteCommand {
+    /// Waits for its end; gives its exit code, or `None` when a signal ended it.
+    pub(crate) async fn end(
+        &mut self,
+        output: &mut impl FnMut(Stream, &[u8]),
+    ) -> Result<Option<u32>, RemoteError> {
         let mut code = None;
         let mut is_known = false;
-        while let Some(message) = channel.wait().await {
+        while let Some(message) = self.channel.wait().await {
             match message {
                 ChannelMsg::Data { data } => output(Stream::Out, &data),
                 ChannelMsg::ExtendedData { data, .. } => output(Stream::Err, &data),
@@ -238,15 +272,25 @@ impl Connection {
         if is_known {
             Ok(code)
         } else {
-            Err(self.broken("it ended before the command did"))
+            Err(RemoteError::Broken {
+                place: self.place.clone(),
+                reason: "it ended before the command did".to_owned(),
+            })
         }
     }
 
-    fn broken(&self, reason: &str) -> RemoteError {
-        RemoteError::Broken {
-            place: self.place.clone(),
-            reason: reason.to_owned(),
+    /// Ends it before its time, friendly first; whether the other machine says that it has ended. OpenSSH hands signals on
+    /// since its version 7.9, and none to commands that `ForceCommand` put in place; others need not (RFC 4254, 6.9).
+    pub(crate) async fn stop(&mut self, grace: Duration, output: &mut impl FnMut(Stream, &[u8])) -> bool {
+        for (signal, time) in [(Sig::TERM, grace), (Sig::KILL, LAST_WORDS)] {
+            if self.channel.signal(signal).await.is_err() {
+                return false;
+            }
+            if let Ok(ended) = tokio::time::timeout(time, self.end(output)).await {
+                return ended.is_ok();
+            }
         }
+        false
     }
 }
 

@@ -9,9 +9,9 @@ use madake_domain::plan::Variable;
 use madake_domain::variables::{
     ResolvedVariable, VariableSource, capability_variables, environment_name, substitute,
 };
-use madake_protocol::JobOrder;
+use madake_protocol::{Isolation, JobOrder};
 
-use crate::bubblewrap::seen_of_path;
+use crate::bubblewrap::{seen_of_path, sees};
 use crate::capability_detection::find_program;
 use crate::environment::inheritable;
 use crate::processes::COOKIE_VARIABLE;
@@ -48,6 +48,8 @@ pub(crate) struct ScriptEnvironment {
     /// Whether scripts run where those mean nothing.
     is_elsewhere: bool,
     tmp_directory: OsString,
+    working_directory: PathBuf,
+    isolation: Isolation,
     capabilities: Capabilities,
     /// References of tasks that nothing is known of, each once; those that were told of are at the beginning.
     unknown: RefCell<Unknown>,
@@ -102,6 +104,8 @@ impl ScriptEnvironment {
                 .collect(),
             is_elsewhere: false,
             tmp_directory: tmp_directory.as_os_str().to_owned(),
+            working_directory: order.working_directory.clone(),
+            isolation: order.isolation.clone(),
             capabilities: order.capabilities.iter().cloned().collect(),
             unknown: RefCell::default(),
         };
@@ -226,6 +230,11 @@ impl ScriptEnvironment {
         self.is_elsewhere
     }
 
+    /// Whether the job's scripts see a file or folder of the machine. What its own checkout brings they do.
+    pub(crate) fn sees(&self, path: &Path) -> bool {
+        path.starts_with(&self.working_directory) || sees(path, &self.isolation)
+    }
+
     /// The program of this name along the `PATH` that tasks get.
     pub(crate) fn program(&self, name: &str) -> Option<PathBuf> {
         find_program(OsStr::new(&self.system("PATH")?), name)
@@ -310,6 +319,8 @@ mod tests {
             of_order: Vec::new(),
             is_elsewhere: false,
             tmp_directory: "/tmp/1".into(),
+            working_directory: "/work".into(),
+            isolation: Isolation::default(),
             capabilities: Capabilities::default(),
             unknown: RefCell::default(),
         }

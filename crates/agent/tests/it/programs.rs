@@ -9,9 +9,10 @@ use madake_domain::plan::{
     Dockerfile, MavenTask, NodeTask, NodeTool, PluginTask, Registry, RegistryLogin, SecretText, StopJobTask,
     Task, TaskAction, TaskCondition, TaskTests,
 };
-use madake_protocol::{CredentialContent, JobCredential, JobOrder, JobResult, Secret};
+use madake_protocol::{Bubblewrap, CredentialContent, Isolation, JobCredential, JobOrder, JobResult, Secret};
 
 use crate::bench::{Bench, script, secret, task, variable};
+use crate::sandboxes::sandbox;
 
 /// A program that shows what it was called with and a few variables.
 const SHOWS: &str = "#!/bin/sh\necho \"$(basename \"$0\")$(printf ' [%s]' \"$@\")\"\n\
@@ -200,6 +201,77 @@ async fn maven_and_ant_get_their_file_goals_and_jdk() {
         "{}",
         outcome.message
     );
+}
+
+#[tokio::test]
+async fn jdk_that_is_no_folder_is_named_and_nothing_runs() {
+    let bench = Bench::new();
+    let maven = program(&bench, "maven/bin/mvn");
+    let mut order = bench.order(vec![task(TaskAction::Maven(MavenTask {
+        executable: "Maven 3".into(),
+        jdk: "JDK 8".into(),
+        goal: "x".into(),
+        ..MavenTask::default()
+    }))]);
+    knows(&mut order, "system.builder.mvn3.Maven 3", &maven);
+    knows(&mut order, "system.jdk.JDK 8", Path::new("/none/jdk8"));
+    let outcome = bench.run(&order).await;
+    assert!(
+        outcome.message.contains(
+            "the capability `system.jdk.JDK 8` of this agent names /none/jdk8, which is no folder; correct it with \
+             `madake capability set`"
+        ),
+        "{}",
+        outcome.message
+    );
+    assert!(bench.output().is_empty(), "{}", bench.log_text());
+}
+
+#[tokio::test]
+async fn isolated_jobs_say_which_capability_they_do_not_see() {
+    let bench = Bench::new();
+    let Some(settings) = sandbox(&bench).await else {
+        return;
+    };
+    let (maven, jdk) = (program(&bench, "maven/bin/mvn"), bench.home().join("jdk"));
+    fs::create_dir(&jdk).unwrap();
+    let goal = || {
+        task(TaskAction::Maven(MavenTask {
+            executable: "Maven 3".into(),
+            jdk: "JDK 21".into(),
+            goal: "x".into(),
+            ..MavenTask::default()
+        }))
+    };
+    for (readable, missing) in [
+        (Vec::new(), Some(("system.builder.mvn3.Maven 3", &maven))),
+        (
+            vec![bench.home().join("maven")],
+            Some(("system.jdk.JDK 21", &jdk)),
+        ),
+        (vec![bench.home().join("maven"), jdk.clone()], None),
+    ] {
+        let bench = Bench::new();
+        let mut order = bench.order(vec![goal()]);
+        knows(&mut order, "system.builder.mvn3.Maven 3", &maven);
+        knows(&mut order, "system.jdk.JDK 21", &jdk);
+        order.isolation = Isolation::Bubblewrap(Bubblewrap {
+            readable,
+            ..settings.clone()
+        });
+        let outcome = bench.run(&order).await;
+        match missing {
+            Some((key, path)) => {
+                let told = format!(
+                    "the capability `{key}` of this agent names {}, which isolated jobs do not see: name a folder that \
+                     holds it in `readable` of `[agent]`",
+                    path.display()
+                );
+                assert!(outcome.message.contains(&told), "{}", outcome.message);
+            }
+            None => assert_eq!(bench.output()[0], "mvn [x]", "{}", bench.log_text()),
+        }
+    }
 }
 
 #[tokio::test]

@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+use madake_agent::local::JobEnd;
 use madake_domain::plan::{
     RemoteAuthentication, RemoteLogin, ScpTask, SecretText, SshTask, Task, TaskAction,
 };
 use madake_protocol::{Bubblewrap, CredentialContent, Isolation, JobCredential, JobResult, Secret};
 use russh::keys::{HashAlg, PrivateKey};
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, Session, VerifiedPublicKey};
-use russh::{Channel, ChannelId};
+use russh::{Channel, ChannelId, Sig};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -35,6 +37,8 @@ struct User {
     password: &'static str,
     key: Option<String>,
     channels: Arc<Mutex<HashMap<ChannelId, Channel<Msg>>>>,
+    /// The process groups of commands, which signals reach; `None`: it hands no signals on.
+    groups: Option<Arc<Mutex<HashMap<ChannelId, u32>>>>,
 }
 
 fn keys(folder: &Path, name: &str, passphrase: &str) -> (PrivateKey, String, String) {
@@ -56,6 +60,14 @@ fn keys(folder: &Path, name: &str, passphrase: &str) -> (PrivateKey, String, Str
 
 impl Machine {
     async fn start(password: &'static str, key: Option<String>) -> Self {
+        Self::start_with(password, key, Some(Arc::default())).await
+    }
+
+    async fn start_with(
+        password: &'static str,
+        key: Option<String>,
+        groups: Option<Arc<Mutex<HashMap<ChannelId, u32>>>>,
+    ) -> Self {
         let home = tempfile::tempdir().unwrap();
         let (host_key, _, public) = keys(home.path(), "host_key", "");
         let fingerprint = host_key.public_key().fingerprint(HashAlg::Sha256).to_string();
@@ -69,6 +81,7 @@ impl Machine {
             password,
             key,
             channels: Arc::default(),
+            groups,
         };
         fs::create_dir(&user.home).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -148,6 +161,7 @@ impl Handler for User {
             self.home.clone(),
             session.handle(),
         );
+        let groups = self.groups.clone();
         tokio::spawn(async move {
             let mut shell = tokio::process::Command::new("/bin/sh")
                 .args(["-c", &command])
@@ -156,9 +170,13 @@ impl Handler for User {
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
+                .process_group(0)
                 .kill_on_drop(true)
                 .spawn()
                 .unwrap();
+            if let Some(groups) = groups {
+                groups.lock().unwrap().insert(id, shell.id().unwrap());
+            }
             let (mut input, mut out, mut err) = (
                 shell.stdin.take().unwrap(),
                 shell.stdout.take().unwrap(),
@@ -190,6 +208,19 @@ impl Handler for User {
             let _ = handle.exit_status_request(id, code).await;
             let _ = handle.close(id).await;
         });
+        Ok(())
+    }
+
+    async fn signal(&mut self, id: ChannelId, signal: Sig, _: &mut Session) -> Result<(), Self::Error> {
+        let group = self.groups.as_ref().map(|groups| groups.lock().unwrap()[&id]);
+        let signal = match signal {
+            Sig::TERM => Signal::TERM,
+            Sig::KILL => Signal::KILL,
+            other => panic!("{other:?}"),
+        };
+        if let Some(group) = group {
+            kill_process_group(Pid::from_raw(group.cast_signed()).unwrap(), signal).unwrap();
+        }
         Ok(())
     }
 }
@@ -245,6 +276,31 @@ async fn commands_run_over_there_and_their_output_and_exit_code_count() {
         "{}",
         outcome.message
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn command_over_there_is_ended_with_its_job_or_the_log_says_that_it_may_go_on() {
+    let friendly = "trap 'echo bye; exit 1' TERM; touch ready; while :; do sleep 0.01; done";
+    let deaf = "trap '' TERM; touch ready; while :; do sleep 0.01; done";
+    for (hands_on, command, says_bye) in [(true, friendly, true), (true, deaf, false), (false, deaf, false)] {
+        let groups = hands_on.then(Arc::default);
+        let machine = Machine::start_with("correct horse", None, groups).await;
+        let bench = Bench::new();
+        let mut order = bench.order(vec![ssh(machine.login(password()), command)]);
+        order.variables = vec![secret("deploy.password", "correct horse")];
+        order.stop_grace_seconds = u64::from(says_bye);
+        let mut job = bench.agent.start(&order).unwrap();
+        await_that("the command to run", || machine.file("ready").exists());
+        bench.agent.request_stop(job.directory(), "anna").unwrap();
+        let JobEnd::Finished(outcome) = job.finished().await.unwrap() else {
+            panic!("it was lost");
+        };
+        assert_eq!(outcome.result, JobResult::Stopped);
+        let log = bench.log_text();
+        assert_eq!(bench.output().contains(&"bye".to_owned()), says_bye, "{log}");
+        let told = format!("The command may go on on 127.0.0.1:{}:", machine.port);
+        assert_eq!(log.contains(&told), !hands_on, "{log}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -121,6 +121,27 @@ pub(super) enum ProgramError {
         /// What it says.
         path: String,
     },
+    /// The capability names what isolated jobs do not see.
+    #[error(
+        "the capability `{key}` of this agent names {path}, which isolated jobs do not see: name a folder that holds it in \
+         `readable` of `[agent]` in the server's configuration, or put it where they look, such as /opt or /usr/local"
+    )]
+    Unseen {
+        /// The capability.
+        key: String,
+        /// What it says.
+        path: String,
+    },
+    /// The capability names a JDK that is not there.
+    #[error(
+        "the capability `{key}` of this agent names {path}, which is no folder; correct it with `madake capability set`"
+    )]
+    NoJdkFolder {
+        /// The capability.
+        key: String,
+        /// What it says.
+        path: String,
+    },
     /// There is no such JDK.
     #[error(
         "no JDK labelled `{label}` on this agent: set the capability `system.jdk.{label}` to its home with `madake \
@@ -164,14 +185,15 @@ pub(super) fn find(
     if let Some(key) = known_key(kind, label, environment) {
         let value = environment.capabilities().value(&key).unwrap_or_default();
         let path = Path::new(value);
-        return [path.to_owned(), path.join(kind.inside)]
+        let found = [path.to_owned(), path.join(kind.inside)]
             .into_iter()
-            .find(|path| is_program(path))
-            .map(|path| path.to_string_lossy().into_owned())
-            .ok_or_else(|| ProgramError::NoProgram {
-                key,
-                path: inert(value, SHOWN),
-            });
+            .find(|path| is_program(path));
+        let value = inert(value, SHOWN);
+        return match found {
+            Some(path) if environment.sees(&path) => Ok(path.to_string_lossy().into_owned()),
+            Some(_) => Err(ProgramError::Unseen { key, path: value }),
+            None => Err(ProgramError::NoProgram { key, path: value }),
+        };
     }
     if is_name && let Some(path) = environment.program(name) {
         return Ok(path.to_string_lossy().into_owned());
@@ -201,12 +223,25 @@ fn java(label: &str, environment: &ScriptEnvironment) -> Result<Vec<(OsString, O
         return Ok(Vec::new());
     }
     let known = environment.capabilities();
-    let home = [format!("system.jdk.{label}"), label.to_owned()]
-        .iter()
-        .find_map(|key| known.value(key))
+    let (key, home) = [format!("system.jdk.{label}"), label.to_owned()]
+        .into_iter()
+        .find_map(|key| known.value(&key).map(|home| (key, home)))
         .ok_or_else(|| ProgramError::NoJdk {
             label: inert(label, SHOWN),
         })?;
+    let path = inert(home, SHOWN);
+    if !Path::new(home).is_dir() {
+        return Err(ProgramError::NoJdkFolder {
+            key: inert(&key, SHOWN),
+            path,
+        });
+    }
+    if !environment.sees(Path::new(home)) {
+        return Err(ProgramError::Unseen {
+            key: inert(&key, SHOWN),
+            path,
+        });
+    }
     let mut all = vec![("JAVA_HOME".into(), home.into())];
     all.extend(with_first_folder(&Path::new(home).join("bin"), environment));
     Ok(all)

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::io;
+use std::time::Duration;
 
 use madake_domain::ant_pattern::AntPatterns;
 use madake_domain::plan::{RemoteAuthentication, RemoteLogin, ScpTask, SshTask};
@@ -58,16 +59,23 @@ impl Job<'_> {
         self.on_each_host(&task.login, lookout, |job, runtime, connection, host| {
             job.log
                 .say(LogKind::Command, &format!("Running on {host}:\n{command}"));
+            let mut running = runtime.block_on(watched(lookout, connection.start(&command)))??;
             let (mut out, mut err) = (LineSplitter::default(), LineSplitter::default());
-            let ended = runtime.block_on(watched(
-                lookout,
-                connection.run(&command, |stream, bytes| match stream {
-                    Stream::Out => job.log.output(LogKind::Build, &mut out, bytes),
-                    Stream::Err => job.log.output(LogKind::Error, &mut err, bytes),
-                }),
-            ));
+            let mut print = |stream, bytes: &[u8]| match stream {
+                Stream::Out => job.log.output(LogKind::Build, &mut out, bytes),
+                Stream::Err => job.log.output(LogKind::Error, &mut err, bytes),
+            };
+            let ended = runtime.block_on(watched(lookout, running.end(&mut print)));
+            let grace = Duration::from_secs(job.order.stop_grace_seconds);
+            let goes_on = ended.is_err() && !runtime.block_on(running.stop(grace, &mut print));
             job.log.end_of_output(LogKind::Build, &mut out);
             job.log.end_of_output(LogKind::Error, &mut err);
+            if goes_on {
+                let text = format!(
+                    "The command may go on on {host}: it was told to end, and the machine does not say that it has"
+                );
+                job.log.say(LogKind::Error, &text);
+            }
             match ended?? {
                 Some(0) => Ok(()),
                 Some(code) => Err(Failure::ExitCode(
