@@ -40,13 +40,16 @@ pub(crate) struct Moved<'a> {
 }
 
 impl OwnPushes {
-    /// Reads what attempts that run have announced. Whatever is asked of the store later knows those that end meanwhile.
-    pub(crate) async fn now(engine: &Engine) -> Result<Self, EngineError> {
+    /// Reads what attempts that run have announced, those of one plan or all. Whatever is asked of the store later knows
+    /// those that end meanwhile.
+    pub(crate) async fn now(engine: &Engine, plan_id: Option<i64>) -> Result<Self, EngineError> {
         let attempts = engine.store().read(own_push::attempts_now).await?;
         let mut announced = Vec::new();
         for one in attempts {
-            let pushes = read(engine, &one).await?;
-            announced.extend(pushes.into_iter().map(|push| row_of(push, &one)));
+            if plan_id.is_none_or(|plan_id| one.plan_id == plan_id) {
+                let pushes = read(engine, &one).await?;
+                announced.extend(pushes.into_iter().map(|push| row_of(push, &one)));
+            }
         }
         Ok(Self { announced })
     }

@@ -17,7 +17,7 @@ pub(crate) async fn refused(engine: &Engine, pusher: Option<&str>) -> Result<Opt
         return Ok(None);
     };
     let last = last.to_owned();
-    let pushes = OwnPushes::now(engine).await?;
+    let pushes = OwnPushes::now(engine, None).await?;
     engine
         .store()
         .read(move |tx| too_many(tx, &pushes, &last, limit))

@@ -39,12 +39,12 @@ pub(super) async fn weigh(
         (None, Some(branch)) => refs_of_branch(found.scm, branch),
         (None, None) => return Ok(()),
     };
-    let pushes = OwnPushes::now(engine).await?;
     let (plan_id, repository_id) = (loaded.plan.id, found.id);
     let (revision, considered) = (revision.to_string(), decision.previous.clone());
     let limit = engine.settings().pushes_in_a_row;
     // Of a hosted repository the pusher says which build it is.
     let is_counted = found.kind != RepositoryKind::Hosted;
+    let pushes = OwnPushes::now(engine, (!is_counted).then_some(plan_id)).await?;
     let (own, too_many) = engine
         .store()
         .read(move |tx| {
