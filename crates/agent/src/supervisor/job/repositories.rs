@@ -463,7 +463,8 @@ impl Transfer {
                 let of_others = |onto: &&String| !self.right.hosted && !self.has_pushed(name, onto);
                 if let Some(onto) = onto.as_ref().filter(of_others) {
                     followed.borrow_mut().push(format!(
-                        "{} moved to {onto} while this build ran, and what is pushed follows that: where nobody else tells of                          what came meanwhile, the push counts as a change, and the plan builds it",
+                        "{} moved to {onto} while this build ran, and what is pushed follows that: where nobody else tells of \
+                         what came meanwhile, the push counts as a change, and the plan builds it",
                         name.short()
                     ));
                 }
