@@ -3,10 +3,11 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::wait::wait_for;
+use crate::wait::wait_for_at_most;
 use crate::{HgClone, PASSWORD, WorkTree};
 
 /// The madake program: named by `MADAKE_BIN`, or built beside the test.
@@ -293,7 +294,9 @@ impl Server {
 
     /// Waits until a plan or plan branch has at least `count` results and all have ended.
     pub async fn ended(&self, key: &str, count: usize) -> Vec<Value> {
-        wait_for(&format!("{count} ended results of {key}"), || async {
+        // A job may start dozens of programs one after the other, on a machine that has other work.
+        let limit = Duration::from_secs(90);
+        wait_for_at_most(limit, &format!("{count} ended results of {key}"), || async {
             let results = self.results(key).await;
             let open = |result: &Value| {
                 matches!(
