@@ -278,7 +278,7 @@ async fn variables_are_set_on_their_page_with_the_form_token_alone() {
     for wanted in [
         "of-the-file",
         "of-the-server",
-        "loses to the plan file",
+        "no: the plan file counts",
         "encrypted by another server",
         "********",
     ] {
@@ -302,7 +302,8 @@ async fn variables_are_set_on_their_page_with_the_form_token_alone() {
     assert_eq!(status, 303, "{answer}");
     let (_, shown) = get("/variables?plan=PROJ-PLAN").await;
     assert!(
-        shown.contains("loses to set for the plan") && !shown.contains("entered-anew"),
+        shown.contains("was entered anew: what is set for the plan counts")
+            && !shown.contains("entered-anew"),
         "{shown}"
     );
     let (status, shown) = post(

@@ -34,6 +34,7 @@ pub mod log_purge;
 pub mod meta;
 pub mod mirror;
 pub mod notification;
+pub mod overview;
 pub mod own_push;
 pub mod permission;
 pub mod plan;

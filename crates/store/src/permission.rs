@@ -14,7 +14,7 @@ fn grantee_columns(grantee: &Grantee) -> (&'static str, &str) {
     }
 }
 
-fn read_grant(row: &crate::Row<'_>) -> Result<Grant, StoreError> {
+pub(crate) fn read_grant(row: &crate::Row<'_>) -> Result<Grant, StoreError> {
     let kind: String = row.get(0)?;
     let name: String = row.get(1)?;
     let grantee = match kind.as_str() {

@@ -1,5 +1,6 @@
 //! What callers may see of deployments: the same questions for REST, pages and the command line.
 
+use madake_domain::key::PlanKey;
 use madake_domain::permission::Permission;
 use madake_domain::plan::{DeploymentConfiguration, Environment};
 use madake_store::Tx;
@@ -89,6 +90,28 @@ pub fn projects(tx: &Tx<'_>, caller: &Caller) -> Result<Vec<ShownProject>, Engin
         }
     }
     Ok(shown)
+}
+
+/// The first `limit` projects that the caller may see, by name, of the plans that are asked for; and whether there are more.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) fn first_projects(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    is_asked: &dyn Fn(&PlanKey) -> bool,
+    limit: usize,
+) -> Result<(Vec<ShownProject>, bool), EngineError> {
+    let mut shown = Vec::new();
+    for found in deployment::all(tx)? {
+        if is_asked(&found.plan) && rights::may(tx, caller, Permission::Read, &found)? {
+            if shown.len() == limit {
+                return Ok((shown, true));
+            }
+            shown.push(shown_project(tx, caller, found)?);
+        }
+    }
+    Ok((shown, false))
 }
 
 /// What a caller who may see a project may do with it and its releases.

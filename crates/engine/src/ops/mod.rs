@@ -49,6 +49,7 @@ pub mod rename_repository;
 pub mod reread_specs;
 pub mod set_credential;
 pub mod show_hearing;
+pub mod show_overview;
 pub mod show_triggers;
 pub mod ssh_keys;
 pub mod stop_build;

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use madake_domain::key::PlanKey;
 use madake_store::repository::Repository;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
@@ -54,9 +55,39 @@ impl Site {
         format!("{}{path}", self.context)
     }
 
-    /// The list of repositories.
+    /// What there is and how it stands.
     pub(super) fn home(&self) -> String {
         self.at("/")
+    }
+
+    /// Where deployment projects are, below the context path.
+    pub(super) const DEPLOYMENTS: &str = "/deploy/viewAllDeploymentProjects.action";
+    /// Where the list of repositories is, below the context path.
+    pub(super) const REPOSITORIES: &str = "/repositories";
+
+    /// The deployment projects.
+    pub(super) fn deployments(&self) -> String {
+        self.at(Self::DEPLOYMENTS)
+    }
+
+    /// All repositories.
+    pub(super) fn repositories(&self) -> String {
+        self.at(Self::REPOSITORIES)
+    }
+
+    /// The plans of a project and how they stand.
+    pub(super) fn project_plans(&self, key: &str) -> String {
+        self.at(&format!("/?project={}", segment(key)))
+    }
+
+    /// A plan or a plan branch.
+    pub(super) fn plan(&self, key: &PlanKey) -> String {
+        self.at(&format!("/browse/{key}"))
+    }
+
+    /// A result by its key.
+    pub(super) fn result(&self, key: &str) -> String {
+        self.at(&format!("/browse/{}", segment(key)))
     }
 
     /// The style sheet.
@@ -100,6 +131,57 @@ impl Site {
         (!found.owner.is_empty()).then(|| RepositorySite {
             root: format!("{}/repos/{}", self.owner(&found.owner), segment(&found.slug)),
         })
+    }
+}
+
+/// The addresses of deployments (bamboo-rest.md 11).
+#[derive(Debug, Clone)]
+pub(super) struct Addresses(Site);
+
+impl Addresses {
+    /// Those of this server.
+    pub(super) fn of(site: Site) -> Self {
+        Self(site)
+    }
+
+    /// The server's other addresses.
+    pub(super) fn site(&self) -> &Site {
+        &self.0
+    }
+
+    /// A deployment project.
+    pub(super) fn project(&self, id: i64) -> String {
+        self.0.at(&format!(
+            "/deploy/viewDeploymentProjectEnvironments.action?id={id}"
+        ))
+    }
+
+    /// An environment.
+    pub(super) fn environment(&self, id: i64) -> String {
+        self.0.at(&format!("/deploy/viewEnvironment.action?id={id}"))
+    }
+
+    /// A deployment.
+    pub(super) fn result(&self, id: i64) -> String {
+        self.0.at(&format!(
+            "/deploy/viewDeploymentResult.action?deploymentResultId={id}"
+        ))
+    }
+
+    /// A release.
+    pub(super) fn release(&self, id: i64) -> String {
+        self.0
+            .at(&format!("/deploy/viewDeploymentVersion.action?versionId={id}"))
+    }
+
+    /// The result that a release was made of.
+    pub(super) fn build(&self, key: &str) -> String {
+        self.0.result(key)
+    }
+
+    /// The plan whose results become releases.
+    pub(super) fn plan(&self, key: &PlanKey) -> String {
+        self.0.plan(key)
     }
 }
 

@@ -17,10 +17,12 @@ use madake_store::test_result::{self, RunKind, TestRun};
 use madake_store::{Tx, expiry};
 use serde::Serialize;
 
+use super::address::Site;
 use super::artifact::zip_url;
 use super::asked::{Asked, Page, Refused};
 use super::build_facts::{self, BuildFacts};
 use super::login::{log_in_page, see_other};
+use super::plan;
 use super::shown;
 use super::template::render;
 use crate::App;
@@ -105,7 +107,8 @@ struct ArtifactRow {
     note: String,
 }
 
-/// The page. A plan's key leads to its newest build, a job's result to the build that it belongs to.
+/// The page. A project's key leads to its plans, a plan's shows the plan, a job's result leads to the build that it
+/// belongs to.
 pub(super) async fn page(State(app): State<App>, visitor: Visitor, asked: Asked) -> Page {
     let text = asked.part("key").to_owned();
     let missing = || {
@@ -119,7 +122,9 @@ pub(super) async fn page(State(app): State<App>, visitor: Visitor, asked: Asked)
     let (plan, number) = match text.parse() {
         Ok(EntityKey::Result(key)) => (key.plan, Some(key.number)),
         Ok(EntityKey::JobResult(key)) => (key.job.plan, Some(key.number)),
-        Ok(EntityKey::Plan(plan) | EntityKey::LatestResult(plan)) => (plan, None),
+        Ok(EntityKey::Project(key)) => return Ok(see_other(&Site::of(&app).project_plans(key.as_str()))),
+        Ok(EntityKey::Plan(_)) => return plan::page(State(app), visitor, asked).await,
+        Ok(EntityKey::LatestResult(plan)) => (plan, None),
         Ok(EntityKey::Job(job) | EntityKey::LatestJobResult(job)) => (job.plan, None),
         _ => return Err(missing()),
     };
@@ -150,9 +155,7 @@ pub(super) async fn page(State(app): State<App>, visitor: Visitor, asked: Asked)
         Err(other) => return Err(other.into()),
     };
     if key != text {
-        return Ok(see_other(
-            &super::address::Site::of(&app).at(&format!("/browse/{key}")),
-        ));
+        return Ok(see_other(&Site::of(&app).result(&key)));
     }
     let frame = asked.frame(&app, &visitor, &key);
     let shown: Response = render(StatusCode::OK, "build.html", &frame, &page);

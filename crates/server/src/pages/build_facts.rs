@@ -56,7 +56,7 @@ pub(super) fn facts(
     Ok(BuildFacts {
         verdict: verdict(found.schedule.summary().state),
         plan: shown::line(&name),
-        plan_url: links.browse(&[&key.plan, &"config"]),
+        plan_url: links.browse(&[&key.plan]),
         began: found.started_ms.map(|started| moment(started, now)),
         took: match (found.started_ms, found.finished_ms) {
             // Not what passed before its failed jobs ran again.

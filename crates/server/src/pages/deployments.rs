@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 use madake_domain::deployment::{DeploymentOutcome, ReleaseStatus};
 use madake_domain::permission::Permission;
 use madake_domain::plan::{EnvironmentTriggerKind, ReleaseApproval};
-use madake_engine::deploying::show::{self, ShownEnvironment, ShownResult, result_key};
+use madake_engine::deploying::show::{self, ShownEnvironment, ShownProject, ShownResult, result_key};
 use madake_engine::deploying::start::sentence;
 use madake_engine::{EngineError, clock};
 use madake_protocol::log::{LogKind, LogLine};
@@ -17,8 +17,9 @@ use madake_store::deployment_release::{self, Release};
 use madake_store::{Tx, deployment, deployment_result};
 use serde::Serialize;
 
-use super::address::Site;
+use super::address::{Addresses, Site};
 use super::asked::{Asked, Page, Refused};
+use super::configured::{self, Source};
 use super::hearing::{Moment, moment, span};
 use super::login::log_in_page;
 use super::shown;
@@ -56,36 +57,6 @@ pub(super) fn routes() -> Routes {
         .add(Method::GET, "/deploy/viewDeploymentVersion.action", read, release)
 }
 
-/// Addresses of the pages.
-struct Addresses(Site);
-
-impl Addresses {
-    fn project(&self, id: i64) -> String {
-        self.0.at(&format!(
-            "/deploy/viewDeploymentProjectEnvironments.action?id={id}"
-        ))
-    }
-
-    fn environment(&self, id: i64) -> String {
-        self.0.at(&format!("/deploy/viewEnvironment.action?id={id}"))
-    }
-
-    fn result(&self, id: i64) -> String {
-        self.0.at(&format!(
-            "/deploy/viewDeploymentResult.action?deploymentResultId={id}"
-        ))
-    }
-
-    fn release(&self, id: i64) -> String {
-        self.0
-            .at(&format!("/deploy/viewDeploymentVersion.action?versionId={id}"))
-    }
-
-    fn build(&self, key: &str) -> String {
-        self.0.at(&format!("/rest/api/latest/result/{key}"))
-    }
-}
-
 #[derive(Debug, Serialize)]
 struct ListPage {
     projects: Vec<ProjectRow>,
@@ -96,15 +67,20 @@ struct ProjectRow {
     name: String,
     url: String,
     plan: String,
+    plan_url: String,
     description: String,
     environments: Vec<Place>,
 }
 
+/// An environment in a list: what is there.
 #[derive(Debug, Serialize)]
-struct Place {
+pub(super) struct Place {
     name: String,
     url: String,
     release: String,
+    /// The newest deployment there failed: the release that was to go there.
+    failed: String,
+    failed_url: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -112,7 +88,8 @@ struct ProjectPage {
     name: String,
     description: String,
     plan: String,
-    source: String,
+    plan_url: String,
+    source: Source,
     next_name: String,
     environments: Vec<EnvironmentRow>,
     releases: Vec<ReleaseRow>,
@@ -223,7 +200,7 @@ where
     T: Send + 'static,
     F: FnOnce(&Tx<'_>, &Visitor, &Addresses) -> Result<T, EngineError> + Send + 'static,
 {
-    let (caller, addresses) = (visitor.clone(), Addresses(Site::of(app)));
+    let (caller, addresses) = (visitor.clone(), Addresses::of(Site::of(app)));
     let answer = app
         .engine()
         .store()
@@ -262,18 +239,8 @@ async fn all(State(app): State<App>, visitor: Visitor, asked: Asked) -> Page {
                 url: to.project(one.found.id),
                 plan: one.found.plan.to_string(),
                 description: shown::line(&one.found.description),
-                environments: one
-                    .environments
-                    .iter()
-                    .map(|each| Place {
-                        name: shown::line(&each.row.name),
-                        url: to.environment(each.row.id),
-                        release: each
-                            .deployed
-                            .as_ref()
-                            .map_or_else(|| "nothing".to_owned(), |there| shown::line(&there.release.name)),
-                    })
-                    .collect(),
+                plan_url: to.plan(&one.found.plan),
+                environments: places(one, to),
             })
             .collect();
         Ok(ListPage { projects })
@@ -281,6 +248,27 @@ async fn all(State(app): State<App>, visitor: Visitor, asked: Asked) -> Page {
     .await?;
     let frame = asked.frame(&app, &visitor, "Deployments");
     Ok(render(StatusCode::OK, "deployments.html", &frame, &page))
+}
+
+/// The environments of a project that the visitor may see, and what is there.
+pub(super) fn places(one: &ShownProject, to: &Addresses) -> Vec<Place> {
+    let place = |each: &ShownEnvironment| {
+        let failed = each
+            .newest
+            .as_ref()
+            .filter(|one| matches!(one.result.state.outcome(), Some(DeploymentOutcome::Failed { .. })));
+        Place {
+            name: shown::line(&each.row.name),
+            url: to.environment(each.row.id),
+            release: each
+                .deployed
+                .as_ref()
+                .map_or_else(|| "nothing".to_owned(), |there| shown::line(&there.release.name)),
+            failed: failed.map_or_else(String::new, |one| shown::line(&one.release.name)),
+            failed_url: failed.map_or_else(String::new, |one| to.result(one.result.id)),
+        }
+    };
+    one.environments.iter().map(place).collect()
 }
 
 /// One project: what is where, its releases, and what happened.
@@ -295,7 +283,8 @@ async fn project(State(app): State<App>, visitor: Visitor, asked: Asked) -> Page
             name: shown::line(&one.found.name),
             description: shown::several_lines(&one.found.description, 4096),
             plan: one.found.plan.to_string(),
-            source: shown::line(&one.source),
+            plan_url: to.plan(&one.found.plan),
+            source: configured::source(tx, &visitor.caller, to.site(), &one.source)?,
             next_name: shown::line(&one.found.naming.next),
             environments: one
                 .environments

@@ -107,6 +107,19 @@ pub(super) fn moment(at_ms: i64, now_ms: i64) -> Moment {
     }
 }
 
+/// A time to come as pages show it.
+pub(super) fn coming(at_ms: i64, now_ms: i64) -> Moment {
+    let left = at_ms.saturating_sub(now_ms);
+    Moment {
+        shown: if left < 1000 {
+            "now".to_owned()
+        } else {
+            format!("in {}", span(left))
+        },
+        ..moment(at_ms, now_ms)
+    }
+}
+
 /// A length of time in words.
 pub(super) fn span(ms: i64) -> String {
     let seconds = ms / 1000;
@@ -136,5 +149,7 @@ mod tests {
             assert_eq!(moment(at_ms, now_ms).shown, expected, "{at_ms} {now_ms}");
         }
         assert_eq!(moment(1_000, 61_000).exact, "1970-01-01T00:00:01Z");
+        assert_eq!(coming(600_000, 0).shown, "in 10 min");
+        assert_eq!(coming(600_000, 600_000).shown, "now");
     }
 }

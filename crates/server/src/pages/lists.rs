@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use madake_domain::repository::{RepositoryKind, Scm};
+use madake_engine::EngineError;
 use madake_store::repository::Repository;
 use serde::Serialize;
 
@@ -24,7 +25,6 @@ pub(super) struct ListPage {
     pub(super) repositories: Vec<Row>,
     pub(super) truncated: bool,
     pub(super) nothing: &'static str,
-    pub(super) others: Vec<Other>,
 }
 
 #[derive(Debug, Serialize)]
@@ -35,53 +35,16 @@ pub(super) struct Row {
     pub(super) description: String,
 }
 
-#[derive(Debug, Serialize)]
-pub(super) struct Other {
-    pub(super) title: &'static str,
-    pub(super) url: String,
-}
-
-/// `/`: says what is here, for people who open the address and for clients and probes that ask it for a 2xx before
-/// anything else.
-pub(super) async fn front(State(app): State<App>, visitor: Visitor, asked: Asked) -> Page {
+/// `/repositories`: all that the visitor may read.
+pub(super) async fn all(State(app): State<App>, visitor: Visitor, asked: Asked) -> Page {
     let found = app.engine().list_repositories(&visitor.caller).await?;
-    let site = Site::of(&app);
     let nothing = if visitor.caller.principal.is_logged_in() {
         "There are none yet that you may read. `madake repo create OWNER/NAME` makes one."
     } else {
         "Log in to see them."
     };
-    let mut others = vec![
-        Other {
-            title: "Bamboo's REST API",
-            url: site.at("/rest/api/latest"),
-        },
-        Other {
-            title: "How the server stands",
-            url: site.at("/rest/api/latest/status"),
-        },
-        Other {
-            title: "Plans",
-            url: site.at("/rest/api/latest/plan"),
-        },
-        Other {
-            title: "Deployments",
-            url: site.at("/deploy/viewAllDeploymentProjects.action"),
-        },
-    ];
-    if visitor.caller.principal.is_logged_in() {
-        others.push(Other {
-            title: "How we hear of pushes to linked repositories",
-            url: site.at("/hearing"),
-        });
-        others.push(Other {
-            title: "Madake's own REST interface",
-            url: site.at("/rest/madake/1.0/status"),
-        });
-    }
     let page = ListPage {
         heading: "Repositories".to_owned(),
-        others,
         ..list(&app, &found, nothing).await?
     };
     let frame = asked.frame(&app, &visitor, "Repositories");
@@ -157,18 +120,32 @@ async fn of_owner(app: &App, visitor: &Visitor, asked: &Asked, owner: &str, foun
 }
 
 async fn list(app: &App, found: &[Repository], nothing: &'static str) -> Result<ListPage, Refused> {
+    let with_pages: Vec<Repository> = found
+        .iter()
+        .filter(|one| !one.owner.is_empty())
+        .cloned()
+        .collect();
+    let shown = &with_pages[..with_pages.len().min(REPOSITORIES)];
+    Ok(ListPage {
+        heading: String::new(),
+        repositories: rows(app, shown).await?,
+        truncated: with_pages.len() > REPOSITORIES,
+        nothing,
+    })
+}
+
+/// A row for each repository that has pages.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(super) async fn rows(app: &App, found: &[Repository]) -> Result<Vec<Row>, EngineError> {
     let site = Site::of(app);
-    let mut repositories = Vec::new();
-    let mut truncated = false;
+    let mut rows = Vec::with_capacity(found.len());
     for one in found {
         let Some(address) = site.repository(one) else {
             continue;
         };
-        if repositories.len() == REPOSITORIES {
-            truncated = true;
-            break;
-        }
-        repositories.push(Row {
+        rows.push(Row {
             name: shown::line(&one.name),
             url: address.browse_root(),
             note: match (one.kind, one.scm) {
@@ -179,11 +156,5 @@ async fn list(app: &App, found: &[Repository], nothing: &'static str) -> Result<
             description: shown::line(&app.engine().repository_description(one).await?),
         });
     }
-    Ok(ListPage {
-        heading: String::new(),
-        repositories,
-        truncated,
-        nothing,
-        others: Vec::new(),
-    })
+    Ok(rows)
 }

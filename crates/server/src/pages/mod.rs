@@ -1,4 +1,4 @@
-//! Pages for people: lists of repositories, and what is in a repository, at the addresses that links of payloads name
+//! Pages for people: how plans stand, builds, deployments, and what is in a repository, at the addresses that links of payloads name
 //! (push-payloads.md A.3, C.2).
 //!
 //! Bitbucket Server's form `/projects/KEY/repos/SLUG/...` is where pages live; those of Bitbucket Cloud, `/OWNER/SLUG/...`,
@@ -11,17 +11,22 @@ mod browse;
 mod build;
 mod build_facts;
 mod commits;
+mod configured;
 mod credentials;
 mod deployments;
 mod differences;
 pub(crate) mod form;
 mod hearing;
+mod home;
 mod lists;
 mod login;
 mod plan;
+mod plan_findings;
+mod plan_standing;
 mod raw;
 mod refs;
 mod shown;
+mod standing;
 mod template;
 mod variables;
 mod zip;
@@ -57,7 +62,8 @@ pub(crate) fn routes() -> Routes {
         .merge(cloud_form())
         .merge(builds())
         .merge(deployments::routes())
-        .add(Method::GET, "/", Access::Public, lists::front)
+        .add(Method::GET, "/", Access::Public, home::page)
+        .add(Method::GET, "/repositories", Access::Public, lists::all)
         .add(Method::GET, "/assets/pages.css", Access::Public, style)
         .add(Method::GET, "/hearing", Access::Public, hearing::page)
         .add(
@@ -100,6 +106,12 @@ fn builds() -> Routes {
     let read = Access::Permission("READ on the plan");
     Routes::default()
         .add(Method::GET, "/browse/{key}", read, build::page)
+        .add(
+            Method::POST,
+            "/browse/{key}",
+            Access::Permission("BUILD on the plan"),
+            plan::build,
+        )
         .add(
             Method::GET,
             "/browse/{key}/artifact/{folder}/{name}",

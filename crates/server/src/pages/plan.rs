@@ -1,156 +1,231 @@
-//! `/browse/PROJ-PLAN/config`: what describes a plan, what was found wrong with it, and who else claims it.
+//! `/browse/PROJ-PLAN`, and `/config` below it: how a plan or a plan branch stands, its last results, stages and branches,
+//! what starts builds, what describes it, what was found wrong with that, and who else claims it.
 
 use axum::extract::State;
-use http::StatusCode;
-use jiff::tz::TimeZone;
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
 use madake_domain::key::PlanKey;
-use madake_engine::EngineError;
 use madake_engine::ops::own_plan::ShownPlan;
 use madake_engine::ops::show_triggers::ShownTriggers;
+use madake_engine::ops::trigger_build::TriggerBuild;
+use madake_engine::{EngineError, clock};
 use serde::Serialize;
 
 use super::address::Site;
 use super::asked::{Asked, Page, Refused};
-use super::login::log_in_page;
-use super::shown;
+use super::configured::Source;
+use super::form::Form;
+use super::hearing::{Moment, coming, moment};
+use super::login::{log_in_page, see_other};
+use super::plan_findings::{self, FindingRow};
+use super::plan_standing::{self, BranchRow, PlanStanding, StageRow, VariableRow};
+use super::shown::{self, Marked};
+use super::standing::{ResultChip, UnderWayRow};
 use super::template::render;
 use crate::App;
 use crate::auth::Visitor;
 
 #[derive(Debug, Serialize)]
 struct PlanPage {
-    heading: String,
+    project: String,
+    project_url: String,
+    name: String,
+    key: String,
+    /// Where the plan is, on the page of a plan branch.
+    plan_url: String,
+    branch: String,
+    description: String,
+    is_disabled: bool,
+    /// Why a build could not be started.
+    problem: String,
+    /// Where the button to build goes; empty where there is none.
+    run_url: String,
+    form_token: String,
+    under_way: Vec<UnderWayRow>,
+    results: Vec<ResultChip>,
+    stages: Vec<StageRow>,
+    branches: Vec<BranchRow>,
+    is_cut: bool,
     owner: String,
-    version: String,
+    source: Source,
+    since: Moment,
+    variables: Vec<VariableRow>,
+    /// Where variables are set; empty for those who may not.
     variables_url: String,
-    state: &'static str,
-    conflicts: Vec<String>,
+    conflicts: Vec<Conflict>,
     decided: Vec<String>,
     own_triggers: bool,
     triggers: Vec<TriggerRow>,
-    last: String,
-    findings: Vec<Row>,
+    last: Option<Decided>,
+    findings: Vec<FindingRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct Conflict {
+    repository: String,
+    command: String,
 }
 
 #[derive(Debug, Serialize)]
 struct TriggerRow {
     words: String,
-    next: String,
+    next: Option<Moment>,
 }
 
 #[derive(Debug, Serialize)]
-struct Row {
-    severity: &'static str,
-    place: String,
-    message: String,
-    help: String,
-    from: String,
+struct Decided {
+    words: Vec<Marked>,
+    at: Moment,
+    command: String,
 }
 
 /// The page.
 pub(super) async fn page(State(app): State<App>, visitor: Visitor, asked: Asked) -> Page {
-    let missing = || {
-        asked.missing(
-            &app,
-            &visitor,
-            "There is no such plan",
-            "It does not exist, or you may not read it.",
-        )
-    };
-    let key: PlanKey = asked.part("key").parse().map_err(|_| missing())?;
-    let found = match app.engine().show_plan(&visitor.caller, &key).await {
-        Ok(found) => found,
-        Err(EngineError::NotFound(_) | EngineError::Forbidden { .. }) => return Err(missing()),
-        Err(EngineError::Unauthenticated { .. }) => {
-            return Err(Refused::Page(Box::new(log_in_page(
-                &app,
-                &visitor,
-                &asked.address,
-                "Log in to see this page.",
-            ))));
+    show(&app, &visitor, &asked, StatusCode::OK, String::new()).await
+}
+
+/// `POST /browse/PROJ-PLAN`: builds the newest revision, and leads to the build.
+pub(super) async fn build(
+    State(app): State<App>,
+    visitor: Visitor,
+    asked: Asked,
+    headers: HeaderMap,
+    form: Form,
+) -> Page {
+    let key = wanted(&app, &visitor, &asked)?;
+    if !form.is_ours(&headers, &app) {
+        let problem = "The form came from another site. Send it from here.".to_owned();
+        return show(&app, &visitor, &asked, StatusCode::FORBIDDEN, problem).await;
+    }
+    let newest = TriggerBuild::default();
+    match app.engine().trigger_build(&visitor.caller, &key, newest).await {
+        Ok(build) => Ok(see_other(&Site::of(&app).result(&build.key))),
+        Err(EngineError::Conflict(problem) | EngineError::Invalid(problem)) => {
+            show(&app, &visitor, &asked, StatusCode::CONFLICT, problem).await
         }
-        Err(other) => return Err(other.into()),
-    };
-    let triggers = app.engine().show_triggers(&visitor.caller, &key).await?;
-    let zone = app.engine().settings().time_zone.clone();
-    let frame = asked.frame(&app, &visitor, found.branch.key.as_str());
-    Ok(render(
-        StatusCode::OK,
-        "plan.html",
-        &frame,
-        &described(&found, &triggers, &zone, &Site::of(&app)),
-    ))
+        Err(EngineError::Forbidden { .. }) => {
+            let problem = "You may not start builds of it.".to_owned();
+            show(&app, &visitor, &asked, StatusCode::FORBIDDEN, problem).await
+        }
+        Err(error) => Err(refused(&app, &visitor, &asked, error)),
+    }
 }
 
-/// A moment of the server's time zone.
-fn moment(time_ms: i64, zone: &TimeZone) -> String {
-    let time = jiff::Timestamp::from_millisecond(time_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let zoned = time.to_zoned(zone.clone());
-    zoned.strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
+async fn show(
+    app: &App,
+    visitor: &Visitor,
+    asked: &Asked,
+    status: StatusCode,
+    problem: String,
+) -> Result<Response, Refused> {
+    let key = wanted(app, visitor, asked)?;
+    let refuse = |error| refused(app, visitor, asked, error);
+    let caller = &visitor.caller;
+    let found = app.engine().show_plan(caller, &key).await.map_err(refuse)?;
+    let triggers = app.engine().show_triggers(caller, &key).await.map_err(refuse)?;
+    let standing = plan_standing::of(app, caller, &found).await?;
+    let findings = plan_findings::rows(app, caller, &found, standing.may_administrate).await?;
+    let page = described(app, visitor, (found, triggers, standing), findings, problem);
+    let frame = asked.frame(app, visitor, &page.key);
+    Ok(render(status, "plan.html", &frame, &page))
 }
 
-fn described(found: &ShownPlan, triggers: &ShownTriggers, zone: &TimeZone, site: &Site) -> PlanPage {
+fn wanted(app: &App, visitor: &Visitor, asked: &Asked) -> Result<PlanKey, Refused> {
+    let key = asked.part("key").parse();
+    key.map_err(|_| missing(app, visitor, asked))
+}
+
+fn missing(app: &App, visitor: &Visitor, asked: &Asked) -> Refused {
+    asked.missing(
+        app,
+        visitor,
+        "There is no such plan",
+        "It does not exist, or you may not read it.",
+    )
+}
+
+fn refused(app: &App, visitor: &Visitor, asked: &Asked, error: EngineError) -> Refused {
+    match error {
+        EngineError::NotFound(_) | EngineError::Forbidden { .. } => missing(app, visitor, asked),
+        EngineError::Unauthenticated { .. } => Refused::Page(Box::new(log_in_page(
+            app,
+            visitor,
+            &asked.address,
+            "Log in to see this page.",
+        ))),
+        other => other.into(),
+    }
+}
+
+fn described(
+    app: &App,
+    visitor: &Visitor,
+    (found, triggers, standing): (ShownPlan, ShownTriggers, PlanStanding),
+    findings: Vec<FindingRow>,
+    problem: String,
+) -> PlanPage {
+    let (site, now) = (Site::of(app), clock::now_ms());
     let (open, settled): (Vec<_>, Vec<_>) = found
         .claims
         .iter()
         .partition(|one| one.claim.settled_ms.is_none());
-    let names = |claims: Vec<&madake_engine::ops::own_plan::ShownClaim>| {
-        claims.iter().map(|one| shown::line(&one.repository)).collect()
-    };
-    let heading = if found.branch.is_master {
-        format!("{} ({})", found.plan.name, found.plan.key)
-    } else {
-        format!(
-            "{} - {} ({})",
-            found.plan.name, found.branch.display_name, found.branch.key
-        )
-    };
+    let (key, branch) = (&found.branch.key, &found.branch);
+    let is_enabled = found.plan.enabled && branch.enabled;
+    let filled = |is_so: bool, text: String| if is_so { text } else { String::new() };
     PlanPage {
-        heading: shown::line(&heading),
+        project: shown::line(&standing.project),
+        project_url: site.project_plans(key.project().as_str()),
+        name: shown::line(&found.plan.name),
+        plan_url: filled(!branch.is_master, site.plan(&found.plan.key)),
+        branch: filled(!branch.is_master, shown::line(&branch.display_name)),
+        description: shown::several_lines(
+            if branch.is_master {
+                &found.plan.description
+            } else {
+                &branch.description
+            },
+            4096,
+        ),
+        is_disabled: !is_enabled,
+        problem: shown::line(&problem),
+        run_url: filled(is_enabled && standing.may_build, site.plan(key)),
+        form_token: visitor.ambient.clone().unwrap_or_default(),
+        under_way: standing.under_way,
+        results: standing.results,
+        stages: standing.stages,
+        branches: standing.branches,
+        is_cut: standing.is_cut,
         owner: found.owner.as_deref().map(shown::line).unwrap_or_default(),
-        version: shown::line(&found.version),
-        variables_url: site.at(&format!("/variables?plan={}", found.plan.key)),
-        state: if found.plan.enabled && found.branch.enabled {
-            ""
-        } else {
-            "disabled"
-        },
-        conflicts: names(open),
-        decided: names(settled),
+        source: standing.source,
+        since: moment(found.version_ms, now),
+        variables: standing.variables,
+        variables_url: filled(
+            standing.may_administrate,
+            site.at(&format!("/variables?plan={}", found.plan.key)),
+        ),
+        conflicts: open
+            .iter()
+            .map(|one| Conflict {
+                repository: shown::line(&one.repository),
+                command: shown::line(&format!("madake plan owner {} NAME", found.plan.key)),
+            })
+            .collect(),
+        decided: settled.iter().map(|one| shown::line(&one.repository)).collect(),
         own_triggers: triggers.own,
         triggers: triggers
             .triggers
             .iter()
             .map(|one| TriggerRow {
                 words: shown::line(&one.words),
-                next: one.next_ms.map(|next| moment(next, zone)).unwrap_or_default(),
+                next: one.next_ms.map(|next| coming(next, now)),
             })
             .collect(),
-        last: triggers.last.as_ref().map_or_else(String::new, |last| {
-            shown::line(&format!("{} ({})", last.sentence, moment(last.decided_ms, zone)))
+        last: triggers.last.as_ref().map(|last| Decided {
+            words: shown::marked(&shown::with_short_ids(&last.sentence)),
+            at: moment(last.decided_ms, now),
+            command: format!("madake why {}", last.event_id),
         }),
-        findings: found
-            .findings
-            .iter()
-            .map(|one| {
-                let finding = &one.finding;
-                let expected = finding.expected.as_ref().map(|text| format!("expected {text}"));
-                let suggestion = finding
-                    .suggestion
-                    .as_ref()
-                    .map(|text| format!("did you mean `{text}`?"));
-                let help: Vec<String> = [expected, suggestion, finding.note.clone()]
-                    .into_iter()
-                    .flatten()
-                    .collect();
-                Row {
-                    severity: finding.severity.as_str(),
-                    place: shown::line(&format!("{}:{}:{}", finding.file, finding.line, finding.column)),
-                    message: shown::line(&finding.message),
-                    help: shown::line(&help.join("; ")),
-                    from: shown::line(&format!("{}, {}", one.repository, one.branch)),
-                }
-            })
-            .collect(),
+        findings,
+        key: key.to_string(),
     }
 }

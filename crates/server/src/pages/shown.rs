@@ -71,6 +71,53 @@ pub(super) fn person(signature: &Signature) -> String {
     }
 }
 
+/// A part of a sentence.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Marked {
+    text: String,
+    /// It stood between backticks: a name or a command.
+    is_code: bool,
+}
+
+/// A sentence on one line, taken apart at its backticks; one whose backticks are no pairs stays as it is.
+pub(super) fn marked(text: &str) -> Vec<Marked> {
+    let text = line(text);
+    let are_pairs = text.matches('`').count() % 2 == 0;
+    let parts: Vec<&str> = match are_pairs {
+        true => text.split('`').collect(),
+        false => vec![&text],
+    };
+    parts
+        .iter()
+        .enumerate()
+        .filter(|(_, part)| !part.is_empty())
+        .map(|(index, part)| Marked {
+            text: (*part).to_owned(),
+            is_code: index % 2 == 1,
+        })
+        .collect()
+}
+
+/// The same text with whole ids of commits cut to their first digits.
+pub(super) fn with_short_ids(text: &str) -> String {
+    let mut short = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_alphanumeric()) {
+        let (before, word) = rest.split_at(start);
+        let end = word
+            .find(|c: char| !c.is_ascii_alphanumeric())
+            .unwrap_or(word.len());
+        let (word, after) = word.split_at(end);
+        let is_id =
+            matches!(word.len(), 40 | 64) && word.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        short.push_str(before);
+        short.push_str(if is_id { &word[..SHORT_ID] } else { word });
+        rest = after;
+    }
+    short.push_str(rest);
+    short
+}
+
 /// A commit in a list.
 #[derive(Debug, Serialize)]
 pub(super) struct CommitRow {
@@ -137,6 +184,34 @@ mod tests {
         assert_eq!(size(1023), "1023 bytes");
         assert_eq!(size(1536), "1.5 KiB");
         assert_eq!(size(3 * 1024 * 1024), "3.0 MiB");
+    }
+
+    #[test]
+    fn sentences_are_taken_apart_at_pairs_of_backticks() {
+        let parts = |text| -> Vec<(String, bool)> {
+            let parts = marked(text).into_iter();
+            parts.map(|part| (part.text, part.is_code)).collect()
+        };
+        assert_eq!(
+            parts("did you mean `tasks`?"),
+            [
+                ("did you mean ".to_owned(), false),
+                ("tasks".to_owned(), true),
+                ("?".to_owned(), false)
+            ]
+        );
+        assert_eq!(parts("a ` alone"), [("a ` alone".to_owned(), false)]);
+        assert_eq!(parts(""), []);
+    }
+
+    #[test]
+    fn whole_ids_are_cut_and_other_words_are_not() {
+        let id = "0123456789abcdef0123456789abcdef01234567";
+        assert_eq!(
+            with_short_ids(&format!("built {id}, not {id}z or é{}", &id[1..])),
+            format!("built 0123456789ab, not {id}z or é{}", &id[1..])
+        );
+        assert_eq!(with_short_ids(id), "0123456789ab");
     }
 
     #[test]

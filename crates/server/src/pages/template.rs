@@ -37,6 +37,7 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     for (name, text) in [
         ("layout.html", include_str!("templates/layout.html")),
         ("parts.html", include_str!("templates/parts.html")),
+        ("home.html", include_str!("templates/home.html")),
         ("list.html", include_str!("templates/list.html")),
         ("folder.html", include_str!("templates/folder.html")),
         ("file.html", include_str!("templates/file.html")),
@@ -91,6 +92,7 @@ pub(super) struct Frame {
     visitor: Option<String>,
     log_in: String,
     log_out: Option<String>,
+    ways: Vec<Way>,
     repository: Option<RepositoryFrame>,
 }
 
@@ -103,6 +105,14 @@ pub(super) struct RepositoryFrame {
     pub(super) project_url: String,
     pub(super) description: String,
     pub(super) tabs: Vec<Tab>,
+}
+
+/// A place that every page leads to.
+#[derive(Debug, Clone, Serialize)]
+struct Way {
+    title: &'static str,
+    url: String,
+    is_here: bool,
 }
 
 /// A tab of a repository.
@@ -132,6 +142,18 @@ impl Frame {
             log_in: site.log_in(path),
             // Only a session can be ended; other credentials come with each request.
             log_out: visitor.ambient.is_some().then(|| site.log_out()),
+            ways: [
+                ("Builds", site.home(), "/"),
+                ("Deployments", site.deployments(), Site::DEPLOYMENTS),
+                ("Repositories", site.repositories(), Site::REPOSITORIES),
+            ]
+            .into_iter()
+            .map(|(title, url, here)| Way {
+                title,
+                url,
+                is_here: path.split('?').next() == Some(here),
+            })
+            .collect(),
             repository: None,
         }
     }

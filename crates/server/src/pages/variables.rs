@@ -38,6 +38,8 @@ struct VariablesPage {
     rows: Vec<Row>,
     /// Where those of a plan's builds come from.
     explained: Vec<Explained>,
+    /// Some name has more than one value, or none.
+    has_rivals: bool,
     others: Vec<Other>,
 }
 
@@ -57,7 +59,9 @@ struct Explained {
     is_hidden: bool,
     is_foreign: bool,
     source: &'static str,
-    beaten_by: &'static str,
+    /// Which value of this name builds get; empty where there is one alone.
+    counts: &'static str,
+    is_beaten: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -169,7 +173,7 @@ async fn show(
     if let About::Plan(key) = about {
         let found = engine.explain_variables(&visitor.caller, key).await;
         let found = found.map_err(|error| refused(app, visitor, asked, error))?;
-        explained = found.variables.iter().map(explain).collect();
+        explained = explain_all(&found.variables);
         other(format!("The plan {key}"), &format!("/browse/{key}/config"));
         if found.may_change_project {
             let project = key.project();
@@ -212,6 +216,7 @@ async fn show(
         plan,
         problem: shown::line(&problem),
         rows: set.iter().map(|one| row(one, now)).collect(),
+        has_rivals: explained.iter().any(|one| !one.counts.is_empty()),
         explained,
         others,
     };
@@ -232,15 +237,30 @@ fn row(one: &StoredVariable, now: i64) -> Row {
     }
 }
 
-fn explain(one: &ExplainedVariable) -> Explained {
-    Explained {
-        name: shown::line(&one.name),
-        value: one.value.as_deref().map(cut).unwrap_or_default(),
-        is_hidden: one.value.is_none(),
-        is_foreign: one.is_foreign,
-        source: one.source.title(),
-        beaten_by: one.beaten_by.map_or("", VariableSource::title),
-    }
+fn explain_all(all: &[ExplainedVariable]) -> Vec<Explained> {
+    let is_alone = |name: &str| all.iter().filter(|other| other.name == name).count() == 1;
+    all.iter()
+        .map(|one| Explained {
+            name: shown::line(&one.name),
+            value: one.value.as_deref().map(cut).unwrap_or_default(),
+            is_hidden: one.value.is_none(),
+            is_foreign: one.is_foreign,
+            source: one.source.title(),
+            counts: match one.beaten_by {
+                Some(VariableSource::Plan) if one.is_foreign => {
+                    "was entered anew: what is set for the plan counts"
+                }
+                Some(VariableSource::Plan) => "no: what is set for the plan counts",
+                Some(VariableSource::File) => "no: the plan file counts",
+                Some(VariableSource::Project) => "no: the project's counts",
+                Some(VariableSource::Server) => "no: the server's counts",
+                None if one.is_foreign => "builds do not have it: enter it below",
+                None if is_alone(&one.name) => "",
+                None => "yes",
+            },
+            is_beaten: one.beaten_by.is_some(),
+        })
+        .collect()
 }
 
 fn cut(value: &str) -> String {

@@ -2,6 +2,7 @@
 
 mod bitbucket;
 mod fixture;
+mod pages;
 mod rest_access;
 mod rest_details;
 mod rest_plan;

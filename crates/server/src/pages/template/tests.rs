@@ -16,6 +16,11 @@ fn frame(is_known: bool) -> Frame {
         visitor: is_known.then(|| HOSTILE.into()),
         log_in: "/login".into(),
         log_out: is_known.then(|| "/logout".into()),
+        ways: vec![Way {
+            title: "Builds",
+            url: HOSTILE.into(),
+            is_here: true,
+        }],
         repository: is_known.then(|| RepositoryFrame {
             owner: HOSTILE.into(),
             slug: HOSTILE.into(),
@@ -44,12 +49,45 @@ fn every_template_renders_and_keeps_text_of_people_inside_its_place() {
         "url": HOSTILE, "id": 7, "release": HOSTILE, "release_url": HOSTILE, "environment": HOSTILE,
         "state": "failed", "words": HOSTILE, "at": {"exact": HOSTILE, "shown": HOSTILE},
     });
+    let at = json!({"exact": HOSTILE, "shown": HOSTILE});
+    let chip = json!({"url": HOSTILE, "key": HOSTILE, "number": 7, "verdict": "failed", "words": HOSTILE, "at": at, "took": HOSTILE});
+    let marked = json!([{"text": HOSTILE, "is_code": false}, {"text": HOSTILE, "is_code": true}]);
+    let branch = json!({"name": HOSTILE, "url": HOSTILE, "is_disabled": true, "last": chip});
+    let stage = json!({
+        "name": HOSTILE, "is_manual": true, "is_final": true, "jobs": [{"name": HOSTILE, "is_disabled": true}],
+    });
+    let finding = json!({
+        "severity": "error", "place": HOSTILE, "url": HOSTILE, "message": marked, "help": marked, "enter_url": HOSTILE,
+        "from": HOSTILE, "revision": HOSTILE, "lines": [{"number": 2, "text": HOSTILE, "is_meant": true}],
+    });
+    let place = json!({"name": HOSTILE, "url": HOSTILE, "release": HOSTILE, "failed": HOSTILE, "failed_url": HOSTILE});
+    let source = json!({
+        "repository": HOSTILE, "repository_url": HOSTILE, "revision": HOSTILE, "short": HOSTILE, "commit_url": HOSTILE,
+        "folder_url": HOSTILE,
+    });
+    let under_way = json!({
+        "url": HOSTILE, "title": HOSTILE, "of": HOSTILE, "state": "runs", "words": HOSTILE, "since": at,
+    });
     let pages = [
         (
             "list.html",
             json!({
-                "heading": HOSTILE, "truncated": true, "nothing": "none", "others": [{"title": HOSTILE, "url": HOSTILE}],
+                "heading": HOSTILE, "truncated": true, "nothing": "none",
                 "repositories": [{"name": HOSTILE, "url": HOSTILE, "note": HOSTILE, "description": HOSTILE}],
+            }),
+        ),
+        (
+            "home.html",
+            json!({
+                "heading": HOSTILE, "all_url": HOSTILE, "under_way": [under_way], "more_under_way": 2, "more_plans": 3,
+                "projects": [{"key": HOSTILE, "name": HOSTILE, "url": HOSTILE, "plans": [
+                    {"key": HOSTILE, "name": HOSTILE, "url": HOSTILE, "is_disabled": true, "last": chip},
+                    {"key": HOSTILE, "name": HOSTILE, "url": HOSTILE, "is_disabled": false, "last": null}]}],
+                "deployments": [{"name": HOSTILE, "url": HOSTILE, "places": [place]}],
+                "deployments_url": HOSTILE, "repositories_url": HOSTILE, "all_repositories": 12,
+                "repositories": [{"name": HOSTILE, "url": HOSTILE, "note": HOSTILE, "description": HOSTILE}],
+                "is_empty": true, "is_administrator": true, "is_stranger": false, "clone_url": HOSTILE,
+                "others": [{"title": HOSTILE, "url": HOSTILE}],
             }),
         ),
         (
@@ -103,10 +141,17 @@ fn every_template_renders_and_keeps_text_of_people_inside_its_place() {
         (
             "plan.html",
             json!({
-                "heading": HOSTILE, "owner": HOSTILE, "version": HOSTILE, "state": "disabled", "conflicts": [HOSTILE],
-                "decided": [HOSTILE], "own_triggers": true, "triggers": [{"words": HOSTILE, "next": HOSTILE}],
-                "variables_url": HOSTILE, "last": HOSTILE, "findings": [{
-                    "severity": "error", "place": HOSTILE, "message": HOSTILE, "help": HOSTILE, "from": HOSTILE}],
+                "project": HOSTILE, "project_url": HOSTILE, "name": HOSTILE, "key": HOSTILE, "plan_url": HOSTILE,
+                "branch": HOSTILE, "description": HOSTILE, "is_disabled": true, "problem": HOSTILE, "run_url": HOSTILE,
+                "form_token": HOSTILE, "under_way": [under_way], "results": [chip, chip],
+                "stages": [stage],
+                "branches": [branch], "is_cut": true,
+                "owner": HOSTILE, "source": source, "since": at, "variables_url": HOSTILE,
+                "variables": [{"name": HOSTILE, "value": HOSTILE, "is_secret": false}],
+                "conflicts": [{"repository": HOSTILE, "command": HOSTILE}], "decided": [HOSTILE], "own_triggers": true,
+                "triggers": [{"words": HOSTILE, "next": at}],
+                "last": {"words": marked, "at": at, "command": HOSTILE},
+                "findings": [finding],
             }),
         ),
         (
@@ -157,14 +202,14 @@ fn every_template_renders_and_keeps_text_of_people_inside_its_place() {
         (
             "deployments.html",
             json!({
-                "projects": [{"name": HOSTILE, "url": HOSTILE, "plan": HOSTILE, "description": HOSTILE,
-                              "environments": [{"name": HOSTILE, "url": HOSTILE, "release": HOSTILE}]}],
+                "projects": [{"name": HOSTILE, "url": HOSTILE, "plan": HOSTILE, "plan_url": HOSTILE,
+                              "description": HOSTILE, "environments": [place]}],
             }),
         ),
         (
             "deployment.html",
             json!({
-                "name": HOSTILE, "description": HOSTILE, "plan": HOSTILE, "source": HOSTILE, "next_name": HOSTILE,
+                "name": HOSTILE, "description": HOSTILE, "plan": HOSTILE, "plan_url": HOSTILE, "source": source, "next_name": HOSTILE,
                 "environments": [{"name": HOSTILE, "url": HOSTILE, "description": HOSTILE, "rules": [HOSTILE],
                                   "deployed": deployed, "newest": deployed}],
                 "releases": [{"name": HOSTILE, "url": HOSTILE, "build": HOSTILE, "build_url": HOSTILE, "status": HOSTILE,
@@ -204,8 +249,9 @@ fn every_template_renders_and_keeps_text_of_people_inside_its_place() {
                 "plan": HOSTILE, "problem": HOSTILE, "others": [{"title": HOSTILE, "url": HOSTILE}],
                 "rows": [{"name": HOSTILE, "value": HOSTILE, "is_secret": false, "by": HOSTILE,
                           "at": {"exact": HOSTILE, "shown": HOSTILE}}],
-                "explained": [{"name": HOSTILE, "value": HOSTILE, "is_hidden": false, "is_foreign": false,
-                               "source": HOSTILE, "beaten_by": HOSTILE}],
+                "explained": [{"name": HOSTILE, "value": HOSTILE, "is_hidden": false, "is_foreign": true,
+                               "source": HOSTILE, "counts": HOSTILE, "is_beaten": false}],
+                "has_rivals": true,
             }),
         ),
         (
