@@ -222,6 +222,27 @@ async fn people_see_and_deploy_what_they_may() {
     };
     assert!(listed("bob").await.contains("QA") && !listed("bob").await.contains("Production"));
     assert_eq!(listed("cat").await, "[]");
+    let page = async |name: &str, path: &str| {
+        let request = server
+            .anonymous(Method::GET, path)
+            .basic_auth(name, Some(PASSWORD));
+        let answer = request.send().await.expect("an answer");
+        answer.text().await.expect("a text")
+    };
+    let project = "/deploy/viewDeploymentProjectEnvironments.action?id=1";
+    for path in [project, "/"] {
+        let of_bob = page("bob", path).await;
+        assert!(
+            of_bob.contains(">QA</a>") && !of_bob.contains("Production"),
+            "{path}: {of_bob}"
+        );
+        let of_dan = page("dan", path).await;
+        assert!(
+            of_dan.contains("no environment") && !of_dan.contains(">QA</a>"),
+            "{path}: {of_dan}"
+        );
+        assert!(!page("cat", path).await.contains("Deploy it"), "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
