@@ -125,7 +125,7 @@ async fn show(
     let triggers = app.engine().show_triggers(caller, &key).await.map_err(refuse)?;
     let standing = plan_standing::of(app, caller, &found).await?;
     let findings = plan_findings::rows(app, caller, &found, standing.may_administrate).await?;
-    let page = described(app, visitor, (found, triggers, standing), findings, problem);
+    let page = described(app, visitor, (found, triggers, standing), findings, &problem);
     let frame = asked.frame(app, visitor, &page.key);
     Ok(render(status, "plan.html", &frame, &page))
 }
@@ -162,7 +162,7 @@ fn described(
     visitor: &Visitor,
     (found, triggers, standing): (ShownPlan, ShownTriggers, PlanStanding),
     findings: Vec<FindingRow>,
-    problem: String,
+    problem: &str,
 ) -> PlanPage {
     let (site, now) = (Site::of(app), clock::now_ms());
     let (open, settled): (Vec<_>, Vec<_>) = found
@@ -187,7 +187,7 @@ fn described(
             4096,
         ),
         is_disabled: !is_enabled,
-        problem: shown::line(&problem),
+        problem: shown::line(problem),
         run_url: filled(is_enabled && standing.may_build, site.plan(key)),
         form_token: visitor.ambient.clone().unwrap_or_default(),
         under_way: standing.under_way,

@@ -82,7 +82,7 @@ pub(super) struct Marked {
 /// A sentence on one line, taken apart at its backticks; one whose backticks are no pairs stays as it is.
 pub(super) fn marked(text: &str) -> Vec<Marked> {
     let text = line(text);
-    let are_pairs = text.matches('`').count() % 2 == 0;
+    let are_pairs = text.matches('`').count().is_multiple_of(2);
     let parts: Vec<&str> = match are_pairs {
         true => text.split('`').collect(),
         false => vec![&text],
