@@ -273,6 +273,16 @@ async fn variables_are_set_on_their_page_with_the_form_token_alone() {
             .expect("an answer");
         (answer.status().as_u16(), answer.text().await.expect("a body"))
     };
+    let (_, plan) = get("/browse/PROJ-PLAN").await;
+    for wanted in [
+        "badge warning",
+        "href=\"/variables?plan=PROJ-PLAN\">Enter it</a>",
+        "href=\"/projects/PROJ/repos/app/browse/bamboo-specs/bamboo.yml?at=",
+        "class=\"meant\"",
+        "Build now",
+    ] {
+        assert!(plan.contains(wanted), "`{wanted}` is not in {plan}");
+    }
     let (status, shown) = get("/variables?plan=PROJ-PLAN").await;
     assert_eq!(status, 200);
     for wanted in [
