@@ -38,7 +38,7 @@ fn needs_everything(arguments: &[OsString]) -> bool {
 fn compile_everything() -> Option<PathBuf> {
     println!("==> compile: everything, once for all steps");
     let began = Instant::now();
-    let built = cargo(&["build", "--quiet", "--workspace", "--all-targets"]).status();
+    let built = cargo(&["build", "--workspace", "--all-targets"]).status();
     let passed = built.is_ok_and(|status| status.success());
     let verdict = if passed { "passed" } else { "FAILED" };
     println!("<== compile {verdict} in {:.1} s", began.elapsed().as_secs_f64());
