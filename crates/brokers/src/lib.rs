@@ -53,7 +53,6 @@ pub use call::{
 pub use catalogue::{BrokerType, CATALOGUE, Field, FieldKind, Takes, UnknownType, find};
 pub use covered::{canonical_settings, shown_settings, uncovered_settings};
 pub use event::{BrokerEvent, EventKind};
-pub use issues::issue_keys;
 pub use refs::{PatternProblem, RefFilter, Targets};
 pub use sample::{sample, sample_build, sample_push};
 pub use secret::{COVER, Secret};

@@ -24,6 +24,7 @@ pub mod credential;
 pub mod cron;
 pub mod delivery;
 pub mod deployment;
+pub mod issue;
 pub mod mask;
 pub mod mirror;
 pub mod notification;

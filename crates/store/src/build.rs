@@ -3,6 +3,7 @@
 //! `build.schedule` holds the whole state of a build as [`madake_domain::schedule::Build`]; [`save`] is the one
 //! place that writes it, together with every column that is derived from it. No other statement sets a state.
 
+use madake_domain::issue::issue_keys;
 use madake_domain::schedule::{
     self, Build as Schedule, JobState, LifeCycleState, NewBuildError, NewJob, NewStage,
 };
@@ -11,6 +12,9 @@ use madake_domain::variables::GivenVariable;
 use serde::{Deserialize, Serialize};
 
 use crate::{Millis, StoreError, Topic, Tx, params};
+
+/// A commit that names more issues than this is found by the first ones.
+const MOST_ISSUES_OF_A_COMMIT: usize = 50;
 
 /// Why a build was started; rendered as text where it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -534,6 +538,32 @@ pub fn insert_changes(tx: &Tx<'_>, build_id: i64, changes: &[Change]) -> Result<
                 serde_json::to_string(&change.files)?
             ],
         )?;
+        note_issues(tx, build_id, &change.message)?;
+    }
+    Ok(())
+}
+
+/// Notes the issues that a commit of a build names, so that results are found by them.
+fn note_issues(tx: &Tx<'_>, build_id: i64, message: &str) -> Result<(), StoreError> {
+    for issue in issue_keys(message).into_iter().take(MOST_ISSUES_OF_A_COMMIT) {
+        tx.execute(
+            "INSERT INTO build_issue (issue, plan_branch_id, build_id)
+             SELECT $1, plan_branch_id, id FROM build WHERE id = $2 ON CONFLICT DO NOTHING",
+            params![issue, build_id],
+        )?;
+    }
+    Ok(())
+}
+
+/// Notes the issues of all commits that are stored: homes of before had no such table.
+pub(crate) fn note_issues_of_all(tx: &Tx<'_>) -> Result<(), StoreError> {
+    let named = tx.all(
+        "SELECT build_id, message FROM build_change WHERE message LIKE '%-%'",
+        &[],
+        |row| Ok((row.get::<i64>(0)?, row.get::<String>(1)?)),
+    )?;
+    for (build_id, message) in named {
+        note_issues(tx, build_id, &message)?;
     }
     Ok(())
 }

@@ -21,13 +21,19 @@ pub struct Filter {
     pub labels: Vec<String>,
     /// Only those whose key has this text in it, in whatever case; empty: all.
     pub key_part: String,
-    /// Only those with a commit whose message has one of these texts somewhere, in whatever case; empty: all.
-    pub commit_texts: Vec<String>,
+    /// Only those with a commit that names one of these issues (`PROJ-12`); empty: all.
+    pub issues: Vec<String>,
 }
 
 impl Filter {
+    /// Of the builds of the plan branch `$1`: which.
     fn condition(&self) -> String {
-        let mut condition = String::new();
+        // Few builds name an issue: they are looked up, where otherwise those of the plan branch are walked through (`+`
+        // keeps the engine from its index).
+        let mut condition = match self.issues.is_empty() {
+            true => "plan_branch_id = $1".to_owned(),
+            false => "+plan_branch_id = $1".to_owned(),
+        };
         if !self.life_cycles.is_empty() {
             let words: Vec<String> = self
                 .life_cycles
@@ -49,28 +55,18 @@ impl Filter {
             condition.push_str(" AND continuable = 1");
         }
         if !self.labels.is_empty() {
-            let words: Vec<String> = self
-                .labels
-                .iter()
-                .map(|word| format!("'{}'", word.replace('\'', "''").replace('\0', "")))
-                .collect();
             condition.push_str(&format!(
                 " AND build.id IN (SELECT build_id FROM result_label WHERE name IN ({}))",
-                words.join(",")
+                quoted(&self.labels)
             ));
         }
         if !self.key_part.is_empty() {
             condition.push_str(&key_condition(&self.key_part));
         }
-        if !self.commit_texts.is_empty() {
-            let texts: Vec<String> = self
-                .commit_texts
-                .iter()
-                .map(|text| format!("message LIKE '%{}%' ESCAPE '!'", like_pattern(text)))
-                .collect();
+        if !self.issues.is_empty() {
             condition.push_str(&format!(
-                " AND build.id IN (SELECT build_id FROM build_change WHERE {})",
-                texts.join(" OR ")
+                " AND build.id IN (SELECT build_id FROM build_issue WHERE plan_branch_id = $1 AND issue IN ({}))",
+                quoted(&self.issues)
             ));
         }
         condition
@@ -89,18 +85,13 @@ fn key_condition(part: &str) -> String {
     }
 }
 
-/// A text inside of a quoted pattern of LIKE whose escape is `!`.
-fn like_pattern(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\0' => {}
-            '\'' => pattern.push_str("''"),
-            '!' | '%' | '_' => pattern.extend(['!', c]),
-            _ => pattern.push(c),
-        }
-    }
-    pattern
+/// Texts as SQL writes them, for a list.
+fn quoted(texts: &[String]) -> String {
+    let words: Vec<String> = texts
+        .iter()
+        .map(|text| format!("'{}'", text.replace('\'', "''").replace('\0', "")))
+        .collect();
+    words.join(",")
 }
 
 /// Builds of a plan branch, newest first, and how many there are in all.
@@ -117,14 +108,16 @@ pub fn of_branch(
     let condition = filter.condition();
     let total = tx
         .first(
-            &format!("SELECT COUNT(*) FROM build WHERE plan_branch_id = $1{condition}"),
+            &format!("SELECT COUNT(*) FROM build WHERE {condition}"),
             params![plan_branch_id],
             |row| row.get(0),
         )?
         .unwrap_or(0);
     let builds = tx.all(
+        // Rows are wide: the page is cut before they are read.
         &select(&format!(
-            "WHERE plan_branch_id = $1{condition} ORDER BY number DESC LIMIT $2 OFFSET $3"
+            "WHERE id IN (SELECT id FROM build WHERE {condition} ORDER BY number DESC LIMIT $2 OFFSET $3)
+               ORDER BY number DESC"
         )),
         params![plan_branch_id, limit, start],
         read_build,
@@ -139,7 +132,7 @@ pub fn of_branch(
 pub fn latest(tx: &Tx<'_>, plan_branch_id: i64, filter: &Filter) -> Result<Option<Build>, StoreError> {
     tx.first(
         &select(&format!(
-            "WHERE plan_branch_id = $1{} ORDER BY number DESC LIMIT 1",
+            "WHERE id IN (SELECT id FROM build WHERE {} ORDER BY number DESC LIMIT 1)",
             filter.condition()
         )),
         params![plan_branch_id],
@@ -192,6 +185,22 @@ pub fn by_changeset(tx: &Tx<'_>, changeset: &str, checked_out_only: bool) -> Res
         params![changeset],
         read_build,
     )
+}
+
+/// Whether a commit of a build names one of these issues.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn names_issue(tx: &Tx<'_>, build_id: i64, issues: &[String]) -> Result<bool, StoreError> {
+    let found = tx.first(
+        &format!(
+            "SELECT issue FROM build_issue WHERE build_id = $1 AND issue IN ({}) LIMIT 1",
+            quoted(issues)
+        ),
+        params![build_id],
+        |row| row.get::<String>(0),
+    )?;
+    Ok(found.is_some())
 }
 
 /// Builds that have not ended, oldest first.
@@ -400,21 +409,63 @@ pub fn held_jobs(tx: &Tx<'_>, holder: &str) -> Result<Vec<Job>, StoreError> {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn builds_of_an_issue_are_looked_up_and_other_pages_are_counted_by_an_index() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = crate::Store::open(&folder.path().join("store.db")).expect("a store");
+        let issues = Filter {
+            issues: vec!["WEB-1".into(), "O'NO-2".into()],
+            ..Filter::default()
+        };
+        for (filter, expected) in [
+            (
+                issues,
+                [
+                    "SEARCH build USING INTEGER PRIMARY KEY (rowid=?)",
+                    "SEARCH build_issue USING COVERING INDEX",
+                ],
+            ),
+            (
+                Filter::default(),
+                ["SEARCH build USING COVERING INDEX build_finished", "SEARCH"],
+            ),
+        ] {
+            let question = format!(
+                "EXPLAIN QUERY PLAN SELECT COUNT(*) FROM build WHERE {}",
+                filter.condition()
+            );
+            let steps: Result<Vec<String>, StoreError> = store
+                .read(move |tx| tx.all(&question, params![1_i64], |row| row.get(3)))
+                .await;
+            let steps = steps.expect("a plan of the question").join("\n");
+            for step in expected {
+                assert!(steps.contains(step), "{steps}");
+            }
+            assert!(!steps.contains("SCAN"), "{steps}");
+        }
+    }
+
     #[test]
     fn parts_of_keys_are_asked_for_in_sql_and_hold_nothing_else() {
         for (part, expected) in [
-            ("", " AND life_cycle = 'Finished'"),
+            ("", "plan_branch_id = $1 AND life_cycle = 'Finished'"),
             (
                 "plan-1",
-                " AND life_cycle = 'Finished' AND key LIKE '%PLAN-1%' ESCAPE '!'",
+                "plan_branch_id = $1 AND life_cycle = 'Finished' AND key LIKE '%PLAN-1%' ESCAPE '!'",
             ),
             (
                 "a_b",
-                " AND life_cycle = 'Finished' AND key LIKE '%A!_B%' ESCAPE '!'",
+                "plan_branch_id = $1 AND life_cycle = 'Finished' AND key LIKE '%A!_B%' ESCAPE '!'",
             ),
-            ("%", " AND life_cycle = 'Finished' AND 1 = 0"),
-            ("' OR '1' = '1", " AND life_cycle = 'Finished' AND 1 = 0"),
-            ("\u{df}", " AND life_cycle = 'Finished' AND 1 = 0"),
+            ("%", "plan_branch_id = $1 AND life_cycle = \'Finished\' AND 1 = 0"),
+            (
+                "' OR '1' = '1",
+                "plan_branch_id = $1 AND life_cycle = \'Finished\' AND 1 = 0",
+            ),
+            (
+                "\u{df}",
+                "plan_branch_id = $1 AND life_cycle = \'Finished\' AND 1 = 0",
+            ),
         ] {
             let filter = Filter {
                 key_part: part.to_owned(),

@@ -143,6 +143,7 @@ pub fn remove(tx: &Tx<'_>, build_id: i64) -> Result<(), StoreError> {
     }
     for table in [
         "build_change",
+        "build_issue",
         "build_revision",
         "result_comment",
         "result_label",

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::build;
 use crate::dialect::{self, StoreError, Tx};
 use crate::wake::Wakes;
 use crate::writer::{AfterCommit, Change, Writer};
@@ -18,7 +19,7 @@ const READERS: usize = 4;
 const QUEUE_LIMIT: usize = 4096;
 
 /// The migrations, in order. Append only.
-const MIGRATIONS: [&str; 26] = [
+const MIGRATIONS: [&str; 27] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_telling.sql"),
     include_str!("migrations/0003_ssh_keys.sql"),
@@ -45,7 +46,17 @@ const MIGRATIONS: [&str; 26] = [
     include_str!("migrations/0024_own_pushes.sql"),
     include_str!("migrations/0025_pushes_onto_others.sql"),
     include_str!("migrations/0026_held_builds_know_what_was_before.sql"),
+    include_str!("migrations/0027_issues.sql"),
 ];
+
+/// A part of a migration that SQL alone cannot do.
+type Step = fn(&Tx<'_>) -> Result<(), StoreError>;
+
+/// What is done in the transaction of a migration behind its text.
+const FOLLOWED_BY: [(&str, Step); 1] = [(
+    include_str!("migrations/0027_issues.sql"),
+    build::note_issues_of_all,
+)];
 
 /// The tables of which a copy in memory is worth keeping: each webhook and each push asks for a few rows of them.
 const WATCHED: &[&str] = &["repository", "webhook", "mirror"];
@@ -245,6 +256,9 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     for (index, text) in MIGRATIONS.iter().enumerate().skip(applied) {
         in_transaction(connection, |tx| {
             tx.script(&dialect::migration_text(text))?;
+            for (_, follow) in FOLLOWED_BY.iter().filter(|(after, _)| after == text) {
+                follow(tx)?;
+            }
             tx.script(&format!("PRAGMA user_version = {}", index + 1))
         })?;
     }
@@ -335,6 +349,42 @@ mod tests {
                 "repository proj/app BUILD"
             ]
         );
+    }
+
+    #[test]
+    fn issues_of_commits_that_older_versions_stored_are_found() {
+        let mut connection = Connection::open_in_memory().expect("a database");
+        connection
+            .pragma_update(None, "foreign_keys", false)
+            .expect("rows without parents");
+        migrate(&mut connection).expect("tables");
+        let (text, _) = FOLLOWED_BY[0];
+        assert!(MIGRATIONS.contains(&text), "it is one of the migrations");
+        in_transaction(&connection, |tx| {
+            tx.script("DROP TABLE build_issue; DROP INDEX build_finished;")?;
+            tx.execute(
+                "INSERT INTO build (id, plan_id, plan_branch_id, version_id, key, number, reason, triggered_by,
+                   variables, once_off, schedule, life_cycle, state, continuable, restartable, active, created_ms)
+                 VALUES (3, 1, 7, 1, 'PROJ-PLAN-1', 1, '', '', '', 0, '', '', '', 0, 0, 0, 0)",
+                &[],
+            )?;
+            for (position, message) in [(0_i64, "WEB-1, WEB-2: open"), (1, "WEB-2 (UTF-8)"), (2, "close")] {
+                tx.execute(
+                    "INSERT INTO build_change (build_id, position, changeset, author, email, message, at_ms, files)
+                     VALUES (3, $1, '', '', '', $2, 0, '')",
+                    params![position, message],
+                )?;
+            }
+            tx.script(&dialect::migration_text(text))?;
+            (FOLLOWED_BY[0].1)(tx)
+        })
+        .expect("what follows the migration");
+        let found = Tx::new(&connection).all(
+            "SELECT issue || ' ' || plan_branch_id || ' ' || build_id FROM build_issue ORDER BY issue",
+            &[],
+            |row| row.get::<String>(0),
+        );
+        assert_eq!(found.expect("issues"), ["WEB-1 7 3", "WEB-2 7 3"]);
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! Jira: commits that name an issue become a comment there (`POST /rest/api/2/issue/{key}/comment`).
 
+use madake_domain::issue::jira_keys;
 use serde_json::json;
 
 use super::Service;
@@ -73,7 +74,7 @@ fn read(reader: &mut Reader<'_>, _: &Allowed) -> Box<dyn Service> {
 
 impl Service for Jira {
     fn calls(&self, event: &BrokerEvent) -> Result<Vec<Call>, TemplateError> {
-        let issues = issues::of_event(event, |message| issues::jira_keys(message, &self.projects));
+        let issues = issues::of_event(event, |message| jira_keys(message, &self.projects));
         let calls = issues.into_iter().map(|(key, commits)| {
             let url = self
                 .base

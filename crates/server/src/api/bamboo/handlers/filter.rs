@@ -1,6 +1,6 @@
 //! The filters of lists of results (bamboo-rest.md 5.1).
 
-use madake_brokers::issue_keys;
+use madake_domain::issue::issue_keys;
 use madake_domain::schedule::{LifeCycleState, ResultState};
 use madake_store::build_query;
 
@@ -26,8 +26,6 @@ pub(super) struct ResultFilter {
     pub(super) stored: build_query::Filter,
     /// Only results of plans and plan branches that the caller watches.
     pub(super) favourite: bool,
-    /// Only results with a commit that names one of these issues; empty: all.
-    pub(super) issues: Vec<String>,
     /// Asks for what no result has: issues whose keys are none.
     pub(super) nothing: bool,
 }
@@ -62,6 +60,7 @@ impl ResultFilter {
             .flat_map(|text| issue_keys(&text.to_ascii_uppercase()))
             .take(MOST_ISSUES)
             .collect();
+        let nothing = issues.is_empty() && !asked_issues.is_empty();
         Ok(Self {
             stored: build_query::Filter {
                 include_all_states: parameters.flag("includeAllStates"),
@@ -70,11 +69,10 @@ impl ResultFilter {
                 continuable: parameters.flag("continuable"),
                 labels: parameters.list("label").into_iter().map(str::to_owned).collect(),
                 key_part: String::new(),
-                commit_texts: issues.clone(),
+                issues,
             },
             favourite: parameters.flag("favourite"),
-            nothing: issues.is_empty() && !asked_issues.is_empty(),
-            issues,
+            nothing,
         })
     }
 

@@ -114,11 +114,7 @@ fn latest_of(
             continue;
         }
         let master = plan::master(loader.tx, plan.id)?;
-        if filter.issues.is_empty() {
-            builds.extend(build_query::latest(loader.tx, master.id, &filter.stored)?);
-        } else {
-            builds.extend(with_issues(loader, &master, filter)?.into_iter().next());
-        }
+        builds.extend(build_query::latest(loader.tx, master.id, &filter.stored)?);
     }
     Ok(Found::Whole(builds))
 }
@@ -161,9 +157,6 @@ fn results_of_branch(
     if filter.favourite && !loader.is_favourite(branch.id)? {
         return Ok(Found::Whole(Vec::new()));
     }
-    if !filter.issues.is_empty() {
-        return Ok(Found::Whole(with_issues(loader, branch, filter)?));
-    }
     let (_, total) = build_query::of_branch(loader.tx, branch.id, &filter.stored, 0, 0)?;
     let total = usize::try_from(total).unwrap_or(0);
     let window = asked.window("results", "result", total);
@@ -174,23 +167,6 @@ fn results_of_branch(
         window,
         total,
     })
-}
-
-/// The results of a plan branch with a commit that names one of the issues that the filter asks for, newest first. The
-/// store finds texts, `PROJ-1` in `PROJ-12` too.
-fn with_issues(
-    loader: &Loader<'_, '_>,
-    branch: &PlanBranch,
-    filter: &ResultFilter,
-) -> Result<Vec<Build>, EngineError> {
-    let (found, _) = build_query::of_branch(loader.tx, branch.id, &filter.stored, 0, i64::MAX)?;
-    let mut kept = Vec::new();
-    for build in found {
-        if loader.names_issue(build.id, &filter.issues)? {
-            kept.push(build);
-        }
-    }
-    Ok(kept)
 }
 
 fn row_count(count: usize) -> i64 {
@@ -238,7 +214,7 @@ async fn of_changeset(
                 && loader.may_read(build.plan_id)?
                 && (!filter.favourite || loader.is_favourite(build.plan_branch_id)?)
                 && has_one_of(loader, &build, &filter.stored.labels)?
-                && loader.names_issue(build.id, &filter.issues)?
+                && loader.names_issue(build.id, &filter.stored.issues)?
             {
                 kept.push(build);
             }

@@ -1,6 +1,6 @@
 //! What results of plans and of jobs have in common (bamboo-rest.md 5.2, 5.5).
 
-use madake_brokers::issue_keys;
+use madake_domain::issue::issue_keys;
 use madake_domain::key::ResultKey;
 use madake_domain::schedule::{LifeCycleState, ResultState};
 use madake_domain::variables::{GivenVariable, looks_secret};
@@ -190,11 +190,7 @@ impl Loader<'_, '_> {
         build_id: i64,
         wanted: &[String],
     ) -> Result<bool, EngineError> {
-        if wanted.is_empty() {
-            return Ok(true);
-        }
-        let named = self.issues(build_id)?;
-        Ok(named.iter().any(|issue| wanted.contains(&issue.key)))
+        Ok(wanted.is_empty() || build_query::names_issue(self.tx, build_id, wanted)?)
     }
 
     /// Those given by hand, and those that its jobs made for the result.

@@ -282,7 +282,7 @@ impl Loader<'_, '_> {
             ever_built = true;
             let summary = summary_of(&build, &row);
             if filter.admits(summary.life_cycle, summary.state, false)
-                && self.names_issue(build.id, &filter.issues)?
+                && self.names_issue(build.id, &filter.stored.issues)?
             {
                 found.push((build, row));
             }
