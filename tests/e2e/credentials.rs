@@ -201,6 +201,12 @@ async fn linked_repositories_are_read_with_a_credential_and_get_its_new_password
     assert_eq!(sent.send().await.expect("an answer").status(), 202);
     let ended = server.ended("PROJ-PLAN", 1).await;
     assert_eq!(ended[0]["vcsRevisionKey"], new.as_str());
+    let listed = server.get(CREDENTIALS).await;
+    assert_eq!(listed["credentials"][0]["lastUsedBy"], "lib", "{listed}");
+    assert!(
+        listed["credentials"][0]["lastUsedMs"].as_i64().is_some(),
+        "{listed}"
+    );
 
     server.madake(&["credential", "remove", "host", "--force"]);
     assert_eq!(

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use madake_testkit::{Server, wait_for};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::hostile_support::{status_as, user};
 
@@ -86,6 +86,25 @@ async fn a_deployment_that_dies_with_the_server_has_failed_and_is_not_tried_agai
     let script = "echo it has begun, sleep 300";
     let _ = work.push("master", &[("bamboo-specs/bamboo.yml", &file(script, ""))]);
     when(&server, 1, "the first line", |found| has(found, "it has begun")).await;
+    server.madake(&["deployment", "start", "Deploy it", "r-1", "QA"]);
+    let listed = server.madake(&["deployment", "list", "Deploy it"]);
+    for line in ["r-1 is on its way (deployment 1)", "r-1 waits (deployment 2)"] {
+        assert_eq!(listed.matches(line).count(), 1, "{listed}");
+    }
+    let project = server
+        .get("/rest/madake/1.0/deployments/project?name=Deploy%20it")
+        .await;
+    let active = &project["environments"][0]["active"];
+    assert_eq!((&active[0]["id"], &active[1]["id"]), (&json!(1), &json!(2)));
+    let queue = "/rest/api/latest/queue/deployment.json?expand=queuedDeployments";
+    for (more, listed) in [("", 1), ("&start-index=1", 0)] {
+        let found = server.get(&format!("{queue}{more}")).await;
+        let found = &found["queuedDeployments"];
+        assert_eq!(found["size"], 1, "{found:#}");
+        let items = found["queuedDeployment"].as_array();
+        assert_eq!(items.map(Vec::len), Some(listed), "{found:#}");
+    }
+    server.madake(&["deployment", "stop", "2"]);
     let folder = fs::read_dir(server.home().join("jobs"))
         .expect("a folder")
         .filter_map(Result::ok)
@@ -120,11 +139,11 @@ async fn a_deployment_that_dies_with_the_server_has_failed_and_is_not_tried_agai
         .await
         .expect("an answer");
     assert_eq!(queued.status().as_u16(), 200);
-    when(&server, 2, "the next one", |found| {
+    when(&server, 3, "the next one", |found| {
         found["deploymentState"] == "SUCCESS"
     })
     .await;
-    assert_eq!(count(&server, 1).await, 1);
+    assert_eq!(count(&server, 1).await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -258,7 +277,7 @@ async fn a_project_belongs_to_the_repository_that_made_it() {
     let theirs = "version: 2\ndeployment: {name: deploy it, source-plan: PROJ-PLAN}\nrelease-naming: stolen\n\
         environments: [QA]\nQA:\n  tasks: []\n---\n\
         version: 2\ndeployment: {name: Another, source-plan: PROJ-PLAN}\nrelease-naming: stolen\nenvironments: []\n---\n\
-        version: 2\ndeployment: {name: Deploy it}\ndeployment-permissions:\n  - roles: [logged-in]\n    permissions: admin\n";
+        version: 2\ndeployment: {name: Deploy it}\ndeployment-permissions:\n  - roles: [logged-in]\n    permissions: admin\n  - users: [nobody-here]\n    permissions: view\n";
     let _ = other.push("master", &[("bamboo-specs/bamboo.yml", theirs)]);
     let found = wait_for("the findings", || async {
         let events = server.get("/rest/madake/1.0/events").await;
@@ -277,6 +296,14 @@ async fn a_project_belongs_to_the_repository_that_made_it() {
     ] {
         assert!(found.contains(sentence), "{sentence}: {found}");
     }
+    assert!(
+        found.contains("bamboo.yml:14:1:"),
+        "the refusal of the permissions has its place: {found}"
+    );
+    assert!(
+        !found.contains("nobody-here"),
+        "who may not set permissions is not told who is there: {found}"
+    );
     let projects = server.get("/rest/api/latest/deploy/project/all").await;
     assert_eq!(projects.as_array().map(Vec::len), Some(1), "{projects:#}");
     let granted = server.madake(&["permission", "list", "deployment", "Deploy it"]);

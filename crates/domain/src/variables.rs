@@ -328,6 +328,9 @@ pub struct BuildRepository {
     pub is_git: bool,
 }
 
+/// What Bamboo's keys of reasons begin with.
+const TRIGGER_REASON: &str = "com.atlassian.bamboo.plugin.system.triggerReason:";
+
 /// What a build knows of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildFacts {
@@ -345,8 +348,12 @@ pub struct BuildFacts {
     pub timestamp: String,
     /// The server's address without a slash at the end.
     pub base_url: String,
+    /// Why the build was started, in Bamboo's words: `ManualBuildTriggerReason`; `None`: by what Bamboo has no word for.
+    pub trigger_reason: Option<&'static str>,
     /// Who started the build by hand.
     pub started_by: Option<String>,
+    /// The key of the parent's result that started the build.
+    pub parent: Option<String>,
     /// The tag that it builds.
     pub tag: Option<String>,
     /// The pull request that it builds.
@@ -392,6 +399,13 @@ pub fn build_specific(build: &BuildFacts) -> Vec<Variable> {
         variable("planResultsUrl", results_url),
         variable("buildTimeStamp", &*build.timestamp),
     ];
+    if let Some(reason) = build.trigger_reason {
+        all.push(variable("triggerReason.key", format!("{TRIGGER_REASON}{reason}")));
+    }
+    if let Some(parent) = &build.parent {
+        all.push(variable("dependency.parent.0", &**parent));
+        all.push(variable("dependency.parent.total", "1"));
+    }
     if let Some(user) = &build.started_by {
         all.push(variable("ManualBuildTriggerReason.userName", &**user));
     }

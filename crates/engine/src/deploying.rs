@@ -31,7 +31,7 @@ use crate::{Engine, EngineError, capabilities};
 
 pub(crate) use self::cron::tick;
 pub(crate) use self::run::{cancel, recover, take};
-pub(crate) use self::specs::{put_in_force, refusal, set_permissions};
+pub(crate) use self::specs::{permissions_refusal, put_in_force, refusal, set_permissions};
 pub(crate) use self::trigger::{after_build, after_stage};
 
 /// The name in the store under which transactions find the server's time zone.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use madake_domain::repository::{RepositoryKind, Scm};
 use madake_store::Millis;
+use madake_store::credential;
 use madake_store::event::RefUpdate;
 use madake_store::plan::PlanRepositoryRow;
 use madake_store::repository::{self, Repository};
@@ -19,6 +20,10 @@ use madake_vcs::url::{Credential, RepositoryUrl, UrlPolicy};
 use crate::enqueue::RequestedRevision;
 use crate::reading::{branch_in, branches, collect, refs_of_name};
 use crate::{Engine, EngineError, clock};
+
+/// How far the last use of a shared credential may lag behind what is shown: a repository that is polled each second need
+/// not cost a commit each time.
+const USE_LAG_MS: Millis = 60 * 1000;
 
 /// The refs of a repository as they were read.
 #[derive(Debug, Clone)]
@@ -250,6 +255,7 @@ impl Engine {
                 .await
                 .map(|(read, shown)| (read, Some(shown))),
         };
+        self.note_credential_use(repository, began_ms).await?;
         let problem = outcome.as_ref().err().map(ToString::to_string);
         let id = repository.id;
         if problem.is_some() || repository.problem.is_some() || repository.last_checked_ms.is_none() {
@@ -264,6 +270,23 @@ impl Engine {
             shown,
         });
         Ok(read)
+    }
+
+    /// Notes that a shared credential was used to read a repository, about once a minute.
+    async fn note_credential_use(&self, repository: &Repository, at_ms: Millis) -> Result<(), EngineError> {
+        if repository.credential.is_none() {
+            return Ok(());
+        }
+        let (id, by) = (repository.id, repository.name.clone());
+        let due = self
+            .store()
+            .look_up(|tx| credential::due_of_repository(tx, id, at_ms - USE_LAG_MS))?;
+        let Some(due) = due else {
+            return Ok(());
+        };
+        self.store()
+            .write(move |tx| Ok(credential::note_use(tx, due, &by, at_ms)?))
+            .await
     }
 
     async fn look(

@@ -363,6 +363,20 @@ fn push_rights<'a>(
     job_right::push_rights(engine, job, attempt, &repositories)
 }
 
+/// What Bamboo calls the reason of a build; scripts look for a part of the word. It has none for deployments.
+fn trigger_reason(reason: &Reason) -> Option<&'static str> {
+    match reason {
+        Reason::CodeChanged | Reason::Tag { .. } => Some("CodeChangedTriggerReason"),
+        Reason::FirstBuild => Some("InitialBuildTriggerReason"),
+        Reason::Scheduled => Some("ScheduledTriggerReason"),
+        Reason::Parent { .. } => Some("DependencyTriggerReason"),
+        Reason::Manual { .. } | Reason::StageContinued { .. } => Some("ManualBuildTriggerReason"),
+        Reason::CustomRevision { .. } => Some("CustomRevisionBuildTriggerReason"),
+        Reason::Rebuilt { .. } => Some("RerunBuildTriggerReason"),
+        Reason::Deployment { .. } => None,
+    }
+}
+
 /// What a build says of itself.
 pub(crate) fn build_facts(base_url: &str, zone: &TimeZone, loaded: &Loaded) -> BuildFacts {
     let started =
@@ -392,7 +406,12 @@ pub(crate) fn build_facts(base_url: &str, zone: &TimeZone, loaded: &Loaded) -> B
         number: loaded.build.number,
         timestamp: zoned.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string(),
         base_url: base_url.to_owned(),
+        trigger_reason: trigger_reason(&loaded.build.reason),
         started_by,
+        parent: match &loaded.build.reason {
+            Reason::Parent { build, .. } => Some(build.clone()),
+            _ => None,
+        },
         tag,
         pull_request: loaded.proposed.as_ref().map(|one| ProposedBy {
             number: one.number,

@@ -11,7 +11,7 @@ use madake_store::event::{Content, NewEvent};
 
 use crate::App;
 use crate::api::bamboo::error::ApiError;
-use crate::api::bamboo::negotiate::{Format, Formats, negotiate};
+use crate::api::bamboo::negotiate::{Format, Formats, is_late, negotiate};
 use crate::api::bitbucket::{Face, refused};
 use crate::auth::Visitor;
 use crate::path::SuffixFormat;
@@ -129,9 +129,7 @@ pub(crate) fn format_of(request: &Request) -> Format {
     // What Git LFS asks for has a media type of its own, which is JSON.
     let json_only =
         path.starts_with("/rest/madake/") || (path.starts_with("/scm/") && path.contains("/info/lfs/"));
-    let is_late = path.starts_with("/rest/admin/")
-        || (path.starts_with("/rest/api/") && path.split('/').nth(4) == Some("deploy"));
-    let formats = match (json_only, is_late) {
+    let formats = match (json_only, is_late(path)) {
         (true, _) => Formats::JsonOnly,
         (false, true) => Formats::JsonFirst,
         (false, false) => Formats::XmlAndJson,

@@ -26,9 +26,9 @@ pub struct Credential {
     pub changed_by: String,
     /// When.
     pub changed_ms: Millis,
-    /// When a job got it last.
+    /// When a job got it, or a linked repository was read with it, last; see [`due_of_repository`] for how exact.
     pub last_used_ms: Option<Millis>,
-    /// Which.
+    /// The key of that job's result, or the name of the repository.
     pub last_used_by: Option<String>,
 }
 
@@ -118,7 +118,7 @@ pub fn set_sealed(tx: &Tx<'_>, id: i64, sealed: &[u8]) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Notes that a job got it.
+/// Notes that a job got it, or a repository was read with it.
 ///
 /// # Errors
 /// When the store cannot be written.
@@ -128,6 +128,20 @@ pub fn note_use(tx: &Tx<'_>, id: i64, by: &str, now: Millis) -> Result<(), Store
         params![now, by, id],
     )?;
     Ok(())
+}
+
+/// The credential that a linked repository is read with, if none of its uses was noted after `since`. A repository may be
+/// read each second, which need not cost a commit each time.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn due_of_repository(tx: &Tx<'_>, repository_id: i64, since: Millis) -> Result<Option<i64>, StoreError> {
+    tx.first(
+        "SELECT c.id FROM repository_credential r JOIN credential c ON c.id = r.credential_id
+         WHERE r.repository_id = $1 AND (c.last_used_ms IS NULL OR c.last_used_ms <= $2)",
+        params![repository_id, since],
+        |row| row.get(0),
+    )
 }
 
 /// Forgets a credential, who may use it, and which linked repositories are read with it.

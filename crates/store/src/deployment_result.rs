@@ -205,6 +205,25 @@ pub fn held(tx: &Tx<'_>) -> Result<Vec<DeploymentResult>, StoreError> {
     )
 }
 
+/// Deployments to an environment that agents have, and then those that wait, each oldest first.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn active_of_environment(tx: &Tx<'_>, environment_id: i64) -> Result<Vec<DeploymentResult>, StoreError> {
+    let mut active = tx.all(
+        &format!("{RESULT} WHERE environment_id = $1 AND word IN ('leased', 'running') ORDER BY id"),
+        params![environment_id],
+        read_result,
+    )?;
+    // The queue is short, and an environment's history may be long (`+` keeps the engine from that index).
+    active.extend(tx.all(
+        &format!("{RESULT} WHERE +environment_id = $1 AND word = 'queued' ORDER BY queued_ms, id"),
+        params![environment_id],
+        read_result,
+    )?);
+    Ok(active)
+}
+
 /// Deployments to an environment, newest first, and how many there are in all.
 ///
 /// # Errors

@@ -248,6 +248,7 @@ impl Job<'_> {
         for (index, task) in order.final_tasks.iter().enumerate() {
             let called = format!("final task {} of {}", index + 1, order.final_tasks.len());
             let was_successful = verdict.result == JobResult::Successful;
+            self.environment.set_failed(!was_successful);
             match self.run_task(task, &lookout) {
                 TaskEnd::Succeeded => {}
                 TaskEnd::Failed { reason, exit_code } if was_successful => {

@@ -109,6 +109,7 @@ impl ScriptEnvironment {
             capabilities: order.capabilities.iter().cloned().collect(),
             unknown: RefCell::default(),
         };
+        shared.set(build_failed(false), VariableSource::BuildSpecific);
         for variable in capability_variables(&shared.capabilities) {
             shared.set(variable, VariableSource::BuildSpecific);
         }
@@ -191,6 +192,12 @@ impl ScriptEnvironment {
         for variable in variables {
             self.set(variable, VariableSource::Injected);
         }
+        self.refresh();
+    }
+
+    /// Says whether the job has failed so far, for the final tasks.
+    pub(crate) fn set_failed(&mut self, failed: bool) {
+        self.set(build_failed(failed), VariableSource::BuildSpecific);
         self.refresh();
     }
 
@@ -286,6 +293,14 @@ impl ScriptEnvironment {
             .iter()
             .rfind(|(known, _)| known == OsStr::new(name))?;
         Some(found.1.to_string_lossy().into_owned())
+    }
+}
+
+/// Whether the job has failed so far.
+fn build_failed(failed: bool) -> Variable {
+    Variable {
+        name: "buildFailed".to_owned(),
+        value: failed.to_string(),
     }
 }
 

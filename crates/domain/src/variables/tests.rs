@@ -204,7 +204,9 @@ fn build_specific_names_are_those_of_bamboo() {
         number: 7,
         timestamp: "2024-02-01T17:30:00.000+01:00".into(),
         base_url: "http://ci.example".into(),
+        trigger_reason: Some("ManualBuildTriggerReason"),
         started_by: Some("joe".into()),
+        parent: Some("PROJ-LIB-3".into()),
         tag: Some("v1".into()),
         pull_request: Some(ProposedBy {
             number: 12,
@@ -287,6 +289,12 @@ fn build_specific_names_are_those_of_bamboo() {
         ("repository.revision.number", "abc"),
         ("repository.tag", "v1"),
         ("ManualBuildTriggerReason.userName", "joe"),
+        (
+            "triggerReason.key",
+            "com.atlassian.bamboo.plugin.system.triggerReason:ManualBuildTriggerReason",
+        ),
+        ("dependency.parent.0", "PROJ-LIB-3"),
+        ("dependency.parent.total", "1"),
     ];
     for (name, expected) in rows {
         let text = substitute(&format!("${{bamboo.{name}}}"), &resolved, &system).text;

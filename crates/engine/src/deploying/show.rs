@@ -1,5 +1,7 @@
 //! What callers may see of deployments: the same questions for REST, pages and the command line.
 
+use std::collections::HashMap;
+
 use madake_domain::key::PlanKey;
 use madake_domain::permission::Permission;
 use madake_domain::plan::{DeploymentConfiguration, Environment};
@@ -41,6 +43,8 @@ pub struct ShownEnvironment {
     pub operations: Operations,
     /// The newest deployment to it.
     pub newest: Option<ShownResult>,
+    /// Those that run, and then those that wait, each oldest first.
+    pub active: Vec<ShownResult>,
     /// The newest successful one: what is there.
     pub deployed: Option<ShownResult>,
 }
@@ -83,13 +87,22 @@ pub fn project(tx: &Tx<'_>, caller: &Caller, id: i64) -> Result<ShownProject, En
 /// # Errors
 /// When the store cannot be read.
 pub fn projects(tx: &Tx<'_>, caller: &Caller) -> Result<Vec<ShownProject>, EngineError> {
-    let mut shown = Vec::new();
+    let all = visible(tx, caller)?.into_iter();
+    all.map(|found| shown_project(tx, caller, found)).collect()
+}
+
+/// The same without what is in them.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn visible(tx: &Tx<'_>, caller: &Caller) -> Result<Vec<Deployment>, EngineError> {
+    let mut seen = Vec::new();
     for found in deployment::all(tx)? {
         if rights::may(tx, caller, Permission::Read, &found)? {
-            shown.push(shown_project(tx, caller, found)?);
+            seen.push(found);
         }
     }
-    Ok(shown)
+    Ok(seen)
 }
 
 /// The first `limit` projects that the caller may see, by name, of the plans that are asked for; and whether there are more.
@@ -173,9 +186,11 @@ fn shown_environment(
         .into_iter()
         .next();
     let deployed = deployment_result::last_success(tx, row.id, i64::MAX)?;
+    let active = deployment_result::active_of_environment(tx, row.id)?;
     let shown = |result: Option<DeploymentResult>| result.map(|one| with_release(tx, one)).transpose();
     Ok(Some(ShownEnvironment {
         newest: shown(newest)?,
+        active: with_releases(tx, active)?,
         deployed: shown(deployed)?,
         row,
         definition,
@@ -225,6 +240,14 @@ pub fn with_release(tx: &Tx<'_>, result: DeploymentResult) -> Result<ShownResult
     Ok(ShownResult { result, release })
 }
 
+/// Puts their releases beside deployments.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn with_releases(tx: &Tx<'_>, results: Vec<DeploymentResult>) -> Result<Vec<ShownResult>, EngineError> {
+    results.into_iter().map(|one| with_release(tx, one)).collect()
+}
+
 /// Deployments to an environment, newest first, and how many there are in all.
 ///
 /// # Errors
@@ -238,8 +261,7 @@ pub fn history(
 ) -> Result<(EnvironmentRow, Vec<ShownResult>, i64), EngineError> {
     let (_, row) = rights::environment_for(tx, caller, environment_id, Permission::Read)?;
     let (results, total) = deployment_result::of_environment(tx, row.id, start, limit)?;
-    let shown: Result<Vec<_>, _> = results.into_iter().map(|one| with_release(tx, one)).collect();
-    Ok((row, shown?, total))
+    Ok((row, with_releases(tx, results)?, total))
 }
 
 /// A deployment, if the caller may see its environment.
@@ -315,18 +337,19 @@ pub fn notes(tx: &Tx<'_>, caller: &Caller, id: i64, limit: i64) -> Result<Vec<De
     Ok(shown)
 }
 
-/// The deployments that wait or run and that the caller may see, with their projects and environments.
+/// The deployments that wait and that the caller may see, oldest first.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn waiting(tx: &Tx<'_>, caller: &Caller) -> Result<Vec<ShownResult>, EngineError> {
-    let mut shown = Vec::new();
-    for one in deployment_result::queued(tx)? {
-        if rights::environment_for(tx, caller, one.environment_id, Permission::Read).is_ok() {
-            shown.push(with_release(tx, one)?);
-        }
-    }
-    Ok(shown)
+pub fn waiting(tx: &Tx<'_>, caller: &Caller) -> Result<Vec<DeploymentResult>, EngineError> {
+    let mut seen: HashMap<i64, bool> = HashMap::new();
+    let mut waiting = deployment_result::queued(tx)?;
+    waiting.retain(|one| {
+        *seen.entry(one.environment_id).or_insert_with(|| {
+            rights::environment_for(tx, caller, one.environment_id, Permission::Read).is_ok()
+        })
+    });
+    Ok(waiting)
 }
 
 impl Engine {

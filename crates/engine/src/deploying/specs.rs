@@ -88,6 +88,25 @@ pub(crate) fn put_in_force(
     Ok(Ok(()))
 }
 
+/// Why a repository may not set the permissions of a deployment project, if it may not. `is_made`: one that is not there is
+/// about to be.
+pub(crate) fn permissions_refusal(
+    tx: &Tx<'_>,
+    found: &Repository,
+    name: &str,
+    is_made: bool,
+) -> Result<Option<String>, EngineError> {
+    Ok(match deployment::by_name(tx, name)? {
+        Some(existing) if existing.specs_repository_id != Some(found.id) => Some(format!(
+            "permissions of {name}: the deployment project belongs to another repository; nothing is changed"
+        )),
+        None if !is_made => Some(format!(
+            "permissions of {name}: there is no such deployment project"
+        )),
+        _ => None,
+    })
+}
+
 /// Replaces what is granted on a project and its environments, as far as the document speaks of them. The inner error
 /// says why the repository may not.
 pub(crate) fn set_permissions(
@@ -97,16 +116,12 @@ pub(crate) fn set_permissions(
     now: Millis,
 ) -> Result<Result<(), String>, EngineError> {
     let name = &permissions.deployment;
-    let Some(existing) = deployment::by_name(tx, name)? else {
-        return Ok(Err(format!(
-            "permissions of {name}: there is no such deployment project"
-        )));
-    };
-    if existing.specs_repository_id != Some(found.id) {
-        return Ok(Err(format!(
-            "permissions of {name}: the deployment project belongs to another repository; nothing is changed"
-        )));
+    if let Some(refusal) = permissions_refusal(tx, found, name, false)? {
+        return Ok(Err(refusal));
     }
+    let Some(existing) = deployment::by_name(tx, name)? else {
+        return Ok(Ok(()));
+    };
     if let Some(grants) = &permissions.project {
         let key = existing.id.to_string();
         permission::revoke_all(tx, Scope::Deployment, &key)?;

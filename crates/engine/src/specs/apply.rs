@@ -10,7 +10,7 @@ use madake_store::repository::Repository;
 use madake_store::{Millis, Tx, label, permission, plan_file, project};
 use madake_vcs::name::ObjectId;
 
-use super::examine::{Examined, examine};
+use super::examine::{Examined, deployment_permissions_finding, examine};
 use super::left_out::file_is_gone;
 use super::{findings, people, read_commit, repository_rows};
 use crate::decide::own_file::Own;
@@ -61,7 +61,10 @@ pub(crate) fn put_in_force(
             set_permissions(tx, permissions, now)?;
         }
     }
-    let withheld = examined.deployments_refused.clone();
+    let withheld = Withheld {
+        projects: examined.deployments_refused.clone(),
+        permissions: examined.deployment_permissions_refused.clone(),
+    };
     let mut all = all_findings(reading, examined);
     all.extend(deployments_in_force(tx, found, reading, &withheld, &source, now)?);
     for one in &all {
@@ -74,19 +77,27 @@ pub(crate) fn put_in_force(
     Ok(())
 }
 
+/// Deployment projects, by name, of which the file changes nothing.
+struct Withheld {
+    /// Their configuration.
+    projects: BTreeSet<String>,
+    /// Their permissions.
+    permissions: BTreeSet<String>,
+}
+
 /// Puts deployment projects and their permissions in force; gives what stands in the way.
 fn deployments_in_force(
     tx: &Tx<'_>,
     found: &Repository,
     reading: &Reading,
-    withheld: &BTreeSet<String>,
+    withheld: &Withheld,
     source: &str,
     now: Millis,
 ) -> Result<Vec<Diagnostic>, EngineError> {
     let mut refused = Vec::new();
     for document in &reading.deployments {
         let configuration = &document.configuration;
-        if withheld.contains(&configuration.name) {
+        if withheld.projects.contains(&configuration.name) {
             continue;
         }
         if let Err(sentence) = deploying::put_in_force(tx, found, configuration, source, now)? {
@@ -105,17 +116,12 @@ fn deployments_in_force(
         }
     }
     for permissions in &reading.deployment_permissions {
+        if withheld.permissions.contains(&permissions.deployment) {
+            continue;
+        }
         if let Err(sentence) = deploying::set_permissions(tx, found, permissions, now)? {
-            let kind = "permissions of deployment project";
-            let mut mentions = reading.mentions.iter();
-            let place = mentions.find(|one| {
-                one.kind == MentionKind::Permissions && one.is_about(kind, &permissions.deployment)
-            });
-            let subject = Some(format!("{kind} {}", permissions.deployment));
-            let place = place.cloned().unwrap_or_else(|| {
-                Mention::beginning(MentionKind::Permissions, subject, reading.file().to_owned())
-            });
-            refused.push(place.finding(Severity::Error, "permissions-refused", sentence));
+            let name = &permissions.deployment;
+            refused.push(deployment_permissions_finding(reading, name, sentence));
         }
     }
     Ok(refused)

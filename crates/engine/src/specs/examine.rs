@@ -30,6 +30,8 @@ pub(crate) struct Examined {
     pub(crate) deployments_refused: BTreeSet<String>,
     /// Plans whose permissions are not set.
     pub(crate) permissions_refused: BTreeSet<PlanKey>,
+    /// Deployment projects whose permissions are not set.
+    pub(crate) deployment_permissions_refused: BTreeSet<String>,
 }
 
 /// Looks at the plans and permissions of a reading.
@@ -111,10 +113,41 @@ pub(crate) fn examine(tx: &Tx<'_>, found: &Repository, reading: &Reading) -> Res
             examined.permissions_refused.insert(key.clone());
         }
     }
+    for permissions in &reading.deployment_permissions {
+        let name = &permissions.deployment;
+        let is_made = reading
+            .deployments
+            .iter()
+            .map(|one| &one.configuration.name)
+            .any(|made| {
+                made.to_lowercase() == name.to_lowercase() && !examined.deployments_refused.contains(made)
+            });
+        if let Some(sentence) = deploying::permissions_refusal(tx, found, name, is_made)? {
+            examined
+                .findings
+                .push(deployment_permissions_finding(reading, name, sentence));
+            examined.deployment_permissions_refused.insert(name.clone());
+        }
+    }
     let unknown = people::unknown(tx, found, reading, &examined)?;
     examined.findings.extend(unknown);
     examined.findings.extend(left_out(tx, found, Some(reading))?);
     Ok(examined)
+}
+
+/// What findings call the document of a deployment project's permissions.
+pub(super) const DEPLOYMENT_PERMISSIONS: &str = "permissions of deployment project";
+
+/// What stands in the way of the permissions of a deployment project, with its place.
+pub(crate) fn deployment_permissions_finding(reading: &Reading, name: &str, sentence: String) -> Diagnostic {
+    let kind = MentionKind::Permissions;
+    let mut mentions = reading.mentions.iter();
+    let place = mentions.find(|one| one.kind == kind && one.is_about(DEPLOYMENT_PERMISSIONS, name));
+    let subject = Some(format!("{DEPLOYMENT_PERMISSIONS} {name}"));
+    let place = place
+        .cloned()
+        .unwrap_or_else(|| Mention::beginning(kind, subject, reading.file().to_owned()));
+    place.finding(Severity::Error, "permissions-refused", sentence)
 }
 
 /// Where the things stand that a plan document names.

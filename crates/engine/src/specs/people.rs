@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use madake_domain::permission::{Grantee, Permission, Scope};
-use madake_specs::{Diagnostic, MentionKind, Reading, Severity};
+use madake_specs::{Diagnostic, Mention, MentionKind, Reading, Severity};
 use madake_store::repository::{self, Repository};
 use madake_store::{Millis, Tx, permission, user};
 
-use super::examine::Examined;
+use super::examine::{DEPLOYMENT_PERMISSIONS, Examined};
 use crate::EngineError;
 use crate::credentials::shell_word;
 
@@ -45,9 +45,12 @@ pub(super) fn unknown(
     reading: &Reading,
     examined: &Examined,
 ) -> Result<Vec<Diagnostic>, EngineError> {
-    let refused = |subject: &str| {
+    let refused = |place: &Mention| {
         let mut keys = examined.permissions_refused.iter();
-        keys.any(|key| subject == format!("plan {key}") || subject == format!("permissions of plan {key}"))
+        let mut deployments = examined.deployment_permissions_refused.iter();
+        keys.any(|key| {
+            place.is_about("plan", key.as_str()) || place.is_about("permissions of plan", key.as_str())
+        }) || deployments.any(|name| place.is_about(DEPLOYMENT_PERMISSIONS, name))
     };
     let (mut seen, mut findings) = (BTreeSet::new(), Vec::new());
     for place in &reading.mentions {
@@ -57,7 +60,7 @@ pub(super) fn unknown(
             _ => continue,
         };
         // Who may not set permissions is not told who is there.
-        if place.subject.as_deref().is_some_and(refused)
+        if refused(place)
             || !seen.insert((place.subject.as_deref(), kind, name.to_lowercase()))
             || exists(tx, &grantee)?
         {

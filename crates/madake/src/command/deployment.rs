@@ -223,9 +223,8 @@ fn show(global: &Global, project: Option<&str>) -> anyhow::Result<()> {
     ))?;
     for one in list(&answer, "environments") {
         say(format_args!("  {:<20} {}", text(one, "name"), release_there(one)))?;
-        let newest = &one["newest"];
-        if !newest.is_null() && newest["id"] != one["deployed"]["id"] {
-            say(format_args!("  {:<20} {}", "", verdict(newest)))?;
+        for line in beside(one) {
+            say(format_args!("  {:<20} {}", "", verdict(line)))?;
         }
     }
     let releases = list(&answer, "releases");
@@ -255,6 +254,17 @@ fn release_there(environment: &Value) -> String {
         name if name.is_empty() => "nothing".to_owned(),
         name => name,
     }
+}
+
+/// The deployments that are told beside what is there: those that run or wait, and the newest one if it ended otherwise.
+fn beside(environment: &Value) -> Vec<&Value> {
+    let mut told: Vec<&Value> = list(environment, "active").iter().collect();
+    let newest = &environment["newest"];
+    let is_told = |id: &Value| told.iter().any(|one| one["id"] == *id);
+    if !newest.is_null() && newest["id"] != environment["deployed"]["id"] && !is_told(&newest["id"]) {
+        told.push(newest);
+    }
+    told
 }
 
 /// How a deployment stands, in one line.
@@ -387,4 +397,28 @@ fn why(global: &Global, project: &str, limit: u16) -> anyhow::Result<()> {
         say(format_args!("{}  {}", paint(style, when), text(note, "text")))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_runs_is_told_beside_what_waits() {
+        let one = |id: i64| json!({ "id": id });
+        for (active, newest, deployed, expected) in [
+            (json!([]), Value::Null, Value::Null, &[] as &[i64]),
+            (json!([]), one(3), one(3), &[]),
+            (json!([]), one(3), one(2), &[3]),
+            (json!([one(2), one(3)]), one(3), one(1), &[2, 3]),
+            (json!([one(2)]), one(4), one(1), &[2, 4]),
+        ] {
+            let environment = json!({ "active": active, "newest": newest, "deployed": deployed });
+            let told: Vec<i64> = beside(&environment)
+                .into_iter()
+                .filter_map(|line| line["id"].as_i64())
+                .collect();
+            assert_eq!(told, expected, "{environment}");
+        }
+    }
 }

@@ -130,12 +130,16 @@ pub(super) fn run(global: &Global, variable: Variable) -> anyhow::Result<()> {
             }
             let rows: Vec<Vec<String>> = list(&answer, "missing")
                 .iter()
-                .map(|one| ["plan", "name", "command"].map(|field| text(one, field)).into())
+                .map(|one| {
+                    let wanted_by: Vec<&str> =
+                        list(one, "wantedBy").iter().filter_map(Value::as_str).collect();
+                    vec![text(one, "name"), wanted_by.join(", "), text(one, "command")]
+                })
                 .collect();
             if rows.is_empty() {
                 return say("no secret is to be entered");
             }
-            say_table(&["plan", "secret", "enter it with"], &rows)
+            say_table(&["secret", "wanted by", "enter it with"], &rows)
         }
         Variable::Remove { name, of } => {
             Connection::open(global)?.delete(of.target().with("name", &name))?;

@@ -8,5 +8,6 @@ mod rest_details;
 mod rest_plan;
 mod rest_queue;
 mod rest_result;
+mod rest_search;
 mod rest_server;
 mod routes;

@@ -183,6 +183,11 @@ async fn scripts_get_json_of_deployments_and_administration_without_asking_for_i
             "application/json;charset=UTF-8",
         ),
         (
+            "/rest/api/latest/permissions/plan/PROJ-PLAN/users",
+            "application/json;charset=UTF-8",
+        ),
+        ("/rest/api/latest/agent", "application/json;charset=UTF-8"),
+        (
             "/rest/api/latest/queue/deployment",
             "application/xml;charset=UTF-8",
         ),

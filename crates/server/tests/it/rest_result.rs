@@ -514,3 +514,57 @@ fn collect_links(value: &Value, links: &mut std::collections::BTreeSet<String>) 
         _ => {}
     }
 }
+
+/// Bamboo's stages have no word for final ones (bamboo-rest.md 5.3): they are stages at their place.
+#[tokio::test]
+async fn stages_are_in_order_and_final_ones_are_like_others() {
+    let fixture = Fixture::new();
+    let stages: [(&str, bool, &[&str]); 3] = [
+        ("Build", false, &["ONE"]),
+        ("Publish", true, &["TWO"]),
+        ("Sweep", false, &["THREE"]),
+    ];
+    let mut configuration = staged("PROJ-PLAN", &stages);
+    configuration.stages[2].final_stage = true;
+    fixture.plan(&configuration).await;
+    let token = fixture.user("admin", true).await;
+    let stages = async |number: i64| {
+        let path = format!("/result/PROJ-PLAN-{number}?expand=stages.stage");
+        let found = fixture.get(&token, &path).await.json(200);
+        let stages = found["stages"]["stage"].as_array().expect("stages");
+        let fields = ["name", "state", "manual", "restartable", "runnable"];
+        assert!(stages.iter().all(|one| one.get("final").is_none()));
+        let rows = stages.iter().map(|one| fields.map(|field| one[field].clone()));
+        (found["continuable"].clone(), rows.collect::<Vec<_>>())
+    };
+    let row = |name: &str, state: &str, flags: [bool; 3]| {
+        let [manual, restartable, runnable] = flags;
+        [
+            json!(name),
+            json!(state),
+            json!(manual),
+            json!(restartable),
+            json!(runnable),
+        ]
+    };
+    let queue = async |query: &str, outcome: &JobOutcome| {
+        let path = format!("/queue/PROJ-PLAN{query}");
+        fixture.change(Method::POST, &token, &path).await.json(200);
+        fixture.run_jobs(outcome).await;
+    };
+    queue("", &JobOutcome::Successful).await;
+    let paused = vec![
+        row("Build", "Successful", [false, false, false]),
+        row("Publish", "Unknown", [true, false, true]),
+        row("Sweep", "Unknown", [false, false, false]),
+    ];
+    assert_eq!(stages(1).await, (json!(true), paused));
+    let failed = JobOutcome::Failed { reason: "no".into() };
+    queue("?executeAllStages=true", &failed).await;
+    let swept = vec![
+        row("Build", "Failed", [false, true, false]),
+        row("Publish", "Unknown", [true, false, false]),
+        row("Sweep", "Failed", [false, false, false]),
+    ];
+    assert_eq!(stages(2).await, (json!(false), swept));
+}

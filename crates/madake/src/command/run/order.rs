@@ -204,6 +204,8 @@ fn facts(here: &Here, plan: &PlanConfiguration, repositories: &[JobRepository]) 
         timestamp: zoned.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string(),
         base_url: here.settings().base_url.clone(),
         tag: None,
+        trigger_reason: None,
+        parent: None,
         started_by: None,
         pull_request: None,
         repositories: repositories

@@ -32,8 +32,8 @@ impl Format {
 pub enum Formats {
     /// The resources of old: both, XML unless asked otherwise.
     XmlAndJson,
-    /// Resources that were added later (permissions, administration, tokens, deployments, agents): both, JSON unless asked
-    /// otherwise. Bamboo has JSON alone, and scripts do not ask for it.
+    /// Resources that were added later ([`is_late`]): both, JSON unless asked otherwise. Bamboo has JSON alone there, and
+    /// scripts do not ask for it.
     JsonFirst,
     /// Our own interface.
     JsonOnly,
@@ -56,6 +56,20 @@ pub fn negotiate(path: &str, headers: &HeaderMap, formats: Formats) -> Format {
         Formats::XmlAndJson => asked(path, headers).unwrap_or(Format::Xml),
         Formats::JsonFirst => asked(path, headers).unwrap_or(Format::Json),
     }
+}
+
+/// Whether a path is of the resources that Bamboo added later and serves as JSON alone: administration, deployments,
+/// permissions, agents, access tokens (bamboo-rest.md 1.3, 10). Refusals there have that format as well, also where this
+/// server has no such resource.
+#[must_use]
+pub fn is_late(path: &str) -> bool {
+    const LATE: [&str; 5] = ["deploy", "permissions", "agent", "access-token", "admin"];
+    if let Some(rest) = path.strip_prefix("/rest/api/") {
+        let resource = rest.split('/').nth(1).unwrap_or_default();
+        let resource = resource.trim_end_matches(".json").trim_end_matches(".xml");
+        return LATE.contains(&resource);
+    }
+    path.starts_with("/rest/admin/")
 }
 
 fn asked(path: &str, headers: &HeaderMap) -> Option<Format> {
@@ -277,6 +291,23 @@ mod tests {
             negotiate("/permissions.xml", &headers, Formats::JsonOnly),
             Format::Json
         );
+    }
+
+    #[test]
+    fn resources_that_came_late_are_told_from_those_of_old() {
+        for (path, late) in [
+            ("/rest/api/latest/deploy/project/all", true),
+            ("/rest/api/1.0/permissions/plan/PROJ-PLAN/users", true),
+            ("/rest/api/latest/agent.json", true),
+            ("/rest/api/latest/access-token", true),
+            ("/rest/admin/latest/globalVariables", true),
+            ("/rest/api/latest/plan/agent", false),
+            ("/rest/api/latest/queue/deployment", false),
+            ("/rest/api/latest", false),
+            ("/browse/PROJ-PLAN", false),
+        ] {
+            assert_eq!(is_late(path), late, "{path}");
+        }
     }
 
     #[test]

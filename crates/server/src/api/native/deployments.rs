@@ -368,6 +368,7 @@ fn project_view(shown: &ShownProject) -> Value {
                 "mayDeploy": one.operations.execute,
                 "deployed": one.deployed.as_ref().map(result_view),
                 "newest": one.newest.as_ref().map(result_view),
+                "active": one.active.iter().map(result_view).collect::<Vec<_>>(),
             })
         })
         .collect();

@@ -33,7 +33,14 @@ pub(super) async fn missing(State(app): State<App>, visitor: Visitor) -> Result<
     let missing = app.engine().list_missing_secrets(&visitor.caller).await?;
     let rows: Vec<Value> = missing
         .iter()
-        .map(|one| json!({ "plan": one.plan.to_string(), "name": one.name, "command": one.command }))
+        .map(|one| {
+            json!({
+                "plan": one.plan.to_string(),
+                "name": one.name,
+                "wantedBy": one.wanted_by,
+                "command": one.command,
+            })
+        })
         .collect();
     Ok(Answer(json!({ "missing": rows })))
 }

@@ -17,6 +17,7 @@ mod project;
 mod quarantine;
 mod queue;
 mod result;
+mod search;
 mod server;
 mod set_label;
 mod set_variable;
@@ -45,6 +46,57 @@ pub(crate) fn routes() -> Routes {
         .merge(deploy::routes())
         .merge(variable_routes())
         .merge(label_routes())
+        .merge(search_routes())
+}
+
+/// The quick search.
+fn search_routes() -> Routes {
+    let public = Access::Public;
+    let deployment = Access::Permission("READ on the deployment project");
+    let of_server = Routes::default()
+        .add(
+            Method::GET,
+            "/rest/api/latest/search/plans",
+            public,
+            search::plans,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/search/projects",
+            public,
+            search::projects,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/search/deployments",
+            public,
+            search::deployments,
+        );
+    of_server
+        .add(
+            Method::GET,
+            "/rest/api/latest/search/branches",
+            READ,
+            search::branches,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/search/jobs/{key}",
+            READ,
+            search::jobs,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/search/stages/{key}",
+            READ,
+            search::stages,
+        )
+        .add(
+            Method::GET,
+            "/rest/api/latest/search/versions",
+            deployment,
+            search::versions,
+        )
 }
 
 /// Labels that people give and take away.

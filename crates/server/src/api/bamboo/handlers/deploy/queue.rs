@@ -26,23 +26,22 @@ pub(super) async fn list(
     asked: Asked,
 ) -> Result<Response, Failure> {
     let links = asked.context(&app).links;
-    let waiting = load::read(&app, &visitor, move |loader| {
+    let (inner, asked) = load::read(&app, &visitor, move |loader| {
         let waiting = show::waiting(loader.tx, &loader.caller)?;
+        let total = waiting.len();
+        if !asked.expand.contains("queuedDeployments") {
+            return Ok((unexpanded(total), asked));
+        }
+        let window = asked.window("queuedDeployments", "queuedDeployment", total);
+        let page = show::with_releases(loader.tx, window.cut(waiting))?;
         let mut shapes = Shapes::new(loader, &links);
-        waiting
-            .iter()
-            .map(|one| shapes.queued(one))
-            .collect::<Result<Vec<_>, _>>()
+        let mut items: Vec<Node> = Vec::with_capacity(page.len());
+        for one in &page {
+            items.push(shapes.queued(one)?.into());
+        }
+        Ok((collection(total, window.page, "queuedDeployment", items), asked))
     })
     .await?;
-    let total = waiting.len();
-    let window = asked.window("queuedDeployments", "queuedDeployment", total);
-    let inner = if asked.expand.contains("queuedDeployments") {
-        let items: Vec<Node> = window.cut(waiting).into_iter().map(Node::from).collect();
-        collection(total, window.page, "queuedDeployment", items)
-    } else {
-        unexpanded(total)
-    };
     let href = asked.context(&app).links.rest(&[&"queue", &"deployment"]);
     Ok(asked.ok(named_list_document("queue", "queuedDeployments", href, inner)))
 }
