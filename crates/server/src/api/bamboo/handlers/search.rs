@@ -142,7 +142,14 @@ pub(super) async fn branches(
 ) -> Result<Response, Failure> {
     let text = asked.parameters.text("masterPlanKey").unwrap_or_default();
     if text.is_empty() {
-        return Err(refuse(ApiError::invalid("masterPlanKey names the plan")));
+        // What is missing is told to those who are logged in.
+        return Err(match visitor.caller.principal.is_logged_in() {
+            true => refuse(ApiError::invalid("masterPlanKey names the plan")),
+            false => Failure::from(EngineError::Unauthenticated {
+                needed: Permission::Read,
+                subject: "plan branches".to_owned(),
+            }),
+        });
     }
     let key: PlanKey = text.parse().map_err(|_| no_such_plan(text))?;
     let with_master = asked.parameters.flag("includeMasterBranch");
