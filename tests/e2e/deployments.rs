@@ -241,6 +241,48 @@ async fn people_see_and_deploy_what_they_may() {
     };
     assert!(listed("bob").await.contains("QA") && !listed("bob").await.contains("Production"));
     assert_eq!(listed("cat").await, "[]");
+    server.madake(&[
+        "deployment",
+        "release",
+        "Deploy it",
+        "PROJ-PLAN-1",
+        "--name",
+        "other",
+    ]);
+    let names = async |name: &str, query: &str| -> Vec<String> {
+        let request = server
+            .anonymous(Method::GET, &format!("/rest/api/latest/search/{query}"))
+            .basic_auth(name, Some(PASSWORD))
+            .header("accept", "application/json");
+        let answer = request.send().await.expect("an answer");
+        let found: Value = answer.json().await.expect("JSON");
+        let hits = found["searchResults"].as_array().cloned().unwrap_or_default();
+        let named = |hit: &Value| {
+            let entity = &hit["searchEntity"];
+            entity["projectName"]
+                .as_str()
+                .or(entity["name"].as_str())
+                .map(str::to_owned)
+        };
+        hits.iter().filter_map(named).collect()
+    };
+    let versions = "versions?deploymentProjectId=1";
+    for (name, query, expected) in [
+        ("bob", "deployments", vec!["Deploy it"]),
+        ("bob", "deployments?searchTerm=deploy%20i", vec!["Deploy it"]),
+        ("bob", "deployments?searchTerm=else", vec![]),
+        ("cat", "deployments", vec![]),
+        ("bob", versions, vec!["other", "r-1"]),
+        (
+            "bob",
+            "versions?deploymentProjectId=1&chronologicalOrder=true",
+            vec!["r-1", "other"],
+        ),
+        ("bob", "versions?deploymentProjectId=1&searchTerm=R-", vec!["r-1"]),
+        ("cat", versions, vec![]),
+    ] {
+        assert_eq!(names(name, query).await, expected, "{name}: {query}");
+    }
     let page = async |name: &str, path: &str| {
         let request = server
             .anonymous(Method::GET, path)

@@ -154,7 +154,7 @@ pub(crate) fn wait_for_parents(
     if strategy == BlockStrategy::None {
         return Ok(None);
     }
-    Starting::read(tx)?.wait(tx, strategy, (plan, branch), building)
+    Starting::read(tx, Some(&plan.key))?.wait(tx, strategy, (plan, branch), building)
 }
 
 /// What starts other plans. To read it costs as much as there are such plans, so it is read once for many questions.
@@ -166,11 +166,11 @@ pub(crate) struct Starting {
 }
 
 impl Starting {
-    /// Reads it.
-    pub(crate) fn read(tx: &Tx<'_>) -> Result<Self, EngineError> {
+    /// Reads it; with a `child`, what may start that one.
+    pub(crate) fn read(tx: &Tx<'_>, child: Option<&PlanKey>) -> Result<Self, EngineError> {
         Ok(Self {
-            plans: plan::with_dependencies(tx)?,
-            branches: plan::branches_with_dependencies(tx)?,
+            plans: plan::with_dependencies(tx, child)?,
+            branches: plan::branches_with_dependencies(tx, child)?,
         })
     }
 
@@ -273,7 +273,7 @@ pub(crate) fn loop_of(
     child: &PlanKey,
     described: &[&PlanConfiguration],
 ) -> Result<Option<Vec<PlanKey>>, EngineError> {
-    let mut edges: BTreeMap<PlanKey, Vec<PlanKey>> = plan::with_dependencies(tx)?
+    let mut edges: BTreeMap<PlanKey, Vec<PlanKey>> = plan::with_dependencies(tx, None)?
         .into_iter()
         .map(|(_, one)| (one.key.clone(), one.dependencies.plans))
         .collect();

@@ -83,7 +83,7 @@ fn free(tx: &Tx<'_>) -> Result<Vec<i64>, EngineError> {
     if held.is_empty() {
         return Ok(Vec::new());
     }
-    let starting = Starting::read(tx)?;
+    let starting = Starting::read(tx, None)?;
     let mut free = Vec::new();
     for one in held {
         let now = skip_unreadable(standing(tx, &one, &starting))?;
@@ -142,7 +142,9 @@ fn standing(tx: &Tx<'_>, held: &HeldBuild, starting: &Starting) -> Result<Standi
 }
 
 fn release(tx: &Tx<'_>, held: &HeldBuild, limit: Option<u32>, now: Millis) -> Result<(), EngineError> {
-    match standing(tx, held, &Starting::read(tx)?)? {
+    let branch = plan::branch_by_id(tx, held.plan_branch_id)?;
+    let found = plan::by_id(tx, branch.plan_id)?;
+    match standing(tx, held, &Starting::read(tx, Some(&found.key))?)? {
         Standing::Waits => return Ok(()),
         Standing::Gone(why) => {
             held_build::take(tx, held.plan_branch_id)?;
@@ -151,8 +153,6 @@ fn release(tx: &Tx<'_>, held: &HeldBuild, limit: Option<u32>, now: Millis) -> Re
         }
         Standing::Free => {}
     }
-    let branch = plan::branch_by_id(tx, held.plan_branch_id)?;
-    let found = plan::by_id(tx, branch.plan_id)?;
     let request: BuildRequest =
         serde_json::from_str(&held.content).map_err(madake_store::StoreError::from)?;
     let request = BuildRequest {
@@ -268,7 +268,7 @@ mod tests {
                 let (child, child_branch) = (plan::by_id(tx, child)?, plan::master(tx, child)?);
                 let waits = || {
                     let strategy = BlockStrategy::UnbuiltChanges;
-                    let starting = Starting::read(tx)?;
+                    let starting = Starting::read(tx, None)?;
                     let why = starting.wait(tx, strategy, (&child, &child_branch), &BTreeSet::new())?;
                     Ok::<_, EngineError>(why.is_some())
                 };

@@ -22,6 +22,15 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// The most pushes, each onto the one before, that are looked at.
 const MOST_IN_A_ROW: usize = 100;
 
+/// Whose pushes are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// Those of builds of the plan that is judged.
+    Judged,
+    /// Those of all builds.
+    All,
+}
+
 /// What builds pushed, as of a moment.
 pub(crate) struct OwnPushes {
     /// Of attempts that run; of others the store knows it.
@@ -40,15 +49,27 @@ pub(crate) struct Moved<'a> {
 }
 
 impl OwnPushes {
-    /// Reads what attempts that run have announced, those of one plan or all. Whatever is asked of the store later knows
-    /// those that end meanwhile.
-    pub(crate) async fn now(engine: &Engine, plan_id: Option<i64>) -> Result<Self, EngineError> {
+    /// Reads what attempts that run have announced. Whatever is asked of the store later knows those that end meanwhile.
+    ///
+    /// What attempts of the plan `judged` announced must be known. Those of other plans only count, so one that cannot be
+    /// read keeps nothing waiting.
+    pub(crate) async fn now(engine: &Engine, judged: Option<i64>, of: Of) -> Result<Self, EngineError> {
         let attempts = engine.store().read(own_push::attempts_now).await?;
         let mut announced = Vec::new();
         for one in attempts {
-            if plan_id.is_none_or(|plan_id| one.plan_id == plan_id) {
-                let pushes = read(engine, &one).await?;
-                announced.extend(pushes.into_iter().map(|push| row_of(push, &one)));
+            let is_judged = judged == Some(one.plan_id);
+            if !is_judged && of == Of::Judged {
+                continue;
+            }
+            match read(engine, &one).await {
+                Ok(pushes) => announced.extend(pushes.into_iter().map(|push| row_of(push, &one))),
+                Err(error) if is_judged => return Err(error),
+                Err(error) => {
+                    tracing::warn!(
+                        job.id = one.job_id,
+                        "what a running job pushed is not counted: {error}"
+                    );
+                }
             }
         }
         Ok(Self { announced })

@@ -1,13 +1,14 @@
 //! How many pushes of builds in a row led to a push: read from the ledger, so that nothing has to be carried along.
 
 use madake_domain::push_chain::{Cause, pushes_that_led_here, refusal};
+use madake_domain::repository::RepositoryKind;
 use madake_store::build::{self, Build, Reason};
 use madake_store::event::{self, Content};
 use madake_store::{Tx, build_query, deployment, deployment_release, repository};
 
 use crate::job_right::pushing_build;
-use crate::own_push::{Moved, OwnPushes};
-use crate::reading::ref_of_tag;
+use crate::own_push::{Moved, Of, OwnPushes};
+use crate::reading::{ref_of_tag, refs_of_branch};
 use crate::{Engine, EngineError};
 
 /// Why nothing is built of what this pusher pushed, where too many pushes of builds in a row led to it.
@@ -17,7 +18,7 @@ pub(crate) async fn refused(engine: &Engine, pusher: Option<&str>) -> Result<Opt
         return Ok(None);
     };
     let last = last.to_owned();
-    let pushes = OwnPushes::now(engine, None).await?;
+    let pushes = OwnPushes::now(engine, None, Of::All).await?;
     engine
         .store()
         .read(move |tx| too_many(tx, &pushes, &last, limit))
@@ -50,6 +51,8 @@ fn cause_of(tx: &Tx<'_>, pushes: &OwnPushes, key: &str) -> Result<Cause, EngineE
     Ok(match &arrival.content {
         Content::Push { pusher, .. } => match pusher.as_deref().and_then(pushing_build) {
             Some(before) => Cause::Push(before.to_owned()),
+            // A person may put a branch where a build had put another one.
+            None if is_hosted(tx, arrival.repository_id)? => Cause::Other,
             None => found_push(tx, pushes, &started, arrival.repository_id)?,
         },
         Content::Poll { .. } | Content::RemoteTrigger { .. } => {
@@ -67,6 +70,15 @@ fn cause_of(tx: &Tx<'_>, pushes: &OwnPushes, key: &str) -> Result<Cause, EngineE
     })
 }
 
+/// Whether the server itself takes the pushes of a repository, and knows who pushes.
+fn is_hosted(tx: &Tx<'_>, repository_id: Option<i64>) -> Result<bool, EngineError> {
+    let found = match repository_id {
+        Some(id) => repository::by_id(tx, id)?,
+        None => None,
+    };
+    Ok(found.is_some_and(|one| one.kind == RepositoryKind::Hosted))
+}
+
 /// The build whose push a build is of, where that was found and nobody said who pushed.
 fn found_push(
     tx: &Tx<'_>,
@@ -81,14 +93,19 @@ fn found_push(
     let Some((built, repository_id)) = built.and_then(|one| Some((one, one.repository_id?))) else {
         return Ok(Cause::Other);
     };
-    let tag = match (&started.reason, repository::by_id(tx, repository_id)?) {
-        (Reason::Tag { name }, Some(found)) => Some(ref_of_tag(found.scm, name)),
+    let refs = match (
+        &started.reason,
+        &built.branch,
+        repository::by_id(tx, repository_id)?,
+    ) {
+        (Reason::Tag { name }, _, Some(found)) => Some(vec![ref_of_tag(found.scm, name)]),
+        (_, Some(branch), Some(found)) => Some(refs_of_branch(found.scm, branch)),
         _ => None,
     };
     let moved = Moved {
         repository_id,
-        is_ref: &|name| match &tag {
-            Some(tag) => name == tag,
+        is_ref: &|name| match &refs {
+            Some(refs) => refs.iter().any(|one| one == name),
             None => !name.starts_with("refs/tags/"),
         },
         revision: &built.revision,

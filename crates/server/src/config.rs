@@ -620,6 +620,7 @@ mod tests {
                 );
                 let value = match key {
                     &"allow-ports" => "25",
+                    &"secrets-in-artifacts" => "warn",
                     key if key.starts_with("allow-") => "true",
                     _ => "1",
                 };

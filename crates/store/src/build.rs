@@ -557,13 +557,23 @@ fn note_issues(tx: &Tx<'_>, build_id: i64, message: &str) -> Result<(), StoreErr
 
 /// Notes the issues of all commits that are stored: homes of before had no such table.
 pub(crate) fn note_issues_of_all(tx: &Tx<'_>) -> Result<(), StoreError> {
-    let named = tx.all(
-        "SELECT build_id, message FROM build_change WHERE message LIKE '%-%'",
-        &[],
-        |row| Ok((row.get::<i64>(0)?, row.get::<String>(1)?)),
-    )?;
-    for (build_id, message) in named {
-        note_issues(tx, build_id, &message)?;
+    let newest = tx.first("SELECT COALESCE(MAX(id), 0) FROM build", &[], |row| {
+        row.get::<i64>(0)
+    })?;
+    let newest = newest.unwrap_or(0);
+    let mut done = 0;
+    // Not all messages at once: there may be millions.
+    while done < newest {
+        let named = tx.all(
+            "SELECT build_id, message FROM build_change
+              WHERE build_id > $1 AND build_id <= $2 AND message LIKE '%-%'",
+            params![done, done + 1000],
+            |row| Ok((row.get::<i64>(0)?, row.get::<String>(1)?)),
+        )?;
+        for (build_id, message) in named {
+            note_issues(tx, build_id, &message)?;
+        }
+        done += 1000;
     }
     Ok(())
 }

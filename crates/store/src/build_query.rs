@@ -203,12 +203,15 @@ pub fn names_issue(tx: &Tx<'_>, build_id: i64, issues: &[String]) -> Result<bool
     Ok(found.is_some())
 }
 
+/// Sorted by `+id`, since SQLite would else walk over all builds in the order of their ids.
+const ACTIVE: &str = "WHERE active = 1 ORDER BY +id";
+
 /// Builds that have not ended, oldest first.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub fn active(tx: &Tx<'_>) -> Result<Vec<Build>, StoreError> {
-    tx.all(&select("WHERE active = 1 ORDER BY id"), &[], read_build)
+    tx.all(&select(ACTIVE), &[], read_build)
 }
 
 /// Builds of a plan branch that have not ended.
@@ -217,7 +220,7 @@ pub fn active(tx: &Tx<'_>) -> Result<Vec<Build>, StoreError> {
 /// When the store cannot be read.
 pub fn active_of_branch(tx: &Tx<'_>, plan_branch_id: i64) -> Result<Vec<Build>, StoreError> {
     tx.all(
-        &select("WHERE active = 1 AND plan_branch_id = $1 ORDER BY id"),
+        &select("WHERE active = 1 AND plan_branch_id = $1 ORDER BY +id"),
         params![plan_branch_id],
         read_build,
     )
@@ -442,6 +445,27 @@ mod tests {
                 assert!(steps.contains(step), "{steps}");
             }
             assert!(!steps.contains("SCAN"), "{steps}");
+        }
+    }
+
+    #[tokio::test]
+    async fn builds_under_way_are_found_without_a_walk_over_all() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = crate::Store::open(&folder.path().join("store.db")).expect("a store");
+        for (question, parameters) in [
+            (select(ACTIVE), Vec::new()),
+            (crate::overview::UNDER_WAY.to_owned(), vec![None::<i64>]),
+            (crate::overview::UNDER_WAY.to_owned(), vec![Some(1)]),
+        ] {
+            let explained = format!("EXPLAIN QUERY PLAN {question}");
+            let steps: Result<Vec<String>, StoreError> = store
+                .read(move |tx| match parameters.first() {
+                    Some(plan_id) => tx.all(&explained, params![plan_id], |row| row.get(3)),
+                    None => tx.all(&explained, &[], |row| row.get(3)),
+                })
+                .await;
+            let steps = steps.expect("a plan of the question").join("\n");
+            assert!(steps.contains("SCAN build USING INDEX build_active"), "{steps}");
         }
     }
 

@@ -188,31 +188,31 @@ pub fn results(tx: &Tx<'_>, plan_branch_id: i64, limit: i64) -> Result<Vec<LastR
     Ok(found.into_iter().flatten().collect())
 }
 
+/// Sorted by `+id`, since SQLite would else walk over all builds in the order of their ids.
+pub(crate) const UNDER_WAY: &str =
+    "SELECT plan.id, plan.name, branch.is_master, branch.display_name, build.key, build.life_cycle,
+            COALESCE(build.started_ms, build.created_ms), branch.key
+       FROM build JOIN plan ON plan.id = build.plan_id JOIN plan_branch branch ON branch.id = build.plan_branch_id
+      WHERE build.active = 1 AND build.plan_id = COALESCE($1, build.plan_id) ORDER BY +build.id";
+
 /// The builds that wait or run, oldest first: all of them, or those of one plan.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub fn under_way(tx: &Tx<'_>, plan_id: Option<i64>) -> Result<Vec<UnderWay>, StoreError> {
-    tx.all(
-        "SELECT plan.id, plan.name, branch.is_master, branch.display_name, build.key, build.life_cycle,
-                COALESCE(build.started_ms, build.created_ms), branch.key
-           FROM build JOIN plan ON plan.id = build.plan_id JOIN plan_branch branch ON branch.id = build.plan_branch_id
-          WHERE build.active = 1 AND build.plan_id = COALESCE($1, build.plan_id) ORDER BY build.id",
-        params![plan_id],
-        |row| {
-            let is_master: bool = row.get(2)?;
-            let name: String = row.get(3)?;
-            Ok(UnderWay {
-                plan_id: row.get(0)?,
-                plan_name: row.get(1)?,
-                branch_name: (!is_master).then_some(name),
-                key: row.get(4)?,
-                life_cycle: row.get(5)?,
-                since_ms: row.get(6)?,
-                branch_key: key(&row.get::<String>(7)?)?,
-            })
-        },
-    )
+    tx.all(UNDER_WAY, params![plan_id], |row| {
+        let is_master: bool = row.get(2)?;
+        let name: String = row.get(3)?;
+        Ok(UnderWay {
+            plan_id: row.get(0)?,
+            plan_name: row.get(1)?,
+            branch_name: (!is_master).then_some(name),
+            key: row.get(4)?,
+            life_cycle: row.get(5)?,
+            since_ms: row.get(6)?,
+            branch_key: key(&row.get::<String>(7)?)?,
+        })
+    })
 }
 
 /// All grants on plans, on their projects and on the server.

@@ -356,34 +356,46 @@ pub fn has_dependencies(tx: &Tx<'_>, version_id: i64) -> Result<bool, StoreError
     Ok(found.is_some())
 }
 
-/// The versions in force that start other plans, by plan.
+/// The versions in force that start other plans, by plan; with a `child`, those that name it.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn with_dependencies(tx: &Tx<'_>) -> Result<Vec<(i64, PlanConfiguration)>, StoreError> {
+pub fn with_dependencies(
+    tx: &Tx<'_>,
+    child: Option<&PlanKey>,
+) -> Result<Vec<(i64, PlanConfiguration)>, StoreError> {
     let mut all = tx.all(
         "SELECT p.id, v.configuration FROM plan p JOIN plan_version v ON v.id = p.version_id
-         WHERE v.configuration LIKE '%\"dependencies\":%' ORDER BY p.id",
-        &[],
+         WHERE v.configuration LIKE '%\"dependencies\":%' AND v.configuration LIKE $1 ORDER BY p.id",
+        params![naming(child)],
         |row| Ok((row.get(0)?, row.json::<PlanConfiguration>(1)?)),
     )?;
     all.retain(|(_, one)| !one.dependencies.plans.is_empty());
     Ok(all)
 }
 
-/// The plan branches with a version of their own that starts other plans.
+/// The plan branches with a version of their own that starts other plans; with a `child`, those whose version names it.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn branches_with_dependencies(tx: &Tx<'_>) -> Result<Vec<(i64, PlanConfiguration)>, StoreError> {
+pub fn branches_with_dependencies(
+    tx: &Tx<'_>,
+    child: Option<&PlanKey>,
+) -> Result<Vec<(i64, PlanConfiguration)>, StoreError> {
     let mut all = tx.all(
         "SELECT b.id, v.configuration FROM plan_branch b JOIN plan_version v ON v.id = b.version_id
-         WHERE v.configuration LIKE '%\"dependencies\":%' AND b.removed_ms IS NULL ORDER BY b.id",
-        &[],
+         WHERE v.configuration LIKE '%\"dependencies\":%' AND v.configuration LIKE $1 AND b.removed_ms IS NULL
+         ORDER BY b.id",
+        params![naming(child)],
         |row| Ok((row.get(0)?, row.json::<PlanConfiguration>(1)?)),
     )?;
     all.retain(|(_, one)| !one.dependencies.plans.is_empty());
     Ok(all)
+}
+
+/// The pattern of a configuration that names a plan: it is looked for before anything is parsed.
+fn naming(child: Option<&PlanKey>) -> String {
+    child.map_or_else(|| "%".to_owned(), |key| format!("%\"{key}\"%"))
 }
 
 /// Gives a plan to a repository: from now on that one's plan file describes it.

@@ -41,6 +41,12 @@ pub(super) fn add_whole(secret: &str, forms: &mut BTreeSet<Vec<u8>>) {
     let whole = secret.trim();
     if weakness(whole).is_none() && whole.chars().count() >= SHORTEST_WHOLE {
         add_text(whole, forms);
+        // The lines in which keys are written as base64 are, at both ends, those of other keys.
+        if whole.contains('\n') {
+            for piece in broken_base64(whole.as_bytes()) {
+                forms.remove(piece.as_bytes());
+            }
+        }
     }
 }
 

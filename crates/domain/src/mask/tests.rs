@@ -217,6 +217,7 @@ proptest! {
 #[test]
 fn s6_whole_secrets_are_found_in_each_form_and_coincidences_are_not() {
     let key = "-----BEGIN KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU\nc2VjcmV0IHBhcnQ\n-----END KEY-----\n";
+    let other = "-----BEGIN KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU\nb3RoZXIgc2VjcmV0\n-----END KEY-----\n";
     let masks = Masks::of_whole_secrets(["hunter2", "correct horse", "password", key]);
     assert!(!masks.is_empty());
     for (text, found) in [
@@ -231,6 +232,8 @@ fn s6_whole_secrets_are_found_in_each_form_and_coincidences_are_not() {
         ),
         (key, true),
         (key.trim(), true),
+        (&STANDARD.encode(key), true),
+        (&STANDARD.encode(other), false),
     ] {
         assert_eq!(masks.first(text.as_bytes()).is_some(), found, "{text}");
     }

@@ -8,7 +8,7 @@ use madake_store::repository::Repository;
 use super::judge::{Asked, Loaded};
 use super::record::BUILT_ANYWAY;
 use crate::job_right::pushing_build;
-use crate::own_push::{Moved, OwnPushes};
+use crate::own_push::{Moved, Of, OwnPushes};
 use crate::reading::{ref_of_tag, refs_of_branch};
 use crate::{Engine, EngineError, push_chain};
 
@@ -44,7 +44,8 @@ pub(super) async fn weigh(
     let limit = engine.settings().pushes_in_a_row;
     // Of a hosted repository the pusher says which build it is.
     let is_counted = found.kind != RepositoryKind::Hosted;
-    let pushes = OwnPushes::now(engine, (!is_counted).then_some(plan_id)).await?;
+    let of = if is_counted { Of::All } else { Of::Judged };
+    let pushes = OwnPushes::now(engine, Some(plan_id), of).await?;
     let (own, too_many) = engine
         .store()
         .read(move |tx| {

@@ -9,6 +9,7 @@ use madake_store::variable::{self, VariableScope};
 use madake_store::{deployment, plan};
 
 use crate::access::{Caller, Target, may};
+use crate::deploying::rights;
 use crate::specs::examine::command_to_enter;
 use crate::{Engine, EngineError};
 
@@ -39,7 +40,9 @@ impl Engine {
                 let mut name = |plan: &PlanKey, all: BTreeSet<&str>, wanted_by: &str| {
                     for one in all {
                         let found = named.entry((plan.clone(), one.to_owned())).or_default();
-                        found.push(wanted_by.to_owned());
+                        if !found.iter().any(|known| known == wanted_by) {
+                            found.push(wanted_by.to_owned());
+                        }
                     }
                 };
                 for (_, configuration) in plan::configurations(tx)? {
@@ -52,8 +55,18 @@ impl Engine {
                     name(key, foreign(all), &format!("plan {key}"));
                 }
                 for project in deployment::all(tx)? {
+                    let rows = deployment::environments(tx, project.id)?;
                     for environment in deployment::configuration(tx, project.version_id)?.environments {
-                        let wanted_by = format!("environment {} of {}", environment.name, project.name);
+                        // What the caller may not see is not named.
+                        let is_seen = match rows.iter().find(|row| row.name == environment.name) {
+                            Some(row) => rights::may_there(tx, &caller, Permission::Read, &project, row)?,
+                            None => rights::may(tx, &caller, Permission::Read, &project)?,
+                        };
+                        let wanted_by = if is_seen {
+                            format!("environment {} of {}", environment.name, project.name)
+                        } else {
+                            "an environment that deploys its results".to_owned()
+                        };
                         name(&project.plan, foreign(environment.variables.iter()), &wanted_by);
                     }
                 }

@@ -118,17 +118,20 @@ fn deploying(
     let mut all = deployment_result::held(tx)?;
     all.extend(deployment_result::queued(tx)?);
     let mut seen = Vec::new();
+    let mut environments = HashMap::new();
     for one in all {
-        let Ok((found, row)) = rights::environment_for(tx, caller, one.environment_id, Permission::Read)
-        else {
+        let environment = environments.entry(one.environment_id).or_insert_with(|| {
+            rights::environment_for(tx, caller, one.environment_id, Permission::Read).ok()
+        });
+        let Some((found, row)) = environment else {
             continue;
         };
         if !is_asked(&found.plan) {
             continue;
         }
         seen.push(Deploying {
-            project: found.name,
-            environment: row.name,
+            project: found.name.clone(),
+            environment: row.name.clone(),
             shown: show::with_release(tx, one)?,
         });
         if seen.len() == DEPLOYMENTS {

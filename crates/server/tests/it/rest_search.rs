@@ -104,6 +104,7 @@ async fn nobody_finds_what_he_may_not_see() {
         ("stages/PROJ-NONE", 404),
         ("versions?deploymentProjectId=7", 404),
         ("branches", 400),
+        ("versions", 400),
         ("plans?permission=everything", 400),
     ] {
         let reply = fixture.get(&joe, &format!("/search/{query}")).await;

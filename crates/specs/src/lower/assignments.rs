@@ -51,12 +51,22 @@ pub(super) fn environment(cx: &mut Context<'_>, node: &Node, what: &str) -> Opti
 fn one_pair(text: String) -> String {
     match text.split_once('=') {
         Some((name, value))
-            if value.contains(char::is_whitespace) && !value.contains(['"', '\'', '\\', '=']) =>
+            if value.contains(char::is_whitespace)
+                && !value.contains(['"', '\'', '\\'])
+                && !value.split_whitespace().skip(1).any(is_pair) =>
         {
             pair(name, value)
         }
         _ => text,
     }
+}
+
+/// Whether a word of a value begins another variable. `-Dfile.encoding=UTF-8` does not.
+fn is_pair(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, _)| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    })
 }
 
 /// `NAME=value`, quoted so that it is one word again when words are split.

@@ -80,6 +80,10 @@ fn substitution(cx: &mut Context<'_>, item: &Item<'_>, source: &ScriptSource) {
     };
     let chosen_outside = |name: &&str| {
         let name = name.to_ascii_lowercase();
+        // One of a few words of the server.
+        if name == "triggerreason.key" {
+            return false;
+        }
         ["branch", "repository.pr.", "triggerreason"]
             .iter()
             .any(|part| name.contains(part))

@@ -23,6 +23,12 @@ pub(super) fn names_secret(name: &str) -> bool {
     SECRET_WORDS.iter().any(|word| folded.contains(word))
 }
 
+/// Whether an item is rather one variable, as `{name: version, value: 1}`, than two that are called so.
+fn is_described(item: &[Entry]) -> bool {
+    let has = |key: &str| item.iter().any(|entry| entry.key.text == key);
+    has("name") && has("value")
+}
+
 /// The variables in the order of the file.
 pub(super) fn variables(cx: &mut Context<'_>, node: &Node) -> Vec<Variable> {
     let mut entries: Vec<&Entry> = Vec::new();
@@ -31,17 +37,22 @@ pub(super) fn variables(cx: &mut Context<'_>, node: &Node) -> Vec<Variable> {
         Value::Broken => {}
         Value::List(items) => {
             for item in items {
-                match item.as_map().map(|map| map.entries.as_slice()) {
-                    Some([entry]) => match entries.iter().find(|other| other.key.text == entry.key.text) {
+                let of_item = item.as_map().map(|map| map.entries.as_slice());
+                let Some(of_item) = of_item.filter(|all| !all.is_empty() && !is_described(all)) else {
+                    if !matches!(item.value, Value::Broken) {
+                        scalar::wrong_type(cx, item, "an item of `variables`", "`NAME: value`");
+                    }
+                    continue;
+                };
+                for entry in of_item {
+                    match entries.iter().find(|other| other.key.text == entry.key.text) {
                         Some(first) => {
                             let message = format!("the variable `{}` is given twice", shown(&entry.key.text));
                             let finding = Finding::error("duplicate-key", entry.key.span, message);
                             cx.add(finding.related(first.key.span, "first given here"));
                         }
                         None => entries.push(entry),
-                    },
-                    _ if matches!(item.value, Value::Broken) => {}
-                    _ => scalar::wrong_type(cx, item, "an item of `variables`", "`NAME: value`"),
+                    }
                 }
             }
         }

@@ -128,7 +128,8 @@ fn changed(value: &mut serde_json::Value, place: &mut usize, text: &str) -> bool
 }
 
 /// Read once for all cases.
-static WHOLE_PLAN: LazyLock<serde_json::Value> = LazyLock::new(|| serde_json::to_value(plan(WHOLE)).unwrap());
+static WHOLE_PLAN: LazyLock<serde_json::Value> =
+    LazyLock::new(|| serde_json::to_value(plan(WHOLE)).expect("a plan is JSON"));
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]

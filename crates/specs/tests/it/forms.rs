@@ -82,8 +82,12 @@ fn texts_of_tasks_may_be_lists_of_their_parts() {
 
 #[test]
 fn environments_of_tasks_may_be_lists_and_maps() {
-    let rows: [(&str, &[&str]); 4] = [
-        ("A=1 B=two", &["[A=1, B=two]", "{A: 1, B: two}"]),
+    let rows: [(&str, &[&str]); 5] = [
+        (
+            "A=\"-Xmx1g -Db.c=d\"",
+            &["['A=-Xmx1g -Db.c=d']", "{A: '-Xmx1g -Db.c=d'}"],
+        ),
+        ("A=1 B=two", &["[A=1, B=two]", "['A=1 B=two']", "{A: 1, B: two}"]),
         (
             "A=\"two words\"",
             &["['A=two words']", "['A=\"two words\"']", "{A: two words}"],

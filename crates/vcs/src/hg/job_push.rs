@@ -174,23 +174,21 @@ impl JobPush<'_> {
     }
 
     /// The refs that move; `known` is the number of the last commit that is not this push's own. What somebody else brought
-    /// to a branch since the revision that was built, and was more than tags, is what the push goes onto.
+    /// to a branch since the revision that was built is what the push goes onto, where anything that came is more than tags.
     fn moved(&self, known: &str) -> Result<Vec<Moved>, JobPushError> {
         // In the order of their numbers: what is later is the head. Lines that begin with a space are files.
         let of_others = self.list(
             &format!("only(., {}) and 0:{known}", self.built),
             "{node} {branch}\n{files % ' {file}\n'}",
         )?;
-        let mut brought: BTreeMap<&str, (&str, bool)> = BTreeMap::new();
-        let mut at = None;
+        // Of all branches together: a merge has no files of its own, what it brings is in commits of another branch.
+        let mut is_more = false;
+        let mut brought: BTreeMap<&str, &str> = BTreeMap::new();
         for line in &of_others {
             if let Some(file) = line.strip_prefix(' ') {
-                if let Some((_, more)) = at.and_then(|branch| brought.get_mut(branch)) {
-                    *more |= file != TAGS;
-                }
+                is_more |= file != TAGS;
             } else if let Some((node, branch)) = line.split_once(' ') {
-                brought.entry(branch).or_insert((node, false)).0 = node;
-                at = Some(branch);
+                brought.insert(branch, node);
             }
         }
         let mut moved = BTreeMap::new();
@@ -209,8 +207,8 @@ impl JobPush<'_> {
                 name: ref_name(kind, &name).ok()?,
                 node: ObjectId::parse(&node).ok()?,
                 onto: brought
-                    .filter(|(_, more)| *more && kind == LabelKind::Branch)
-                    .and_then(|(node, _)| ObjectId::parse(node).ok()),
+                    .filter(|_| is_more && kind == LabelKind::Branch)
+                    .and_then(|node| ObjectId::parse(node).ok()),
             })
         });
         Ok(refs.collect())
@@ -231,7 +229,9 @@ impl JobPush<'_> {
             .run_blocking()?;
         let meanwhile = format!("(descendants({}) and branch(.)) - ancestors(.)", self.built);
         let heads = self.list(&format!("heads({meanwhile})"), "{node}\n")?;
-        let files = self.list(&meanwhile, "{files % '{file}\n'}")?;
+        // What a merge brings is in commits of other branches.
+        let brought = format!("only(heads({meanwhile}), .)");
+        let files = self.list(&brought, "{files % '{file}\n'}")?;
         if files.iter().any(|file| file != TAGS) {
             return Err(JobPushError::LeftBehind(heads.join(" and ")));
         }

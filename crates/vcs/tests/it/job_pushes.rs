@@ -374,6 +374,20 @@ async fn commits_of_somebody_else_keep_those_of_a_mercurial_build_out() {
     let (pushed, told) = push(&other);
     pushed.unwrap();
     assert_eq!(told, [format!("refs/heads/default to {merged} onto {theirs}")]);
+    // A merge without conflicts has no files of its own: what it brings is in the commits of the other branch.
+    sandbox.hg(&other, &["branch", "--quiet", "feature"]);
+    sandbox.commit(&other, &[("c", "1")], "a feature");
+    sandbox.hg(&other, &["update", "--quiet", "default"]);
+    sandbox.hg(&other, &["merge", "--quiet", "feature"]);
+    let merge = sandbox.commit(&other, &[], "a merge");
+    sandbox.hg(
+        &other,
+        &["push", "--quiet", "--new-branch", target.to_str().unwrap()],
+    );
+    let on_top = sandbox.commit(&other, &[("a", "4")], "by a job that pulled the merge");
+    let (pushed, told) = push(&other);
+    pushed.unwrap();
+    assert_eq!(told, [format!("refs/heads/default to {on_top} onto {merge}")]);
 }
 
 #[tokio::test]

@@ -142,14 +142,7 @@ pub(super) async fn branches(
 ) -> Result<Response, Failure> {
     let text = asked.parameters.text("masterPlanKey").unwrap_or_default();
     if text.is_empty() {
-        // What is missing is told to those who are logged in.
-        return Err(match visitor.caller.principal.is_logged_in() {
-            true => refuse(ApiError::invalid("masterPlanKey names the plan")),
-            false => Failure::from(EngineError::Unauthenticated {
-                needed: Permission::Read,
-                subject: "plan branches".to_owned(),
-            }),
-        });
+        return Err(missing(&visitor, "masterPlanKey names the plan", "plan branches"));
     }
     let key: PlanKey = text.parse().map_err(|_| no_such_plan(text))?;
     let with_master = asked.parameters.flag("includeMasterBranch");
@@ -254,6 +247,17 @@ pub(super) async fn stages(
     .await
 }
 
+/// What is missing is told to those who are logged in.
+fn missing(visitor: &Visitor, message: &str, subject: &str) -> Failure {
+    if visitor.caller.principal.is_logged_in() {
+        return refuse(ApiError::invalid(message));
+    }
+    Failure::from(EngineError::Unauthenticated {
+        needed: Permission::Read,
+        subject: subject.to_owned(),
+    })
+}
+
 fn plan_key(text: &str) -> Option<PlanKey> {
     match text.parse() {
         Ok(EntityKey::Plan(key)) => Some(key),
@@ -291,8 +295,12 @@ pub(super) async fn versions(
     visitor: Visitor,
     asked: Asked,
 ) -> Result<Response, Failure> {
-    // What is no id is the id of nothing, so that strangers learn nothing from it.
     let text = asked.parameters.text("deploymentProjectId").unwrap_or_default();
+    if text.is_empty() {
+        let message = "deploymentProjectId names the deployment project";
+        return Err(missing(&visitor, message, "releases"));
+    }
+    // What is no id is the id of nothing, so that strangers learn nothing from it.
     let project: i64 = text.parse().unwrap_or(-1);
     let branch = asked.parameters.text("branchKey").map(str::to_owned);
     let oldest_first = asked.parameters.flag("chronologicalOrder");
