@@ -249,9 +249,10 @@ async fn webhook(folder: &Path, hooks: &[Value]) -> (Running, u16, PathBuf) {
     let calls = folder.join("calls");
     let script = folder.join("note.sh");
     let mut file = std::fs::File::create(&script).expect("a script");
+    // A line is written at once: calls come at the same time.
     writeln!(
         file,
-        "#!/bin/sh\nprintf '%s|' \"$@\" >> {0}; echo >> {0}",
+        "#!/bin/sh\nline=$(printf '%s|' \"$@\")\nprintf '%s\\n' \"$line\" >> {}",
         calls.display()
     )
     .expect("a script");
