@@ -364,14 +364,12 @@ pub fn with_dependencies(
     tx: &Tx<'_>,
     child: Option<&PlanKey>,
 ) -> Result<Vec<(i64, PlanConfiguration)>, StoreError> {
-    let mut all = tx.all(
+    starting(
+        tx,
         "SELECT p.id, v.configuration FROM plan p JOIN plan_version v ON v.id = p.version_id
          WHERE v.configuration LIKE '%\"dependencies\":%' AND v.configuration LIKE $1 ORDER BY p.id",
-        params![naming(child)],
-        |row| Ok((row.get(0)?, row.json::<PlanConfiguration>(1)?)),
-    )?;
-    all.retain(|(_, one)| !one.dependencies.plans.is_empty());
-    Ok(all)
+        child,
+    )
 }
 
 /// The plan branches with a version of their own that starts other plans; with a `child`, those whose version names it.
@@ -382,20 +380,28 @@ pub fn branches_with_dependencies(
     tx: &Tx<'_>,
     child: Option<&PlanKey>,
 ) -> Result<Vec<(i64, PlanConfiguration)>, StoreError> {
-    let mut all = tx.all(
+    starting(
+        tx,
         "SELECT b.id, v.configuration FROM plan_branch b JOIN plan_version v ON v.id = b.version_id
          WHERE v.configuration LIKE '%\"dependencies\":%' AND v.configuration LIKE $1 AND b.removed_ms IS NULL
          ORDER BY b.id",
-        params![naming(child)],
-        |row| Ok((row.get(0)?, row.json::<PlanConfiguration>(1)?)),
-    )?;
-    all.retain(|(_, one)| !one.dependencies.plans.is_empty());
-    Ok(all)
+        child,
+    )
 }
 
-/// The pattern of a configuration that names a plan: it is looked for before anything is parsed.
-fn naming(child: Option<&PlanKey>) -> String {
-    child.map_or_else(|| "%".to_owned(), |key| format!("%\"{key}\"%"))
+/// The ids and configurations that a question finds and that start other plans. A `child` is looked for in the text of a
+/// configuration before anything is parsed.
+fn starting(
+    tx: &Tx<'_>,
+    question: &str,
+    child: Option<&PlanKey>,
+) -> Result<Vec<(i64, PlanConfiguration)>, StoreError> {
+    let naming = child.map_or_else(|| "%".to_owned(), |key| format!("%\"{key}\"%"));
+    let mut all = tx.all(question, params![naming], |row| {
+        Ok((row.get(0)?, row.json::<PlanConfiguration>(1)?))
+    })?;
+    all.retain(|(_, one)| !one.dependencies.plans.is_empty());
+    Ok(all)
 }
 
 /// Gives a plan to a repository: from now on that one's plan file describes it.

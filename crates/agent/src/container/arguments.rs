@@ -240,7 +240,7 @@ mod tests {
             "--memory",
             "512m",
             "--cpus=1.5",
-            "-v /cache:/root/.m2:ro",
+            "-v /cache:/maven/cache:ro",
             "--privileged",
             "--device=/dev/net/tun",
             "--rm",
@@ -251,7 +251,7 @@ mod tests {
         assert_eq!(read.environment, ["A=1", "B=two words"]);
         assert_eq!(read.memory_bytes, Some(512 * 1024 * 1024));
         assert_eq!(read.nano_processors, Some(1_500_000_000));
-        assert_eq!(read.volumes, [("/cache".into(), "/root/.m2".into(), true)]);
+        assert_eq!(read.volumes, [("/cache".into(), "/maven/cache".into(), true)]);
         assert_eq!(read.privileges(), ["--privileged", "--device"]);
         assert_eq!(parse(&["--privileged=false"]).unwrap().privileges(), [""; 0]);
     }

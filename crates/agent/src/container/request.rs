@@ -305,7 +305,7 @@ mod tests {
 
     fn request(order: &ContainerOrder) -> Result<Value, RequestError> {
         let place = ContainerPlace {
-            working_directory: Path::new("/m/work"),
+            working_directory: Path::new("/m/tree"),
             tmp_directory: Path::new("/m/jobs/7-1/tmp"),
             sources: vec![Path::new("/m/repositories/1")],
             job_directory: Path::new("/m/jobs/7-1"),
@@ -322,7 +322,7 @@ mod tests {
         assert_eq!(body["Labels"], json!({ JOBS_LABEL: "/m/jobs", JOB_LABEL: "7-1" }));
         assert_eq!(body["HostConfig"]["SecurityOpt"], json!(["no-new-privileges"]));
         let mounts = &body["HostConfig"]["Mounts"];
-        assert_eq!(mounts[0], mount("/m/work", "/m/work", false));
+        assert_eq!(mounts[0], mount("/m/tree", "/m/tree", false));
         assert_eq!(mounts[1], mount("/m/jobs/7-1/tmp", "/m/jobs/7-1/tmp", false));
         assert_eq!(mounts[2], mount("/m/repositories/1", "/m/repositories/1", true));
         assert_eq!(body["HostConfig"].as_object().unwrap().len(), 2, "{body}");
@@ -436,8 +436,8 @@ mod tests {
                 "the volume `/var/run/docker.sock`",
             ),
             (
-                |it| it.volumes = vec![("/m/work/../secret".into(), "/d".into())],
-                "the volume `/m/work/../secret`",
+                |it| it.volumes = vec![("/m/tree/../secret".into(), "/d".into())],
+                "the volume `/m/tree/../secret`",
             ),
             (
                 |it| it.volumes = vec![("../x".into(), "/d".into())],
@@ -457,7 +457,7 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         }
         assert!(
-            with(|it| it.volumes = vec![("cache".into(), "/c".into()), ("/m/work/x".into(), "/x".into())])
+            with(|it| it.volumes = vec![("cache".into(), "/c".into()), ("/m/tree/x".into(), "/x".into())])
                 .is_ok()
         );
         assert!(

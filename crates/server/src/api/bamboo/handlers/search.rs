@@ -124,7 +124,11 @@ pub(super) async fn plans(
             let project = loader.project(row.project_id)?.name;
             let whole = format!("{project} - {}", row.name);
             let texts = [row.key.as_str(), &whole, &row.description];
-            if term.is_in(&texts) && may(loader.tx, &loader.caller, needed, Target::Plan(&row.key))? {
+            // All of them may be read.
+            let is_enough = needed == Permission::Read;
+            if term.is_in(&texts)
+                && (is_enough || may(loader.tx, &loader.caller, needed, Target::Plan(&row.key))?)
+            {
                 let entity = plan_entity(&row.key, &project, &row.name, None, &row.description);
                 hits.push(Hit::new(&row.key, "plan", entity));
             }
